@@ -1,21 +1,22 @@
 """The connections under :mod:`agent.transport`: where they lead, how long they are kept, and that they end.
 
 pool = Pool(reactor, persistent=True)
-agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor, policy, connect_timeout=10.0), pool)
+to = Destination("https://api.example.com/v1/chat/completions")
+connection = await pool.getConnection(to.key, to.endpoint(reactor, policy, connect_timeout=10.0))
+response = await connection.request(Outgoing(b"GET", b"GET / HTTP/1.1..."))     # Twisted's, body still to come
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.defer import Deferred
+import httpx
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.web._newclient import HTTP11ClientProtocol
-from twisted.web.client import URI, BrowserLikePolicyForHTTPS, HTTPConnectionPool
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
+from twisted.web.client import BrowserLikePolicyForHTTPS, HTTPConnectionPool
 
 from agent.clock import Clock
 
@@ -28,6 +29,24 @@ POOL_IDLE = 45
 MAX_RESPONSE = 8 * 1024 * 1024
 #: The same for a stream, whose events are mostly wrapping.
 MAX_STREAM = 64 * 1024 * 1024
+
+
+class Outgoing:
+    """A request whose bytes are ready, so that it leaves in one piece; what Twisted's connection asks of a request."""
+
+    __slots__ = ("_bytes", "method")
+    persistent = True
+
+    def __init__(self, method: bytes, whole: bytes):
+        self.method = method
+        self._bytes = whole
+
+    def writeTo(self, transport: Any) -> Deferred[None]:
+        transport.write(self._bytes)
+        return succeed(None)
+
+    def stopWriting(self) -> None:
+        """Asked for when the connection is lost in the middle of writing; by then this has written all."""
 
 
 class _Connection(HTTP11ClientProtocol):
@@ -94,24 +113,25 @@ class Pool(HTTPConnectionPool):
     retryAutomatically = False
 
 
-@implementer(IAgentEndpointFactory)
-class Endpoints:
-    """Where addresses lead. Twisted's own works a host name out anew for every request; there are few, so keep them."""
+class Destination:
+    """Where a URL leads: what tells its connections from others', and its requests' first line and Host."""
 
-    def __init__(self, reactor: Clock, policy: BrowserLikePolicyForHTTPS, connect_timeout: float):
-        self._reactor = reactor
-        self._policy = policy
-        self._connect_timeout = connect_timeout
-        self._known: dict[tuple[bytes, bytes, int], IStreamClientEndpoint] = {}
+    __slots__ = ("_endpoints", "host", "key", "path")
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        key = (uri.scheme, uri.host, uri.port)
-        if key not in self._known:
-            self._known[key] = self._endpoint(*key)
-        return self._known[key]
+    def __init__(self, url: str):
+        parsed = httpx.URL(url)
+        host, port = parsed.raw_host, parsed.port or (443 if parsed.raw_scheme == b"https" else 80)
+        self.key = (parsed.raw_scheme, host, port)
+        self.host = parsed.netloc
+        self.path = parsed.raw_path
+        self._endpoints: dict[float, IStreamClientEndpoint] = {}
 
-    def _endpoint(self, scheme: bytes, host: bytes, port: int) -> IStreamClientEndpoint:
-        endpoint: Any = HostnameEndpoint(self._reactor, host.decode("ascii"), port, timeout=self._connect_timeout)
-        if scheme == b"https":
-            endpoint = wrapClientTLS(self._policy.creatorForNetloc(host, port), endpoint)
-        return cast(IStreamClientEndpoint, endpoint)
+    def endpoint(self, reactor: Clock, policy: BrowserLikePolicyForHTTPS, connect_timeout: float) -> Any:
+        """What connects to it. An endpoint fixes its time-out (seconds) when it is made; they are few, and kept."""
+        if connect_timeout not in self._endpoints:
+            scheme, host, port = self.key
+            endpoint: Any = HostnameEndpoint(reactor, host.decode("ascii"), port, timeout=connect_timeout)
+            if scheme == b"https":
+                endpoint = wrapClientTLS(policy.creatorForNetloc(host, port), endpoint)
+            self._endpoints[connect_timeout] = endpoint
+        return self._endpoints[connect_timeout]

@@ -11,10 +11,9 @@ does a timeout.
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import httpx
 from twisted.internet.defer import CancelledError, Deferred
@@ -23,7 +22,7 @@ from agent.backend import Timeout
 from agent.clock import Clock, DelayedCall
 from agent.connections import MAX_RESPONSE, MAX_STREAM
 from agent.failures import AttemptFailed, Failure
-from agent.transport import TwistedTransport
+from agent.transport import Incoming, TwistedTransport
 
 #: Seconds that the rest of a stream may take once the answer is whole: time for its usage and the end of its body,
 #: after which the connection can be used again.
@@ -32,7 +31,7 @@ LINGER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole response: status, headers (found in any case), decoded body."""
+    """A whole response: status, headers by their names in lower case, decoded body."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,8 +56,8 @@ async def fetch(
     Raises AttemptFailed: ``timeout``, ``network``, or ``malformed`` for a response that is too long or of broken
     encoding. A cancelled caller gets Twisted's CancelledError, and the connection is closed.
     """
-    request = _request(method, url, headers, body, timeout, "gzip")
-    return await _timed(_exchange(transport, request, limit), timeout, clock)
+    accepting = {**headers, "accept-encoding": "gzip"}
+    return await _timed(_exchange(transport.send(method, url, accepting, body, timeout.connect), limit), timeout, clock)
 
 
 class Sink(Protocol):
@@ -96,10 +95,11 @@ async def stream(
     Returns when the body has ended, or :data:`LINGER` seconds after the answer was whole. Raises as :func:`fetch` does.
     """
     # A compressed stream comes in larger pieces, and so later.
-    request = _request(method, url, headers, body, timeout, "identity")
+    accepting = {**headers, "accept-encoding": "identity"}
+    sent = transport.send(method, url, accepting, body, timeout.connect)
     silences = _Silences(timeout, clock, sink)
     try:
-        return await _timed(_converse(transport, request, sink, silences), timeout, clock, silences)
+        return await _timed(_converse(sent, sink, silences), timeout, clock, silences)
     except AttemptFailed:
         if sink.finished:
             return Response(200, {}, b"")
@@ -199,74 +199,65 @@ async def _timed(
             alarm.cancel()
 
 
-def _request(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout, encoding: str
-) -> httpx.Request:
-    return httpx.Request(
-        method,
-        _parsed(url),
-        headers={**headers, "accept-encoding": encoding},
-        content=body or None,
-        extensions={"timeout": {"connect": timeout.connect}},
-    )
+async def _exchange(sent: Awaitable[Incoming], limit: int) -> Response:
+    return await _whole(await sent, limit)
 
 
-async def _exchange(transport: TwistedTransport, request: httpx.Request, limit: int) -> Response:
-    response = await transport.handle_async_request(request)
-    return await _whole(response, limit)
-
-
-async def _whole(response: httpx.Response, limit: int) -> Response:
-    incoming = cast(httpx.AsyncByteStream, response.stream)
+async def _whole(incoming: Incoming, limit: int) -> Response:
     chunks: list[bytes] = []
     try:
-        async for chunk in _unpacked(incoming, response.headers.get("content-encoding", ""), limit):
+        unpacked = _Unpacked(incoming, limit)
+        while chunk := await unpacked.more():
             chunks.append(chunk)
     except AttemptFailed as failed:
-        failed.status = response.status_code
+        failed.status = incoming.status
         raise
     finally:
-        await incoming.aclose()
-    return Response(response.status_code, response.headers, b"".join(chunks))
+        incoming.drop()
+    return Response(incoming.status, incoming.headers, chunks[0] if len(chunks) == 1 else b"".join(chunks))
 
 
-async def _converse(transport: TwistedTransport, request: httpx.Request, sink: Sink, silences: _Silences) -> Response:
-    response = await transport.handle_async_request(request)
-    if not 200 <= response.status_code < 300:
-        return await _whole(response, MAX_RESPONSE)
-    incoming = cast(httpx.AsyncByteStream, response.stream)
+async def _converse(sent: Awaitable[Incoming], sink: Sink, silences: _Silences) -> Response:
+    incoming = await sent
+    if not 200 <= incoming.status < 300:
+        return await _whole(incoming, MAX_RESPONSE)
     try:
-        async for chunk in _unpacked(incoming, response.headers.get("content-encoding", ""), MAX_STREAM):
+        unpacked = _Unpacked(incoming, MAX_STREAM)
+        while chunk := await unpacked.more():
             sink.feed(chunk)
             silences.heard()
     finally:
-        await incoming.aclose()
-    return Response(response.status_code, response.headers, b"")
+        incoming.drop()
+    return Response(incoming.status, incoming.headers, b"")
 
 
-@lru_cache(maxsize=256)
-def _parsed(url: str) -> httpx.URL:
-    return httpx.URL(url)
+class _Unpacked:
+    """The decoded body as it comes. It is never unpacked beyond ``limit`` bytes, however small the bomb."""
 
+    def __init__(self, incoming: Incoming, limit: int):
+        self._incoming = incoming
+        self._limit = self._room = limit
+        self._begun = False
+        self._unpack = _unpacker(incoming.headers.get("content-encoding", ""))
 
-async def _unpacked(incoming: AsyncIterable[bytes], encoding: str, limit: int) -> AsyncIterator[bytes]:
-    """The decoded body as it comes. It is never unpacked beyond ``limit``, however small the bomb."""
-    unpack = _unpacker(encoding)
-    begun = False
-    room = limit
-    async for chunk in incoming:
-        if unpack is not None:
-            try:
-                chunk = unpack.decompress(chunk, room + 1)
-            except zlib.error:
-                raise httpx.DecodingError("the body's encoding is broken") from None
-        room -= len(chunk)
-        if room < 0:
-            raise AttemptFailed(Failure.MALFORMED, f"the body is larger than {limit} bytes")
-        begun = True
-        yield chunk
-    if unpack is not None and begun and not unpack.eof:
-        raise httpx.DecodingError("the body's encoding is cut off")
+    async def more(self) -> bytes:
+        """The next bytes of it; nothing at its end."""
+        unpack = self._unpack
+        while chunk := await self._incoming.more():
+            self._begun = True
+            if unpack is not None:
+                try:
+                    chunk = unpack.decompress(chunk, self._room + 1)
+                except zlib.error:
+                    raise httpx.DecodingError("the body's encoding is broken") from None
+            self._room -= len(chunk)
+            if self._room < 0:
+                raise AttemptFailed(Failure.MALFORMED, f"the body is larger than {self._limit} bytes")
+            if chunk:
+                return chunk
+        if unpack is not None and self._begun and not unpack.eof:
+            raise httpx.DecodingError("the body's encoding is cut off")
+        return b""
 
 
 def _unpacker(encoding: str) -> Any:

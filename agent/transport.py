@@ -1,69 +1,68 @@
-"""httpx on Twisted: one transport with one method, so that httpx runs in the reactor without an asyncio loop.
+"""HTTP in the reactor, without an asyncio loop: one transport, and one method for whole requests.
 
     transport = TwistedTransport(reactor)
-    response = await transport.handle_async_request(request)         # an httpx.Response; its body is still to come
+    incoming = await transport.send("POST", url, headers, body, connect_timeout=10.0)
+    incoming.status, incoming.headers["content-type"]
+    while data := await incoming.more(): ...
 
-httpx gives the vocabulary (requests, responses, what can go wrong); Twisted's Agent does the work: a persistent pool,
-TLS verified against the platform's trust store (``SSL_CERT_FILE`` names another), connections that really close when a
-call is cancelled. The reasons and figures are in the README, "Why httpx on Twisted's Agent". An ``httpx.AsyncClient``
-takes the transport too; :mod:`agent.exchange` does without, because what a client adds is what a backend must not see
-(cookies, redirects, proxies, a User-Agent) and a tenth of a call's CPU.
+httpx gives the vocabulary (URLs, and what can go wrong); Twisted's client does the work: a persistent pool, TLS
+verified against the platform's trust store (``SSL_CERT_FILE`` names another), connections that really close when a call
+is cancelled. The reasons and figures are in the README, "Why httpx on Twisted's Agent". An ``httpx.AsyncClient`` takes
+the transport, too; :mod:`agent.exchange` does without, because what a client adds is what a backend must not see
+(cookies, redirects, proxies, a User-Agent), and because its objects are a fifth of a call's CPU.
 
 Cancelling the Deferred that drives a request aborts the connection at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import httpx
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionAborted, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure as TwistedFailure
-from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseDone, ResponseFailed
+from twisted.web.client import BrowserLikePolicyForHTTPS, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
 from agent.clock import Clock
-from agent.connections import Endpoints, Pool
+from agent.connections import Destination, Outgoing, Pool
+
+#: Headers that are the transport's own business, whatever a caller says.
+_OWN = frozenset({"host", "content-length", "connection", "transfer-encoding"})
 
 
-@implementer(IBodyProducer)
-class _Body:
-    """A request body that is in memory already."""
+class Incoming(Protocol):
+    """A response whose body is arriving, held back while nobody reads so that memory stays bounded.
 
-    def __init__(self, body: bytes):
-        self.body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: Any) -> Deferred[None]:
-        consumer.write(self.body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None: ...
-
-    def resumeProducing(self) -> None: ...
-
-    def stopProducing(self) -> None: ...
-
-
-class _Incoming(Protocol, httpx.AsyncByteStream):
-    """A response body as it arrives, held back while nobody reads so that memory stays bounded."""
+    status   as the server says
+    headers  by their names in lower case; of several with one name, joined by ", "
+    """
 
     HIGH_WATER = 256 * 1024
 
     def __init__(self, response: Any) -> None:
+        self.status: int = response.code
+        self.headers: dict[str, str] = {
+            name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+            for name, values in response.headers.getAllRawHeaders()
+        }
         self._response = response
         self._chunks: list[bytes] = []
         self._held = 0
         self._waiting: Deferred[None] | None = None
         self._ended: TwistedFailure | None = None
         self._paused = False
+        response.deliverBody(self)
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Every header line of its own."""
+        return [(name, value) for name, values in self._response.headers.getAllRawHeaders() for value in values]
 
     def dataReceived(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -82,48 +81,69 @@ class _Incoming(Protocol, httpx.AsyncByteStream):
         if waiting is not None:
             waiting.callback(None)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            if self._chunks:
-                data, self._chunks, self._held = b"".join(self._chunks), [], 0
-                if self._paused and self._ended is None and self.transport is not None:
-                    self._paused = False
-                    self.transport.resumeProducing()
-                yield data
-            elif self._ended is not None:
+    async def more(self) -> bytes:
+        """What has come since, as soon as there is any; nothing at the end. Raises httpx.TransportError."""
+        while not self._chunks:
+            if self._ended is not None:
                 # A body whose length nobody told ends where the connection does; its JSON shows whether it is whole.
                 if not self._ended.check(ResponseDone, PotentialDataLoss):
                     raise _meaning(self._ended.value, "in the middle of the body") from self._ended.value
-                return
-            else:
-                self._waiting = Deferred()
-                await self._waiting
+                return b""
+            self._waiting = Deferred()
+            await self._waiting
+        data, self._chunks, self._held = b"".join(self._chunks), [], 0
+        if self._paused and self._ended is None and self.transport is not None:
+            self._paused = False
+            self.transport.resumeProducing()
+        return data
 
-    async def aclose(self) -> None:
+    def drop(self) -> None:
         """Close the connection unless the body is whole; half of one must not go back into the pool."""
         if self._ended is None:
             self._response.drop()
 
 
+class _Stream(httpx.AsyncByteStream):
+    """The same as httpx wants it."""
+
+    def __init__(self, incoming: Incoming):
+        self._incoming = incoming
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self._incoming.more():
+            yield data
+
+    async def aclose(self) -> None:
+        self._incoming.drop()
+
+
 class TwistedTransport(httpx.AsyncBaseTransport):
-    """The one method httpx asks of a transport, on :class:`twisted.web.client.Agent`."""
+    """Requests over one pool of Twisted's connections."""
 
     def __init__(self, reactor: Clock, connect_timeout: float = 10.0):
         self._reactor = reactor
         self._pool = Pool(reactor, persistent=True)
         self._policy = BrowserLikePolicyForHTTPS()
-        self._agents: dict[float, Agent] = {}
         self._connect_timeout = connect_timeout
+        # Caches of its own, since both hold what should end with it: connections' endpoints, and keys.
+        self._destination = lru_cache(maxsize=256)(Destination)
+        self._head = lru_cache(maxsize=256)(_head)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send ``request``. Raises httpx.TransportError, or Twisted's CancelledError when the caller is cancelled."""
-        connect = request.extensions.get("timeout", {}).get("connect") or self._connect_timeout
-        body = request.read()
-        # Raw header pairs keep the caller's order and spelling; Twisted writes Host and Content-Length itself.
-        headers = Headers()
-        for name, value in request.headers.raw:
-            if name.lower() not in (b"host", b"content-length", b"connection"):
-                headers.addRawHeader(name, value)
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", connect_timeout: float | None = None
+    ) -> Incoming:
+        """Send one request; Host and Content-Length are added to its ``headers``.
+
+        connect_timeout  seconds; None for the transport's own
+
+        Raises httpx.TransportError, httpx.InvalidURL, or Twisted's CancelledError when the caller is cancelled.
+        """
+        to = self._destination(url)
+        head = self._head(method, to, tuple(headers.items()))
+        length = b"content-length: %d\r\n" % len(body) if body or method != "GET" else b""
+        endpoint = to.endpoint(self._reactor, self._policy, connect_timeout or self._connect_timeout)
+        asked: Deferred[Any] = self._pool.getConnection(to.key, endpoint)
+        asked.addCallback(_ask, Outgoing(method.encode("ascii"), b"".join((head, length, b"\r\n", body))))
         cancelled: list[bool] = []
 
         def give_up(_: object) -> None:
@@ -131,36 +151,37 @@ class TwistedTransport(httpx.AsyncBaseTransport):
             cancelled.append(True)
             asked.cancel()
 
-        asked = self._agent(connect).request(
-            request.method.encode("ascii"), bytes(str(request.url), "ascii"), headers, _Body(body) if body else None
-        )
         answered: Deferred[Any] = Deferred(give_up)
         asked.chainDeferred(answered)
         try:
-            response = await answered
+            return Incoming(await answered)
         except Exception as error:
             raise CancelledError if cancelled else _meaning(error, "before an answer came") from error
-        incoming = _Incoming(response)
-        response.deliverBody(incoming)
-        return httpx.Response(
-            response.code,
-            headers=[(name, value) for name, values in response.headers.getAllRawHeaders() for value in values],
-            stream=incoming,
-            request=request,
-        )
 
-    def _agent(self, connect_timeout: float) -> Agent:
-        """One agent per connect timeout, all on one pool: an endpoint fixes that timeout when it is made."""
-        agent = self._agents.get(connect_timeout)
-        if agent is None:
-            endpoints = Endpoints(self._reactor, self._policy, connect_timeout)
-            agent = Agent.usingEndpointFactory(self._reactor, endpoints, self._pool)
-            self._agents[connect_timeout] = agent
-        return agent
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The same in httpx's own words."""
+        connect = request.extensions.get("timeout", {}).get("connect")
+        incoming = await self.send(request.method, str(request.url), request.headers, await request.aread(), connect)
+        return httpx.Response(incoming.status, headers=incoming.raw_headers, stream=_Stream(incoming), request=request)
 
     async def aclose(self) -> None:
         """Close every idle connection."""
         await self._pool.closeCachedConnections()
+
+
+def _ask(connection: Any, outgoing: Outgoing) -> Deferred[Any]:
+    answer: Deferred[Any] = connection.request(outgoing)
+    return answer
+
+
+def _head(method: str, to: Destination, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """The lines above ``content-length``, which differs from request to request as little else does."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), to.path), b"host: " + to.host]
+    for name, value in headers:
+        if name.lower() not in _OWN:
+            # A line break in a value would begin a header of its own.
+            lines.append(" ".join(f"{name}: {value}".splitlines()).encode())
+    return b"\r\n".join([*lines, b""])
 
 
 def _meaning(error: BaseException | None, when: str) -> Exception:
