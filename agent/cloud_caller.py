@@ -63,7 +63,7 @@ class CloudCaller:
             raise AttemptFailed(Failure.BAD_REQUEST, "the task holds what no JSON can carry") from None
         if not blindfold.empty:
             _inspect(request, task, backend, system, blindfold, streams)
-        timeout = replace(backend.timeout, total=min(total, backend.timeout.total))
+        timeout = backend.timeout if total >= backend.timeout.total else replace(backend.timeout, total=total)
         if streams and on_words is not None:
             return await self._listen(request, backend, timeout, on_words)
         response = await fetch(

@@ -16,10 +16,8 @@ def cost_usd(backend: Backend, usage: Usage) -> float:
     Input that the provider had cached costs its own price where there is one; reasoning is output. Practice is free,
     and a price that nobody knows counts as 0 (:attr:`~agent.backend.Backend.price_source` says so).
     """
-    return 0.0 if backend.practice else _price(backend, usage)
-
-
-def _price(backend: Backend, usage: Usage) -> float:
+    if backend.practice:
+        return 0.0
     price = backend.price
     cached = min(usage.cached_tokens, usage.input_tokens) if price.cached_input is not None else 0
     discounted = cached * (price.cached_input or 0.0)
@@ -42,4 +40,4 @@ def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | Non
     practice it is what the real backend would cost.
     """
     limit = backend.max_tokens if max_tokens is None else max_tokens
-    return _price(backend, Usage(input_tokens, min(TYPICAL_ANSWER, limit)))
+    return (input_tokens * backend.price.input + min(TYPICAL_ANSWER, limit) * backend.price.output) / 1000.0

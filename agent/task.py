@@ -11,7 +11,7 @@ Everything but the prompt is optional. The game keeps who asked beside the task,
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -115,7 +115,7 @@ class Task:
     deadline: float | None = None
     may_be_cut: bool = False
     identity: frozenset[str] = frozenset()
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:

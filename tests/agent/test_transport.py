@@ -70,6 +70,31 @@ class Sending(TransportTest):
         assert sorted(request.headers) == ["accept-encoding", "content-length", "content-type", "host", "user-agent"]
         assert request.headers["user-agent"] == "uniwizard-test"
 
+    async def test_a_line_break_in_a_header_begins_no_header_of_its_own(self) -> None:
+        for broken in ("key\r\nx-more: 1", "key\nx-more: 1", "key\r\n\r\nGET / HTTP/1.1"):
+            incoming = await self.transport.send("POST", f"{self.server.url}/key/v1", {"authorization": broken}, b"{}")
+            while await incoming.more():
+                pass
+        for request in self.server.requests["key"]:
+            assert sorted(request.headers) == ["authorization", "content-length", "host"]
+            assert request.body == b"{}"
+
+    async def test_the_lengths_and_the_host_are_the_transport_s_own_whatever_a_caller_says(self) -> None:
+        told = {"Content-Length": "1", "Host": "elsewhere", "Transfer-Encoding": "chunked", "Connection": "close"}
+        incoming = await self.transport.send("POST", f"{self.server.url}/key/v1", told, b"{}")
+        while await incoming.more():
+            pass
+        (request,) = self.server.requests["key"]
+        assert request.headers["host"] == self.server.url.removeprefix("http://")
+        assert (sorted(request.headers), request.body) == (["content-length", "host"], b"{}")
+
+    async def test_a_get_has_no_body_to_tell_the_length_of(self) -> None:
+        incoming = await self.transport.send("GET", f"{self.server.url}/key/v1", {})
+        while await incoming.more():
+            pass
+        (request,) = self.server.requests["key"]
+        assert (request.line, sorted(request.headers)) == ("GET /key/v1 HTTP/1.1", ["host"])
+
     async def test_requests_one_after_the_other_share_a_connection(self) -> None:
         for _ in range(5):
             await self.fetch()

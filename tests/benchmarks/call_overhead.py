@@ -31,15 +31,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.task import react
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
 
 from agent import Router, Task
 from agent.config import load
 from agent.data_file import CONFIGS
-from agent.transport import _Body
 
 PEERS = Path(__file__).parent / "peers"
 AT_ONCE = (1, 50, 200)
@@ -47,6 +48,25 @@ DELAYS = (0.0, 0.1)
 KEYS = ("ANTHROPIC_API_KEY", "MOONSHOT_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "XAI_API_KEY")
 
 Call = Callable[[int], Awaitable[object]]
+
+
+@implementer(IBodyProducer)
+class Body:
+    """A request body in memory, as Agent wants it."""
+
+    def __init__(self, body: bytes):
+        self.body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: Any) -> Deferred[None]:
+        consumer.write(self.body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None: ...
 
 
 @contextmanager
@@ -118,7 +138,7 @@ def bare_agent(port: int) -> tuple[HTTPConnectionPool, Call]:
 
     async def call(number: int) -> object:
         asked = {"model": "bench", "messages": [{"role": "user", "content": f"How do tides work at harbour {number}?"}]}
-        response = await agent.request(b"POST", url, headers, _Body(json.dumps(asked).encode()))
+        response = await agent.request(b"POST", url, headers, Body(json.dumps(asked).encode()))
         return json.loads(await readBody(response))
 
     return pool, call
