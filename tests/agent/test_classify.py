@@ -12,7 +12,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.classify import FEATURES, Classifier, KindsError
+from agent.classify import Classifier
+from agent.kinds_file import FEATURES, KindsError
 from agent.task import KINDS, Image, Message, Task
 
 ROOT = Path(__file__).resolve().parents[2]
