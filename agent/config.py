@@ -124,8 +124,13 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
     document, lines = read_yaml(path, faults)
     faults += _lay_providers_under(document, lines, name)
     missing = _interpolate(document, env)
-    of_schema = [entry for entry in schema_faults(document, lines, name, "backends") if entry[0] not in missing]
+    of_schema = [
+        (place, fault)
+        for place, fault in schema_faults(document, lines, name, "backends")
+        if place not in missing or not _may_be_unset(place)
+    ]
     faults += [fault for _, fault in of_schema]
+    faults += _unset_faults(missing, lines, name)
     # A backend whose name is wrong is one fault, not one more wherever it is named.
     named_well = not any(place == ("backends",) or fault.allowed == BACKEND_NAME for place, fault in of_schema)
     for more in (
@@ -189,6 +194,20 @@ def _interpolate(document: Any, env: Mapping[str, str]) -> dict[Place, str]:
 
     fill(document, ())
     return missing
+
+
+def _may_be_unset(place: Place) -> bool:
+    """Whether the backend can wait, asleep, for the variable that stands at ``place`` and nowhere else is needed."""
+    return len(place) >= 3 and place[0] == "backends" and place[2] in ("url", "model", "headers")
+
+
+def _unset_faults(missing: Mapping[Place, str], lines: Mapping[Place, int], name: str) -> Iterator[Fault]:
+    """A variable that is not set puts a backend to sleep; anything else has to know what it is."""
+    for place, variable in missing.items():
+        if place[:1] != ("backends",):
+            yield Fault(
+                name, line_of(lines, place), dotted(place), f"{variable} is not set", f"${{{variable}:-default}}"
+            )
 
 
 def _reference_faults(document: Any, lines: Mapping[Place, int], name: str) -> Iterator[Fault]:

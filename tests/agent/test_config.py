@@ -102,6 +102,25 @@ def test_an_unset_variable_without_default_puts_its_backend_to_sleep(write) -> N
     assert backend.asleep == "A_URL is not set"
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("headroom: ${WEIGHTS}", "headroom: WEIGHTS is not set; allowed: ${WEIGHTS:-default}"),
+        ("practice: ${PRACTICE}", "practice: PRACTICE is not set"),
+        ("identity: ['${GAME}']", "identity[0]: GAME is not set"),
+    ],
+)
+def test_an_unset_variable_outside_of_the_backends_is_a_fault(write, line: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load(write(f"{SMALL}\n{line}\n"), {})
+
+
+def test_an_unset_variable_is_no_list_and_no_number(write) -> None:
+    for line, told in (("quota: ${Q}", "a.quota"), ("timeout: ${T}", "a.timeout"), ("strengths: ${S}", "a.strengths")):
+        with pytest.raises(ConfigError, match=told):
+            load(write(SMALL.replace("model: m\n  b", f"model: m\n    {line}\n  b")), {})
+
+
 def test_a_variables_value_cannot_bring_in_yaml(write) -> None:
     text = SMALL.replace("model: m\n  b", "model: ${A_MODEL}\n  b")
     assert load(write(text), {"A_MODEL": "x\napi_key: y"}).backends["a"].model == "x\napi_key: y"
