@@ -63,6 +63,21 @@ class ConfigError(UniwizardError):
         self.faults = faults
 
 
+def why_unreadable(error: OSError | ValueError) -> str:
+    """What a person is told of a file that could not be opened, read or decoded."""
+    match error:
+        case FileNotFoundError():
+            return "there is no such file"
+        case IsADirectoryError():
+            return "is a folder"
+        case OSError():
+            return f"cannot be read ({error.strerror})"
+        case UnicodeDecodeError():
+            return "is not text in UTF-8"
+        case _:
+            return "is no name of a file"
+
+
 def read_yaml(path: str | Path, twice: list[Fault] | None = None) -> tuple[Any, dict[Place, int]]:
     """The file's content and the line of every key in it. Raises ConfigError.
 
@@ -71,18 +86,10 @@ def read_yaml(path: str | Path, twice: list[Fault] | None = None) -> tuple[Any, 
     name = str(path)
     try:
         text = Path(path).read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise ConfigError(
-            [Fault(name, 0, "", "there is no such file", "a YAML file, such as configs/backends.yaml")]
-        ) from None
-    except IsADirectoryError:
-        raise ConfigError([Fault(name, 0, "", "is a folder", "a YAML file")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Fault(name, 0, "", "is not text in UTF-8", "a YAML file in UTF-8")]) from None
-    except OSError as error:
-        raise ConfigError([Fault(name, 0, "", f"cannot be read ({error.strerror})", "a readable file")]) from None
-    except ValueError:
-        raise ConfigError([Fault(repr(name), 0, "", "is no name of a file", "a YAML file")]) from None
+    except (OSError, ValueError) as error:
+        place = name if name.isprintable() else repr(name)
+        allowed = "a YAML file in UTF-8, such as configs/backends.yaml"
+        raise ConfigError([Fault(place, 0, "", why_unreadable(error), allowed)]) from None
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
@@ -183,9 +190,11 @@ def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) ->
         case "required":
             for key in wanted:
                 if key not in value:
-                    yield Fault(name, line, dotted((*place, key)), "is missing", _expected(error.schema, key))
+                    expected = _expected(error.schema.get("properties", {}).get(key, {}))
+                    yield Fault(name, line, dotted((*place, key)), "is missing", expected)
         case "type":
-            yield Fault(name, line, dotted(place), f"{said} is not {_article(wanted)}", _article(wanted))
+            allowed = _expected(error.schema) if wanted == "string" else _article(wanted)
+            yield Fault(name, line, dotted(place), f"{said} is not {_article(wanted)}", allowed)
         case "enum":
             yield Fault(name, line, dotted(place), f"{said} is unknown", ", ".join(map(str, wanted)))
         case "const":
@@ -226,11 +235,17 @@ def _article(kind: object) -> str:
     return _TYPES.get(str(kind), "true or false" if kind == "boolean" else str(kind))
 
 
-def _expected(schema: Mapping[str, Any], key: str) -> str:
-    inner = schema.get("properties", {}).get(key, {})
-    if "const" in inner:
-        return str(inner["const"])
-    return ", ".join(map(str, inner["enum"])) if "enum" in inner else _article(inner.get("type", "a value"))
+def _expected(schema: Mapping[str, Any]) -> str:
+    """What ``schema`` allows, in as few words as say it."""
+    if "const" in schema:
+        return str(schema["const"])
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "description" in schema:
+        return str(schema["description"])
+    if schema.get("type") == "string":
+        return _PATTERNS.get(schema.get("pattern", ""), "text in quotes")
+    return _article(schema.get("type", "a value"))
 
 
 def shown(value: object) -> str:

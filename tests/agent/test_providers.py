@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.answer import Usage
 from agent.backend import APIS, Backend, Price
-from agent.check import backend_rows, backends_told, provider_rows, providers_told
+from agent.command_line.check import backend_rows, backends_told, provider_rows, providers_told
 from agent.config import ConfigError, load
 from agent.price_library import look_up
 from agent.pricing import cost_usd

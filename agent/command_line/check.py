@@ -1,4 +1,4 @@
-"""What ``python -m agent check`` says: of the backends in a config, and of the providers in the catalogue.
+"""``python -m agent check``: what it says of the backends in a config, and of the providers in the catalogue.
 
     rows = backend_rows(config, {"claude": "", "kimi": "auth: HTTP 401"})    # for programs; health as a probe found it
     print("\\n".join(backends_told(rows)))                                   # for people, within 80 columns
@@ -8,15 +8,67 @@ No key is ever shown, only the name of the variable that holds it and whether it
 
 from __future__ import annotations
 
+import argparse
+import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agent.config import Config
+from agent.command_line.command import Command
+from agent.command_line.output import dumps
+from agent.command_line.running import with_router
+from agent.config import Config, load
 from agent.price_library import installed
 from agent.providers import CATALOGUE, catalogue
+from agent.router import Router
 
 Row = dict[str, Any]
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--probe", action="store_true", help="also ask every backend whether it is there; costs nothing"
+    )
+    parser.add_argument(
+        "--providers", action="store_true", help="list the known providers, and whose keys are set here"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return _check_providers(arguments) if arguments.providers else _check_backends(arguments)
+
+
+def _check_providers(arguments: argparse.Namespace) -> int:
+    rows = provider_rows(os.environ)
+    if arguments.json:
+        print(dumps({"catalogue": str(CATALOGUE), "providers": rows}))
+    else:
+        print("\n".join(providers_told(rows)))
+    return 0
+
+
+def _check_backends(arguments: argparse.Namespace) -> int:
+    config = load(arguments.config, os.environ)
+    health = _probed(config) if arguments.probe else {}
+    rows = backend_rows(config, health)
+    if arguments.json:
+        print(dumps({"config": str(arguments.config), "backends": rows}))
+    else:
+        print("\n".join(backends_told(rows)))
+        print(f"{arguments.config}: {len(rows)} backends, {len(config.rules)} rules, no faults")
+    return 0
+
+
+def _probed(config: Config) -> dict[str, str]:
+    """What every backend said when it was asked whether it is there; empty for well."""
+    health: dict[str, str] = {}
+
+    async def ask(router: Router) -> int:
+        health.update(await router.watch.probe_all())
+        return 0
+
+    with_router(config, ask, start=False)
+    return health
 
 
 def backend_rows(config: Config, health: Mapping[str, str]) -> list[Row]:
@@ -104,3 +156,6 @@ def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     for row in [head, *rows]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+COMMAND = Command("check", "validate the backends file and list the backends", _declare, _run)
