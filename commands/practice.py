@@ -64,11 +64,10 @@ class CmdPractice(UniwizardCommand):
 
 
 def _playbill(router: BackendRouter) -> list[str]:
-    """What every backend plays now."""
-    server = router.brain.watch.practice
+    """What every backend plays now: a scene that was staged, or whatever is to be had without one."""
+    staged = router.scenes()
     lines = []
     for health in router.brain.registry:
-        key = health.backend.key
-        scene = server.scenes.get(key, "answer") if server is not None and health.backend.practice else "real"
-        lines.append(f"  |w{key:<8}|n {scene}")
+        unstaged = "answer, for want of a real one" if health.backend.practice else "real"
+        lines.append(f"  |w{health.backend.key:<8}|n {staged.get(health.backend.key, unstaged)}")
     return [*lines, "Stage one: practice <backend> = <scene>; see 'help practice'."]

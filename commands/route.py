@@ -7,6 +7,7 @@ from commands.uniwizard_command import UniwizardCommand
 from typeclasses.backend_router import BackendRouter
 from world import identity
 from world.harmless import line, show
+from world.soul import voice
 
 
 class CmdRoute(UniwizardCommand):
@@ -36,7 +37,7 @@ class CmdRoute(UniwizardCommand):
         width = self.client_width()
         lines = [f"Would ask: {decision.backend or 'nobody'} ({decision.kind}, {decision.confidence:.0%} sure)"]
         if decision.kind_reasons:
-            lines += show(f"Taken for {decision.kind}: {', '.join(decision.kind_reasons)}.", width)
+            lines += show(f"Taken for {decision.kind}: {', '.join(map(voice.reason, decision.kind_reasons))}.", width)
         for place, entry in enumerate(decision.ranking, 1):
             lines += _entry(
                 f" {place}. |w{entry.backend:<8}|n {entry.score:.2f}  ", 18, ", ".join(entry.reasons), width

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from django.conf import settings
 
+from agent.events import Attempt
+from agent.practice import practised
 from commands.uniwizard_command import UniwizardCommand
 from typeclasses.backend_router import BackendRouter
 from world.harmless import line, show
@@ -110,24 +114,47 @@ def _road(thought: Thought, width: int) -> list[str]:
     lines = [f"|wYou asked:|n {line(thought.text, width - 11)}"]
     lines.append(f"|wKind:|n {decision.kind} ({decision.confidence:.0%} sure)")
     if decision.kind_reasons:
-        lines += [f"  {piece}" for piece in show(f"because of {', '.join(decision.kind_reasons)}", width - 2)]
+        because = ", ".join(map(voice.reason, decision.kind_reasons))
+        lines += [f"  {piece}" for piece in show(f"because of {because}", width - 2)]
     ranking = ", ".join(f"{entry.backend} {entry.score:.2f}" for entry in decision.ranking[:6])
     lines.append(f"|wRanking:|n {ranking or 'nobody could be asked'}")
     if thought.pin:
         lines.append(f"|wYou wanted:|n {thought.pin}")
-    for number, attempt in enumerate(thought.attempts, 1):
-        what = "answered" if attempt.failure is None else voice.failure(attempt.failure)
-        about = "about " if attempt.usage.estimated else ""
-        cost = f"{about}${attempt.cost_usd:.4f}"
-        tokens = f"{attempt.usage.input_tokens}+{attempt.usage.output_tokens} tokens"
-        lines.append(f"  {number}. |w{attempt.backend}|n {what}")
-        lines.append(f"     {line(attempt.model, 40)}, {attempt.latency_ms / 1000.0:.1f} s, {tokens}, {cost}")
-        if attempt.reason:
-            verdict = attempt.verdict
-            sure = f" [{verdict.kind or attempt.failure}, {verdict.score:.2f}]" if verdict is not None else ""
-            lines += [f"     {piece}" for piece in show(f'"{attempt.reason[:200]}"{sure}', width - 6)]
+    for number, repeats in enumerate(_repeated(thought.attempts), 1):
+        lines += _told(number, repeats, width)
     if thought.why_not and not thought.attempts:
         lines.append(f"  {line(thought.why_not)}")
     total = sum(attempt.cost_usd for attempt in thought.attempts)
     lines.append(f"|wIn all:|n {thought.ended - thought.started:.1f} s, ${total:.4f}")
+    return lines
+
+
+def _repeated(attempts: Iterable[Attempt]) -> Iterator[tuple[Attempt, ...]]:
+    """The attempts, those in a row that came to the same end together."""
+    for _, same in groupby(
+        attempts, key=lambda attempt: (attempt.backend, attempt.model, attempt.failure, attempt.reason)
+    ):
+        yield tuple(same)
+
+
+def _told(number: int, repeats: Sequence[Attempt], width: int) -> list[str]:
+    """What became of one backend, which was asked once or several times in a row."""
+    last = repeats[-1]
+    what = "answered" if last.failure is None else voice.failure(last.failure)
+    times = f", {len(repeats)} times" if len(repeats) > 1 else ""
+    # A simulated brain names itself so where it answers; where it fails, nobody has named it.
+    model = practised(last.model) if last.practice else last.model
+    seconds = sum(attempt.latency_ms for attempt in repeats) / 1000.0
+    given = sum(attempt.usage.input_tokens for attempt in repeats)
+    written = sum(attempt.usage.output_tokens for attempt in repeats)
+    about = "about " if any(attempt.usage.estimated for attempt in repeats) else ""
+    cost = f"{about}${sum(attempt.cost_usd for attempt in repeats):.4f}"
+    lines = [
+        f"  {number}. |w{last.backend}|n {what}{times}",
+        f"     {line(model, 40)}, {seconds:.1f} s, {given}+{written} tokens, {cost}",
+    ]
+    if last.reason:
+        verdict = last.verdict
+        sure = f" [{verdict.kind or last.failure}, {verdict.score:.2f}]" if verdict is not None else ""
+        lines += [f"     {piece}" for piece in show(f'"{last.reason[:200]}"{sure}', width - 6)]
     return lines

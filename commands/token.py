@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from evennia.commands.default.muxcommand import MuxAccountCommand
@@ -16,6 +15,10 @@ from world.harmless import line
 from world.tokens import Token, tokens
 
 _SWITCHES = ("create", "revoke")
+_USAGE = "token/create <label> [= <requests a minute>, <USD a month>, <days>]"
+_DECIMAL = r"\d{1,9}(\.\d{1,6})?"
+#: A hundred years; Python's calendar goes not much further.
+_MOST_DAYS = 36_500
 
 
 class CmdToken(MuxAccountCommand):
@@ -71,21 +74,13 @@ class CmdToken(MuxAccountCommand):
         self._say("\n".join((head, *(_row(token) for token in held))))
 
     def _create(self) -> None:
-        label, limits, fault = line((self.lhs or "").strip(), 40), self._limits(), ""
-        if not label:
-            fault = "Which label? Usage: token/create <label> [= <requests a minute>, <USD a month>, <days>]"
-        elif limits is None:
-            most = _most()
-            fault = (
-                f"At most {most.requests_per_minute} requests a minute and ${most.usd_per_month:.2f} a month;"
-                " the days are above 0. Usage: token/create <label> = 10, 0.50, 7"
-            )
-        elif len(tokens.of(self.account)) >= settings.UNIWIZARD_TOKENS_PER_ACCOUNT:
-            fault = f"You have {settings.UNIWIZARD_TOKENS_PER_ACCOUNT} tokens already; revoke one first."
-        if fault or limits is None:
-            self._say(fault)
+        try:
+            label, (allowance, days) = self._label(), _limits(self.rhs or "")
+            if len(tokens.of(self.account)) >= settings.UNIWIZARD_TOKENS_PER_ACCOUNT:
+                raise ValueError(f"You have {settings.UNIWIZARD_TOKENS_PER_ACCOUNT} tokens already; revoke one first.")
+        except ValueError as fault:
+            self._say(str(fault))
             return
-        allowance, days = limits
         made, secret = tokens.create(self.account, label, allowance, days)
         running = Running.read(Path(settings.GAME_DIR))
         address = f"{running.web if running else 'the web address of this game'}/v1"
@@ -94,19 +89,11 @@ class CmdToken(MuxAccountCommand):
             f"Address: {address}   Model: auto, or a backend's key"
         )
 
-    def _limits(self) -> tuple[Allowance, float] | None:
-        """The limits and days asked for; None when they cannot be had."""
-        most = _most()
-        given = [piece.strip() for piece in (self.rhs or "").split(",")]
-        if len(given) > 3:
-            return None
-        rate, usd, days = (_figure(piece) for piece in [*given, "", ""][:3])
-        if rate is None or usd is None or days is None:
-            return None
-        rate, usd = rate or most.requests_per_minute, usd or most.usd_per_month
-        if rate != int(rate) or rate > most.requests_per_minute or usd > most.usd_per_month or days > 36500:
-            return None
-        return Allowance(int(rate), float(usd)), days
+    def _label(self) -> str:
+        """The label asked for, harmless. Raises ValueError where there is none."""
+        if label := line((self.lhs or "").strip(), 40):
+            return label
+        raise ValueError(f"Which label? Usage: {_USAGE}")
 
     def _revoke(self) -> None:
         wanted = self.args.strip().lower()
@@ -120,16 +107,30 @@ class CmdToken(MuxAccountCommand):
         self.account.msg(text=(text, {"type": "uniwizard"}), session=self.session)
 
 
-def _most() -> Any:
-    limits = settings.UNIWIZARD_TOKEN_LIMITS
-    return Allowance(limits["requests_per_minute"], limits["usd_per_month"])
+def _limits(given: str) -> tuple[Allowance, float]:
+    """The limits and the days (0 for ever) that ``given`` asks for. Raises ValueError, saying which cannot be had."""
+    pieces = [piece.strip() for piece in given.split(",")]
+    if len(pieces) > 3:
+        raise ValueError(f"A token takes three figures at the most. Usage: {_USAGE}")
+    most = settings.UNIWIZARD_TOKEN_LIMITS
+    rate, usd, days = [*pieces, "", ""][:3]
+    return (
+        Allowance(
+            int(_figure(rate, r"\d{1,9}", "requests a minute", "a whole number", most["requests_per_minute"])),
+            _figure(usd, _DECIMAL, "USD a month", "a number", most["usd_per_month"]),
+        ),
+        _figure(days, _DECIMAL, "days", "a number", _MOST_DAYS) if days else 0.0,
+    )
 
 
-def _figure(piece: str) -> float | None:
-    """A number above 0; 0 where none was given, None for anything else."""
-    if not piece:
-        return 0.0
-    return float(piece) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", piece) and float(piece) > 0 else None
+def _figure(given: str, shape: str, what: str, kind: str, most: float) -> float:
+    """The number above 0 in ``given``, or ``most`` where nothing is. Raises ValueError, saying what is allowed."""
+    if not given:
+        return most
+    number = float(given) if re.fullmatch(shape, given) else 0.0
+    if not 0 < number <= most:
+        raise ValueError(f"'{line(given, 20)}' {what} cannot be had; allowed: {kind} above 0, {most:g} at the most.")
+    return number
 
 
 def _row(token: Token) -> str:

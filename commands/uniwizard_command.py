@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from textwrap import wrap
 
 from evennia.commands.default.muxcommand import MuxCommand
@@ -11,7 +12,11 @@ from typeclasses.backend_router import BackendRouter, Closed
 from world.harmless import line, plain
 
 
-class UniwizardCommand(MuxCommand):
+class _AbstractCommandMeta(type(MuxCommand), ABCMeta):  # type: ignore[misc]
+    """What makes Evennia's commands, for commands that are not whole yet."""
+
+
+class UniwizardCommand(MuxCommand, metaclass=_AbstractCommandMeta):
     """A command that needs a BackendRouter. Subclasses write ``do(router)``."""
 
     help_category = "Workshop"
@@ -37,9 +42,9 @@ class UniwizardCommand(MuxCommand):
         except Closed as why:
             self.say(f"|rThe Workshop is closed:|n its configuration has faults.\n{line(str(why), 1000)}")
 
+    @abstractmethod
     def do(self, router: BackendRouter) -> None:
         """What the command does, with a router that is awake."""
-        raise NotImplementedError(f"{type(self).__name__} does nothing yet")
 
     def say(self, text: str) -> None:
         """Tell the caller, within the width of their screen."""

@@ -153,7 +153,7 @@ class BackendRouter(DefaultScript):
         brain.events.subscribe(self.narrator)
         brain.events.subscribe(self._persist_on_breaker)
         brain.events.subscribe(self._persist_on_feedback)
-        for key, scene in self._scenes().items():
+        for key, scene in self.scenes().items():
             if key in brain.registry:
                 brain.watch.stage(key, scene)
         started = Deferred.fromCoroutine(brain.start())
@@ -320,14 +320,15 @@ class BackendRouter(DefaultScript):
         """
         self.brain.watch.stage(key, scene)
         self.brain.registry.reset(key)
-        scenes = self._scenes()
+        scenes = self.scenes()
         if scene == "real":
             scenes.pop(key, None)
         else:
             scenes[key] = scene
         self.attributes.add("scenes", scenes, category="practice")
 
-    def _scenes(self) -> dict[str, str]:
+    def scenes(self) -> dict[str, str]:
+        """What Builders have staged, by backend."""
         return dict(deserialize(self.attributes.get("scenes", category="practice")) or {})
 
 

@@ -8,6 +8,7 @@ The phrases are data, in ``configs/voice.yaml``. What is put into them must be h
 
 from __future__ import annotations
 
+import re
 from itertools import cycle
 from typing import Any
 
@@ -30,6 +31,7 @@ class Voice:
         if faults:
             raise ConfigError(faults)
         self._phrases = {moment: cycle(phrases) for moment, phrases in document["moments"].items()}
+        self._features: dict[str, str] = document["features"]
         self._failures: dict[str, str] = document["failures"]
 
     def say(self, moment: str, **words: Any) -> str:
@@ -40,5 +42,16 @@ class Voice:
         """A failure in the world's words, to follow a backend's name."""
         return self._failures[failure]
 
+    def reason(self, reason: str) -> str:
+        """A reason of the classifier in words: ``'"^ review ~ diff" +2.0'`` and ``'words_3 +0.8'`` are its notation."""
+        what, blank, points = reason.rpartition(" ")
+        if what.startswith('"'):
+            what = _START.sub('"', what).replace(" ~ ", " ... ").replace("*", "...")
+            what = _CLASS.sub(lambda found: "(number)" if found[1] in ("n", "many") else f"({found[1]})", what)
+        return f"{self._features.get(what, what)}{blank}{points}"
+
+
+#: What stands in a phrase's notation (:mod:`agent.classify`) for the start of a sentence, and for a class of words.
+_START, _CLASS = re.compile(r'^"\^ '), re.compile(r"<(\w+)>")
 
 voice = Voice()

@@ -23,12 +23,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from agent.clock import Clock
+from agent.events import AttemptStarted, Event
 from agent.gateway import answering, asking
 from agent.gateway.asking import Asked
 from agent.gateway.keys import Caller, KeyCheck
 from agent.gateway.rejection import Rejected, rejected_for
 from agent.gateway.reply import put_json, put_rejection
 from agent.gateway.streaming import KEEP_ALIVE, EventStream
+from agent.practice import practised
 from agent.result import AllBackendsFailed
 from agent.router import Router
 from agent.task import Task
@@ -98,6 +100,9 @@ class Gateway(Resource):
         self._book: Book = book or NoBook()
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
+        #: The models that eager streams are being asked of, by task, and the router that says so.
+        self._models_asked: dict[str, str] = {}
+        self._heard: Router | None = None
         self._empty: Deferred[None] | None = None
         self._closing = False
 
@@ -240,20 +245,35 @@ class Gateway(Resource):
         self, events: EventStream, chunks: answering.Chunks, caller: Caller, router: Router, asked: Asked
     ) -> None:
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
+        self._hear(router)
+        self._models_asked[asked.task.id] = asked.model
         answer = router.stream(asked.task, asked.pin, "eager")
         shown = False
         try:
             async for piece in answer:
-                # Which model it is will be known for certain at the end: another one may have to continue it.
-                events.send([chunks.text(piece, asked.model)] if shown else chunks.first(piece, asked.model))
+                # By its configured name; what its provider calls it is told at the end.
+                model = self._models_asked[asked.task.id]
+                events.send([chunks.text(piece, model)] if shown else chunks.first(piece, model))
                 shown = True
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
             raise rejected_for(failed, too_long=_too_long(router, asked)) from None
+        finally:
+            del self._models_asked[asked.task.id]
         result = answer.result
         assert result is not None
         caller.charge(result.cost_usd, self._clock.seconds())
         events.send(chunks.rest(result, shown=shown))
+
+    def _hear(self, router: Router) -> None:
+        """Learn from now on which model of ``router`` each task is asked of."""
+        if router is not self._heard:
+            self._heard = router
+            router.events.subscribe(self._attempt_started)
+
+    def _attempt_started(self, event: Event) -> None:
+        if isinstance(event, AttemptStarted) and event.task_id in self._models_asked:
+            self._models_asked[event.task_id] = practised(event.model) if event.practice else event.model
 
     # -- telling -------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,9 @@ RETRY_AFTER = 7
 #: Seconds between the first half of a cut answer and the end of its connection: time to send it.
 _BEFORE_THE_CUT = 0.05
 
+#: What the name of every model begins with.
+_NAMED = "practice/"
+
 #: Seconds between two pieces of a stream.
 PACE = 0.02
 
@@ -88,6 +91,11 @@ class Scene(StrEnum):
 
 #: The scenes in which the whole backend is in trouble, so that its list of models is as well.
 _OUTAGES = {Scene.UNAVAILABLE, Scene.SLOW, Scene.CUT, Scene.STALL, Scene.SILENT}
+
+
+def practised(model: str) -> str:
+    """``model`` as a simulated backend names itself; one that is named so already stays as it is."""
+    return model if model.startswith(_NAMED) else _NAMED + model
 
 
 @dataclass(slots=True)
@@ -183,7 +191,7 @@ class PracticeServer:
         try:
             asked = json.loads(body)
             question, schema = dialect.question(asked), dialect.schema(asked)
-            name = "practice/" + str(model or asked["model"])
+            name = practised(str(model or asked["model"]))
             streams = act == "stream" or dialect.streams(asked)
             said = self._said(dialect, scene, name, question, schema)
             events = [dialect.framed(event) for event in dialect.events(said, asked)] if streams else None

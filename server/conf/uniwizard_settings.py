@@ -19,6 +19,7 @@ CHARACTER_CMDSET = "commands.uniwizard_cmdsets.CharacterCmdSet"
 ACCOUNT_CMDSET = "commands.uniwizard_cmdsets.AccountCmdSet"
 STARTSTOP_MODULE = "server.conf.uniwizard_startstop"
 WEB_PLUGINS_MODULE = "server.conf.uniwizard_web_plugins"
+HELP_MODULE = "world.uniwizard_help"
 
 #: Settings that a game may set for itself, with what holds where it does not.
 DEFAULTS: dict[str, Any] = {
@@ -80,6 +81,7 @@ def extend(settings: dict[str, Any]) -> None:
         settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
     database.compose(settings)
 
+    settings["FILE_HELP_ENTRY_MODULES"] = _with(settings.get("FILE_HELP_ENTRY_MODULES"), HELP_MODULE)
     settings["AT_SERVER_STARTSTOP_MODULE"] = _with(settings.get("AT_SERVER_STARTSTOP_MODULE"), STARTSTOP_MODULE)
 
 

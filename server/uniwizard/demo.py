@@ -54,6 +54,7 @@ def demo(session: Telnet) -> Iterator[str]:
     def stage(key: str, scene: str) -> str:
         return play(f"practice {key} = {scene}", r"in the place of|The scene is over")
 
+    playing = scenes(play("practice", r"Stage one: .*\n"))
     for key in BACKENDS:
         stage(key, "answer")
     try:
@@ -76,7 +77,13 @@ def demo(session: Telnet) -> Iterator[str]:
         stage("claude", "answer")
         play("backends/reset claude", "breaker is closed")
         for key in BACKENDS:
-            stage(key, "real")
+            stage(key, playing.get(key, "real"))
+
+
+def scenes(playbill: str) -> dict[str, str]:
+    """The scenes that somebody has staged, by backend, as ``practice`` tells them."""
+    staged = re.findall(r"^ +([a-z][a-z0-9_-]*) +(\S+)$", playbill, re.MULTILINE)
+    return {key: scene for key, scene in staged if scene != "real"}
 
 
 @contextmanager

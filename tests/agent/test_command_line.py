@@ -166,6 +166,21 @@ def test_judge_gives_one_verdict_a_row_and_tells_the_rows_it_cannot_use(tmp_path
     assert f"{source}:3" in run.stderr
 
 
+@pytest.mark.parametrize("command", ["route --input", "judge --input", "judge --fit", "simulate --traffic"])
+def test_an_input_with_nothing_in_it_is_told(command: str, tmp_path: Path) -> None:
+    source = tmp_path / "empty.jsonl"
+    source.write_text("\n  \n")
+    run = agent(*command.split(), str(source))
+    assert run.returncode == 0
+    assert f"{source}: is empty" in run.stderr.splitlines()
+
+
+def test_bytes_that_are_no_text_are_read_all_the_same() -> None:
+    command = [sys.executable, "-X", "utf8", "-m", "agent", "route", "-"]
+    run = subprocess.run(command, cwd=ROOT, input=b"review this diff \xff", capture_output=True, timeout=60)
+    assert run.stdout.startswith(b"Would ask: claude")
+
+
 def test_a_reader_that_has_heard_enough_gets_no_traceback(tmp_path: Path) -> None:
     source = tmp_path / "many.jsonl"
     source.write_text('{"task": "hello"}\n' * 3000)

@@ -230,9 +230,18 @@ def test_a_token_keeps_to_its_own_limits(wired: Game, player: Telnet, upstream: 
 
 
 def test_limits_above_the_games_own_and_too_many_tokens_are_not_given(player: Telnet) -> None:
-    for limits in ("61", "10, 5.01", "10, 1, 0", "ten", "1, 2, 3, 4", "-1"):
+    for limits, told in (
+        ("61", "'61' requests a minute cannot be had; allowed: a whole number above 0, 60 at the most."),
+        ("ten", "'ten' requests a minute cannot be had"),
+        ("-1", "'-1' requests a minute cannot be had"),
+        ("10, 5.01", "'5.01' USD a month cannot be had; allowed: a number above 0, 5 at the most."),
+        ("10, 1, 0", "'0' days cannot be had; allowed: a number above 0, 36500 at the most."),
+        ("1, 2, 3, 4", "A token takes three figures at the most."),
+    ):
         player.send(f"token/create greedy = {limits}")
-        player.expect("At most 60 requests a minute and $5.00 a month")
+        player.expect(told)
+    player.send("token/create = 10")
+    player.expect("Which label?")
     for number in range(4):
         create(player, f"number {number}")
     player.send("token/create one more")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from server.uniwizard.demo import scenes
 from server.uniwizard.game import Game
 from server.uniwizard.telnet import NotSeen, Telnet
 
@@ -93,6 +94,21 @@ def test_a_refusal_in_a_200_ok_is_seen_in_the_room_and_rerouted(player: Telnet, 
     road = player.expect("In all:")
     assert re.search(r"1\. claude will not do it", road)
     assert re.search(r"2\. gpt answered", road)
+
+
+def test_the_road_tells_what_happened_several_times_in_a_row_once(player: Telnet, builder: Telnet) -> None:
+    stage(builder, "claude", "503")
+    think(player, "think review this diff")
+    player.send("think/why")
+    road = player.expect("In all:")
+    assert re.search(r"1\. claude is swamped, 3 times\n +practice/\S+, [\d.]+ s, ", road)
+    assert re.search(r"2\. gpt answered\n +practice/(?!practice)\S+, [\d.]+ s, ", road)
+
+
+def test_why_a_task_is_taken_for_its_kind_is_told_in_words(player: Telnet) -> None:
+    player.send("route hello")
+    shown = player.expect("Estimated cost")
+    assert 'Taken for chat: "hello" +2.0, three words at the most +0.8.' in shown
 
 
 def test_a_player_says_whether_an_answer_was_good_once(player: Telnet) -> None:
@@ -236,6 +252,19 @@ def test_help_is_there_for_every_command(builder: Telnet) -> None:
     for command in ("think", "route", "backends", "practice"):
         builder.send(f"help {command}")
         assert "Usage:" in builder.expect("Examples:")
+
+
+def test_a_player_can_read_what_practice_is(player: Telnet) -> None:
+    player.send("help practice")
+    shown = player.expect("as soon as a real brain can be asked")
+    assert "straw dummies answer in the place of real brains" in shown
+    assert "Usage:" not in shown
+
+
+def test_the_playbill_tells_what_is_staged_from_what_stands_in(builder: Telnet) -> None:
+    stage(builder, "claude", "refuse")
+    builder.send("practice")
+    assert scenes(builder.expect("Stage one")) == {"claude": "refuse"}
 
 
 def test_a_long_time_without_words_is_not_silence(player: Telnet, builder: Telnet) -> None:
