@@ -41,8 +41,8 @@ exec(compile(sys.stdin.read(), "<game.python>", "exec"), {"__name__": "__game__"
 START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 40.0
 #: Seconds without a server process after which a start is given up. Evennia restarts the first server of a new game
-#: once, which leaves a gap of one to three.
-_DEAD_AFTER = 30.0
+#: once, which leaves a gap of one to three; where other work keeps the machine busy, a portal alone took 40 to load.
+_DEAD_AFTER = 60.0
 _POLL = 0.1
 
 

@@ -148,7 +148,9 @@ FAULTS = {
     "- a\n- list": ":1: ",
     SMALL.replace("version: 1", "version: 2"): ":1: version: 2 is not supported; allowed: 1",
     SMALL.replace("version: 1\n", ""): ":1: version: is missing; allowed: 1",
-    SMALL.replace("    model: m\n  b", "  b"): ":3: backends.a.model: is missing; allowed: a model, as its provider calls it",
+    SMALL.replace(
+        "    model: m\n  b", "  b"
+    ): ":3: backends.a.model: is missing; allowed: a model, as its provider calls it",
     SMALL.replace("api: openai", "api: telepathy"): (
         ':4: backends.a.api: "telepathy" is unknown; allowed: openai, anthropic, gemini, ollama'
     ),

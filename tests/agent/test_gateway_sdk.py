@@ -317,7 +317,9 @@ class TestEagerStreaming:
         assert text_of(chunks) == "".join((*BEGUN, "so on."))
         assert chunks[0].choices[0].delta.role == "assistant"
         assert chunks[-2].choices[0].finish_reason == "stop"
-        assert {chunk.model for chunk in chunks[:-2]} == {"a-model"}, "its configured name, until the provider's own is known"
+        assert {chunk.model for chunk in chunks[:-2]} == {"a-model"}, (
+            "its configured name, until the provider's own is known"
+        )
         assert (chunks[-2].model, chunks[-2].model_extra["uniwizard"]["backend"]) == ("told-1", "a")
         assert chunks[-1].usage.completion_tokens > 0
 

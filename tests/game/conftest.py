@@ -8,20 +8,26 @@
             player.send("look")
             player.expect("Workshop")
 
-Names of accounts are shared by all tests of a session, so every test makes up its own.
+Names of accounts are shared by all tests of a session, so every test makes up its own; ``player`` has one, and
+``wizard`` is the superuser. A module that wants a game of its own has a fixture ``game`` of its own, which those two then
+enter; its backends can be at ``provider``, which is ``upstream`` for the tests themselves.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from upstream import Upstream
+from wired import newcomer
 
 from server.uniwizard.game import Game
 from server.uniwizard.own_game import own_game
+from server.uniwizard.telnet import Telnet
 
 #: Runs ``python -m server.uniwizard.play`` in a game's directory, as ``make play`` does, with further arguments.
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -59,3 +65,35 @@ def game(first_play: tuple[Game, str]) -> Game:
     if shared.running() is None:
         shared.start()
     return shared
+
+
+@pytest.fixture
+def player(game: Game, request: pytest.FixtureRequest) -> Iterator[Telnet]:
+    """A player of the test's own, just arrived."""
+    name = "p" + re.sub(r"\W|_", "", request.node.name.removeprefix("test_"))[-22:]
+    with newcomer(game, name) as session:
+        yield session
+
+
+@pytest.fixture
+def wizard(game: Game) -> Iterator[Telnet]:
+    """The superuser."""
+    with game.telnet() as session:
+        session.login(game.superuser.name, game.superuser.password)
+        session.quiet(0.3)
+        yield session
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Upstream]:
+    """A provider for the backends of a module's own game."""
+    with Upstream() as told:
+        yield told
+
+
+@pytest.fixture
+def upstream(provider: Upstream) -> Iterator[Upstream]:
+    """The provider; the test finds it in good order and leaves it so."""
+    yield provider
+    provider.answer, provider.status = "All is well.", 200
+    provider.go.set()

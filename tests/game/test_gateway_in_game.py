@@ -8,45 +8,20 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import openai
 import pytest
 from upstream import Upstream
+from wired import config, newcomer, wired
 
 from server.uniwizard.game import Game
-from server.uniwizard.own_game import own_game
 from server.uniwizard.telnet import Telnet
 
-PASSWORD = "tjo-hopp-99"
 SECRET = re.compile(r"(uwz-([0-9a-f]{8})-[0-9a-f]{64})")
 
-CONFIG = """
-version: 1
-practice: never
-backends:
-  one:
-    api: openai
-    url: ${UPSTREAM}
-    model: told
-    api_key: ${ONE_API_KEY}
-    cost_per_1k: {input: 0.01, output: 0.02}
-    capabilities: [tools, json]
-    max_context: 8000
-    timeout: 60
-    retries: 0
-  deaf:
-    api: openai
-    url: ${DEAF}
-    model: deaf
-    api_key: ${ONE_API_KEY}
-    max_context: 8000
-    timeout: 60
-    retries: 0
-    fallbacks: [one]
-rules: [{kinds: ["*"], prefer: [one]}]
-"""
+ONE = {"capabilities": ["tools", "json"], "timeout": 60}
+DEAF = {"url": "${DEAF}", "timeout": 60, "fallbacks": ["one"]}
 
 
 class Deaf:
@@ -89,12 +64,6 @@ class Deaf:
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as told:
-        yield told
-
-
-@pytest.fixture(scope="module")
 def deaf() -> Iterator[Deaf]:
     provider = Deaf()
     yield provider
@@ -102,28 +71,12 @@ def deaf() -> Iterator[Deaf]:
 
 
 @pytest.fixture(scope="module")
-def wired(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream, deaf: Deaf) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream, deaf: Deaf) -> Iterator[Game]:
     """A running game whose backends are ours."""
-    directory: Path = tmp_path_factory.mktemp("gateway") / "game"
-    environ = {"UPSTREAM": upstream.url, "DEAF": deaf.url, "ONE_API_KEY": "sk-of-the-provider"}
-    game = own_game(directory, environ=environ, settings="UNIWIZARD_TOKENS_PER_ACCOUNT = 4\n")
-    (game.directory / "configs" / "backends.yaml").write_text(CONFIG)
-    try:
-        game.prepare()
-        game.start()
-        yield game
-    finally:
-        game.stop()
-
-
-@pytest.fixture
-def player(wired: Game, request: pytest.FixtureRequest) -> Iterator[Telnet]:
-    """A player of the test's own."""
-    name = "g" + re.sub(r"\W|_", "", request.node.name.removeprefix("test_"))[-20:]
-    with wired.telnet() as session:
-        session.create_account(name, PASSWORD)
-        session.quiet(0.3)
-        yield session
+    directory = tmp_path_factory.mktemp("gateway") / "game"
+    settings = "UNIWIZARD_TOKENS_PER_ACCOUNT = 4\n"
+    with wired(directory, config(ONE, deaf=DEAF), settings, UPSTREAM=provider.url, DEAF=deaf.url) as running:
+        yield running
 
 
 def create(player: Telnet, words: str = "my editor") -> tuple[str, str]:
@@ -142,9 +95,9 @@ def client(game: Game, secret: str, retries: int = 0) -> openai.OpenAI:
 ASKED = [{"role": "user", "content": "How do tides work?"}]
 
 
-def test_the_sdk_asks_the_game_with_a_token_that_a_player_made(wired: Game, player: Telnet, upstream: Upstream) -> None:
+def test_the_sdk_asks_the_game_with_a_token_that_a_player_made(game: Game, player: Telnet, upstream: Upstream) -> None:
     secret, _ = create(player)
-    sdk = client(wired, secret)
+    sdk = client(game, secret)
     assert [model.id for model in sdk.models.list()] == ["auto", "one", "deaf"]
     upstream.answer = "The moon pulls on the water."
     raw = sdk.chat.completions.with_raw_response.create(model="auto", messages=ASKED, user="Zephyrine")
@@ -160,11 +113,11 @@ def test_the_sdk_asks_the_game_with_a_token_that_a_player_made(wired: Game, play
 
 
 def test_the_ledger_knows_whose_token_paid_and_an_attempt_is_there_before_its_answer(
-    wired: Game, player: Telnet, upstream: Upstream
+    game: Game, player: Telnet, upstream: Upstream
 ) -> None:
     secret, _ = create(player, "night shift")
-    answer = client(wired, secret).chat.completions.create(model="auto", messages=ASKED)
-    told = wired.python(
+    answer = client(game, secret).chat.completions.create(model="auto", messages=ASKED)
+    told = game.python(
         "from world.ledger.models import Attempt\n"
         "row = Attempt.objects.order_by('-id').first()\n"
         "print(row.payer, bool(row.account), row.outcome, round(float(row.cost_usd), 4))"
@@ -173,45 +126,45 @@ def test_the_ledger_knows_whose_token_paid_and_an_attempt_is_there_before_its_an
     assert told.split()[-5:] == ["night", "shift", "True", "answered", "0.002"]
 
 
-def test_a_stream_comes_through_portal_and_server(wired: Game, player: Telnet, upstream: Upstream) -> None:
+def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, upstream: Upstream) -> None:
     secret, _ = create(player)
     upstream.answer = " ".join(f"At harbour {n} high tide comes at {n % 12}:{n:02}." for n in range(1, 25))
-    chunks = list(client(wired, secret).chat.completions.create(model="one", messages=ASKED, stream=True))
+    chunks = list(client(game, secret).chat.completions.create(model="one", messages=ASKED, stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == upstream.answer
     assert len(chunks) > 4
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_without_a_token_with_a_guessed_one_or_a_revoked_one_nobody_comes_in(wired: Game, player: Telnet) -> None:
+def test_without_a_token_with_a_guessed_one_or_a_revoked_one_nobody_comes_in(game: Game, player: Telnet) -> None:
     secret, identifier = create(player)
-    assert client(wired, secret).models.list().data
+    assert client(game, secret).models.list().data
     for guess in ("nothing", f"uwz-{identifier}-{'0' * 64}", secret[:-1], secret.upper()):
         with pytest.raises(openai.AuthenticationError) as caught:
-            client(wired, guess).models.list()
+            client(game, guess).models.list()
         assert caught.value.code == "invalid_api_key"
     player.send(f"token/revoke {identifier}")
     player.expect("is revoked")
     with pytest.raises(openai.AuthenticationError):
-        client(wired, secret).chat.completions.create(model="auto", messages=ASKED)
+        client(game, secret).chat.completions.create(model="auto", messages=ASKED)
     player.send("token")
     player.expect("You have no tokens")
 
 
-def test_the_secret_is_kept_nowhere(wired: Game, player: Telnet) -> None:
+def test_the_secret_is_kept_nowhere(game: Game, player: Telnet) -> None:
     secret, identifier = create(player)
-    client(wired, secret).models.list()
+    client(game, secret).models.list()
     player.send("token")
     listed = player.expect(re.compile(rf"{identifier} .*\n"))
     assert secret not in listed
-    for path in wired.directory.rglob("*"):
+    for path in game.directory.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             assert secret.encode() not in path.read_bytes(), path
 
 
-def test_a_token_keeps_to_its_own_limits(wired: Game, player: Telnet, upstream: Upstream) -> None:
+def test_a_token_keeps_to_its_own_limits(game: Game, player: Telnet, upstream: Upstream) -> None:
     upstream.answer = "All is well."
     secret, _ = create(player, "a test = 2, 0.003, 7")
-    sdk = client(wired, secret)
+    sdk = client(game, secret)
     raw = sdk.chat.completions.with_raw_response.create(model="one", messages=ASKED)
     assert (raw.headers["x-ratelimit-limit-requests"], raw.headers["x-ratelimit-remaining-requests"]) == ("2", "1")
     sdk.chat.completions.create(model="one", messages=ASKED)
@@ -221,9 +174,9 @@ def test_a_token_keeps_to_its_own_limits(wired: Game, player: Telnet, upstream: 
     # Twice $0.002 is more than the $0.003 of the month.
     assert caught.value.code == "insufficient_quota"
     secret, _ = create(player, "a second = 1")
-    client(wired, secret).chat.completions.create(model="one", messages=ASKED)
+    client(game, secret).chat.completions.create(model="one", messages=ASKED)
     with pytest.raises(openai.RateLimitError) as caught:
-        client(wired, secret).chat.completions.create(model="one", messages=ASKED)
+        client(game, secret).chat.completions.create(model="one", messages=ASKED)
     assert caught.value.code == "rate_limit_exceeded"
     assert 0 < int(caught.value.response.headers["retry-after"]) <= 61
     assert len(upstream.requests) == asked + 1
@@ -248,24 +201,22 @@ def test_limits_above_the_games_own_and_too_many_tokens_are_not_given(player: Te
     player.expect("You have 4 tokens already")
 
 
-def test_nobody_revokes_somebody_elses_token(wired: Game, player: Telnet) -> None:
+def test_nobody_revokes_somebody_elses_token(game: Game, player: Telnet) -> None:
     secret, identifier = create(player)
-    with wired.telnet() as other:
-        other.create_account("Meddler", PASSWORD)
-        other.quiet(0.3)
+    with newcomer(game, "Meddler") as other:
         other.send(f"token/revoke {identifier}")
         other.expect("You have no token")
-    assert client(wired, secret).models.list().data
+    assert client(game, secret).models.list().data
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_goes_away_has_its_attempt_cancelled(
-    wired: Game, player: Telnet, deaf: Deaf, stream: bool
+    game: Game, player: Telnet, deaf: Deaf, stream: bool
 ) -> None:
     secret, _ = create(player)
     while deaf.asked.acquire(blocking=False) or deaf.left.acquire(blocking=False):
         pass
-    web = urlsplit(wired.web_url)
+    web = urlsplit(game.web_url)
     assert web.hostname is not None
     body = json.dumps({"model": "deaf", "messages": ASKED, "stream": stream}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n"
@@ -278,16 +229,16 @@ def test_a_client_that_goes_away_has_its_attempt_cancelled(
 
 
 def test_tokens_and_what_they_spent_outlive_a_reload_and_the_sdk_asks_again_meanwhile(
-    wired: Game, player: Telnet, upstream: Upstream
+    game: Game, player: Telnet, upstream: Upstream
 ) -> None:
     upstream.answer = "All is well."
     secret, identifier = create(player, "lasting = 30, 1")
-    client(wired, secret).chat.completions.create(model="one", messages=ASKED)
+    client(game, secret).chat.completions.create(model="one", messages=ASKED)
     answers: list[str | None] = []
 
     def ask() -> None:
         # Whichever moment of the reload this meets.
-        sdk = client(wired, secret, retries=8)
+        sdk = client(game, secret, retries=8)
         while not done.is_set():
             answers.append(sdk.chat.completions.create(model="one", messages=ASKED).choices[0].message.content)
             done.wait(2.5)
@@ -296,7 +247,7 @@ def test_tokens_and_what_they_spent_outlive_a_reload_and_the_sdk_asks_again_mean
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        wired.reload()
+        game.reload()
     finally:
         done.set()
         asking.join(60)
@@ -306,10 +257,10 @@ def test_tokens_and_what_they_spent_outlive_a_reload_and_the_sdk_asks_again_mean
     listed = player.expect(re.compile(rf"{identifier} .*\n"))
     assert re.search(r"\$0\.0\d of \$1", listed)
     assert "never" in listed
-    assert client(wired, secret).models.list().data
+    assert client(game, secret).models.list().data
 
 
-def test_the_rest_of_the_web_site_is_as_it_was(wired: Game) -> None:
-    with urllib.request.urlopen(f"{wired.web_url}/", timeout=30) as page:
+def test_the_rest_of_the_web_site_is_as_it_was(game: Game) -> None:
+    with urllib.request.urlopen(f"{game.web_url}/", timeout=30) as page:
         assert page.status == 200
         assert b"<html" in page.read().lower()

@@ -17,80 +17,21 @@ from typing import Any
 import pytest
 from browser import Browser
 from upstream import Upstream
+from wired import COST, PASSWORD, config, newcomer, think, wired
 
 from server.uniwizard.game import Game
-from server.uniwizard.own_game import own_game
 from server.uniwizard.telnet import Telnet
 
-CLOSING = re.compile(r"\[[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
-PASSWORD = "tjo-hopp-99"
-CONFIG = """
-version: 1
-practice: never
-backends:
-  one:
-    api: openai
-    url: ${UPSTREAM}
-    model: asked
-    api_key: ${ONE_API_KEY}
-    cost_per_1k: {input: 0.01, output: 0.02}
-    strengths: [speed]
-    max_context: 8000
-    max_tokens: 1000
-    retries: 0
-    allowed_fails: 100
-rules: [{kinds: ["*"], prefer: [one]}]
-"""
-#: What the provider reports, 100 tokens in and 50 out, costs; and what is set aside for a thought at most, in USD.
-COST, SET_ASIDE = 0.002, 0.02
+CONFIG = config({"max_tokens": 1000, "allowed_fails": 100})
+#: What is set aside for a thought at most, in USD.
+SET_ASIDE = 0.02
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as told:
-        yield told
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
     """A running game whose only backend is ours."""
-    directory: Path = tmp_path_factory.mktemp("kept") / "game"
-    environ = {"UPSTREAM": upstream.url, "ONE_API_KEY": "sk-one"}
-    game = own_game(directory, environ=environ, settings="UNIWIZARD_THINK_COOLDOWN = 0\n")
-    (game.directory / "configs" / "backends.yaml").write_text(CONFIG)
-    try:
-        game.prepare()
-        game.start()
-        yield game
-    finally:
-        game.stop()
-
-
-@pytest.fixture(autouse=True)
-def well(upstream: Upstream) -> Iterator[None]:
-    yield
-    upstream.answer, upstream.status = "All is well.", 200
-    upstream.go.set()
-
-
-@pytest.fixture
-def wizard(kept: Game) -> Iterator[Telnet]:
-    with kept.telnet() as session:
-        session.login(kept.superuser.name, kept.superuser.password)
-        session.quiet(0.3)
-        yield session
-
-
-def newcomer(game: Game, name: str) -> Telnet:
-    session = game.telnet()
-    session.create_account(name, PASSWORD)
-    session.quiet(0.3)
-    return session
-
-
-def think(session: Telnet, task: str) -> str:
-    session.send(f"think {task}")
-    return session.expect(CLOSING)
+    with wired(tmp_path_factory.mktemp("ledger") / "game", CONFIG, UPSTREAM=provider.url) as running:
+        yield running
 
 
 def query(game: Game, sql: str, *values: Any) -> list[dict[str, Any]]:
@@ -106,11 +47,11 @@ def rows_of(game: Game, account: str) -> list[dict[str, Any]]:
 # What stands in it
 
 
-def test_an_attempt_is_in_the_ledger_to_the_cent_before_its_answer_is_shown(kept: Game, upstream: Upstream) -> None:
-    with newcomer(kept, "Zelda") as player:
+def test_an_attempt_is_in_the_ledger_to_the_cent_before_its_answer_is_shown(game: Game, upstream: Upstream) -> None:
+    with newcomer(game, "Zelda") as player:
         began = time.time()
         think(player, "hello there")
-        (row,) = rows_of(kept, "Zelda")
+        (row,) = rows_of(game, "Zelda")
     assert row["backend"] == "one"
     assert row["model"] == "told"
     assert (row["outcome"], row["failure"], row["status"]) == ("answered", "", 200)
@@ -123,8 +64,8 @@ def test_an_attempt_is_in_the_ledger_to_the_cent_before_its_answer_is_shown(kept
     assert row["task"] not in upstream.requests[-1].everything
 
 
-def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(kept: Game, upstream: Upstream) -> None:
-    with newcomer(kept, "Fenja") as player:
+def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(game: Game, upstream: Upstream) -> None:
+    with newcomer(game, "Fenja") as player:
         upstream.status = 500
         think(player, "hello")
         upstream.status = 200
@@ -137,7 +78,7 @@ def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(kept: Game, ups
         assert upstream.arrived.acquire(timeout=10)
         player.send("think/stop")
         player.expect("lets the thought go")
-    failed, refused, stopped = rows_of(kept, "Fenja")
+    failed, refused, stopped = rows_of(game, "Fenja")
     assert (failed["outcome"], failed["failure"], failed["cost_usd"]) == ("failed", "server_error", 0)
     assert (refused["outcome"], refused["refusal"] != "", refused["score"] > 0.5) == ("refused", True, True)
     assert "help" in refused["evidence"]
@@ -145,20 +86,20 @@ def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(kept: Game, ups
     assert stopped["outcome"] == "stopped"
 
 
-def test_once_its_player_has_been_told_a_thought_is_no_longer_written_down(kept: Game) -> None:
-    with newcomer(kept, "Runa") as player:
+def test_once_its_player_has_been_told_a_thought_is_no_longer_written_down(game: Game) -> None:
+    with newcomer(game, "Runa") as player:
         think(player, "hello")
         deadline = time.monotonic() + 10
-        while query(kept, "SELECT * FROM ledger_pending") and time.monotonic() < deadline:
+        while query(game, "SELECT * FROM ledger_pending") and time.monotonic() < deadline:
             player.quiet(0.05)
-    assert query(kept, "SELECT * FROM ledger_pending") == []
+    assert query(game, "SELECT * FROM ledger_pending") == []
 
 
 # Who sees it
 
 
-def test_a_player_sees_their_own_spending_and_a_builder_everyones(kept: Game, wizard: Telnet) -> None:
-    with newcomer(kept, "Saga") as player:
+def test_a_player_sees_their_own_spending_and_a_builder_everyones(game: Game, wizard: Telnet) -> None:
+    with newcomer(game, "Saga") as player:
         think(player, "hello")
         think(player, "hello again")
         player.send("ledger")
@@ -179,16 +120,16 @@ def test_a_player_sees_their_own_spending_and_a_builder_everyones(kept: Game, wi
     assert "Usage:" in wizard.expect("Examples:")
 
 
-def test_the_export_holds_every_row_and_no_formula(kept: Game, tmp_path: Path, upstream: Upstream) -> None:
+def test_the_export_holds_every_row_and_no_formula(game: Game, tmp_path: Path, upstream: Upstream) -> None:
     def export(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "world.ledger", "export", *arguments]
         environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-        return subprocess.run(command, cwd=kept.directory, capture_output=True, text=True, timeout=60, env=environ)
+        return subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=60, env=environ)
 
-    with newcomer(kept, "Exa") as player:
+    with newcomer(game, "Exa") as player:
         upstream.answer = "=HYPERLINK(1) I can't help with that. I'm sorry, but I can't."
         think(player, "hello")
-    wanted = query(kept, "SELECT * FROM ledger_attempt ORDER BY started, id")
+    wanted = query(game, "SELECT * FROM ledger_attempt ORDER BY started, id")
     told = export("--format", "jsonl")
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [(line["task"], line["number"]) for line in lines] == [(row["task"], row["number"]) for row in wanted]
@@ -204,12 +145,12 @@ def test_the_export_holds_every_row_and_no_formula(kept: Game, tmp_path: Path, u
     assert export("--since", "yesterday").returncode == 2
 
 
-def test_the_admin_lists_filters_and_adds_up(kept: Game, wizard: Telnet) -> None:
+def test_the_admin_lists_filters_and_adds_up(game: Game, wizard: Telnet) -> None:
     think(wizard, "hello")
-    attempts, cost = query(kept, "SELECT count(*) AS n, sum(cost_usd) AS usd FROM ledger_attempt")[0].values()
-    refused = query(kept, "SELECT count(*) AS n FROM ledger_attempt WHERE outcome = 'refused'")[0]["n"]
-    with Browser(kept.web_url) as browser:
-        browser.login(kept.superuser.name, kept.superuser.password)
+    attempts, cost = query(game, "SELECT count(*) AS n, sum(cost_usd) AS usd FROM ledger_attempt")[0].values()
+    refused = query(game, "SELECT count(*) AS n FROM ledger_attempt WHERE outcome = 'refused'")[0]["n"]
+    with Browser(game.web_url) as browser:
+        browser.login(game.superuser.name, game.superuser.password)
         page = browser.get("/admin/ledger/attempt/").text
         assert f"<b>{attempts}</b><span>attempts" in page
         assert f"<b>${cost:.4f}</b><span>cost" in page
@@ -217,7 +158,7 @@ def test_the_admin_lists_filters_and_adds_up(kept: Game, wizard: Telnet) -> None
             page = browser.get(f"/admin/ledger/attempt/?{path}").text
             assert f"<b>{count}</b><span>attempts" in page, path
             assert page.count('class="field-brain') == min(count, 50), path
-        first = query(kept, "SELECT id, task FROM ledger_attempt")[0]
+        first = query(game, "SELECT id, task FROM ledger_attempt")[0]
         assert browser.get(f"/admin/ledger/attempt/?q={first['task']}").text.count('class="field-brain') == 1
         detail = browser.get(f"/admin/ledger/attempt/{first['id']}/change/")
         assert detail.status_code == 200
@@ -229,9 +170,9 @@ def test_the_admin_lists_filters_and_adds_up(kept: Game, wizard: Telnet) -> None
             assert "<script>'" not in page.text
 
 
-def test_a_backends_page_shows_it_and_its_switches_work_at_once(kept: Game, wizard: Telnet, upstream: Upstream) -> None:
-    with Browser(kept.web_url) as browser:
-        browser.login(kept.superuser.name, kept.superuser.password)
+def test_a_backends_page_shows_it_and_its_switches_work_at_once(game: Game, wizard: Telnet, upstream: Upstream) -> None:
+    with Browser(game.web_url) as browser:
+        browser.login(game.superuser.name, game.superuser.password)
         assert ">one</a>" in browser.get("/admin/ledger/brain/").text
         page = browser.get("/admin/ledger/brain/one/").text
         assert page.count("<svg viewBox") == 4
@@ -254,27 +195,27 @@ def test_a_backends_page_shows_it_and_its_switches_work_at_once(kept: Game, wiza
         assert browser.get("/admin/ledger/brain/one/act/").status_code == 405
 
 
-def test_a_player_has_no_business_in_the_admin(kept: Game) -> None:
-    newcomer(kept, "Loki").close()
-    with Browser(kept.web_url) as browser:
+def test_a_player_has_no_business_in_the_admin(game: Game) -> None:
+    newcomer(game, "Loki").close()
+    with Browser(game.web_url) as browser:
         browser.submit("/auth/login", username="Loki", password=PASSWORD)
         for path in ("/admin/ledger/attempt/", "/admin/ledger/brain/", "/admin/ledger/brain/one/"):
             assert "answered well" not in browser.get(path).text
         token = browser.cookies["csrftoken"]
         told = browser.post("/admin/ledger/brain/one/act/", data={"action": "disable", "csrfmiddlewaretoken": token})
         assert "put away" not in told.text
-    assert query(kept, "SELECT 1 FROM ledger_attempt WHERE account = 'Loki'") == []
+    assert query(game, "SELECT 1 FROM ledger_attempt WHERE account = 'Loki'") == []
 
 
 # When things go wrong
 
 
 def test_a_locked_database_holds_up_neither_the_game_nor_the_answers_and_loses_nothing(
-    kept: Game, wizard: Telnet
+    game: Game, wizard: Telnet
 ) -> None:
-    spill = kept.directory / ".uniwizard" / "ledger-spill.jsonl"
-    with newcomer(kept, "Lodur") as player:
-        lock = sqlite3.connect(kept.directory / "server" / "ledger.db3", isolation_level=None)
+    spill = game.directory / ".uniwizard" / "ledger-spill.jsonl"
+    with newcomer(game, "Lodur") as player:
+        lock = sqlite3.connect(game.directory / "server" / "ledger.db3", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         until = time.monotonic() + 10
         thoughts = 0
@@ -285,7 +226,7 @@ def test_a_locked_database_holds_up_neither_the_game_nor_the_answers_and_loses_n
                 player.send("look")
                 player.expect("On the shelf", 5)
             assert spill.stat().st_mode & 0o777 == 0o600
-            assert rows_of(kept, "Lodur") == []
+            assert rows_of(game, "Lodur") == []
         finally:
             lock.execute("ROLLBACK")
             lock.close()
@@ -293,7 +234,7 @@ def test_a_locked_database_holds_up_neither_the_game_nor_the_answers_and_loses_n
         assert seen.count("cannot be written") == 1
         assert "ledger" not in player.transcript, "that is the Builders' business"
     assert thoughts >= 2
-    found = rows_of(kept, "Lodur")
+    found = rows_of(game, "Lodur")
     assert [row["outcome"] for row in found] == ["answered"] * thoughts
     assert not spill.exists()
 
@@ -301,27 +242,27 @@ def test_a_locked_database_holds_up_neither_the_game_nor_the_answers_and_loses_n
 # With budgets, and with texts; this ends the game's time without
 
 
-def test_budgets_and_texts_are_the_operators_to_turn_on(kept: Game, upstream: Upstream) -> None:
-    with newcomer(kept, "Midas") as player:
+def test_budgets_and_texts_are_the_operators_to_turn_on(game: Game, upstream: Upstream) -> None:
+    with newcomer(game, "Midas") as player:
         think(player, "hello")
     limit = COST + SET_ASIDE * 1.5
-    with (kept.directory / "server" / "conf" / "secret_settings.py").open("a") as file:
+    with (game.directory / "server" / "conf" / "secret_settings.py").open("a") as file:
         file.write(
             f"\nUNIWIZARD_LEDGER_TEXTS = True\nUNIWIZARD_BUDGETS = {{'account': {{'usd': {limit}, 'per': 'day'}}}}\n"
         )
-    kept.reload()
-    with kept.telnet() as player:
+    game.reload()
+    with game.telnet() as player:
         player.login("Midas", PASSWORD)
         player.quiet(0.3)
         player.send("ledger")
         assert f"${COST:.4f} of ${limit:g} a day" in player.expect("resets"), "counted again from the ledger"
         upstream.answer = "Gold, mostly."
         while "Gold" in think_or_hear(player):
-            assert len(rows_of(kept, "Midas")) < 30
+            assert len(rows_of(game, "Midas")) < 30
         heard = player.expect(re.compile(r"It resets on .*\."))
         assert "Your account's budget" in player.transcript
         assert re.search(r"at\s+00:00\s+UTC", heard)
-        rows = rows_of(kept, "Midas")
+        rows = rows_of(game, "Midas")
         assert sum(row["cost_usd"] for row in rows) <= limit
         assert (rows[0]["prompt"], rows[0]["answer"]) == ("", "")
         assert (rows[-1]["prompt"], rows[-1]["answer"]) == ("what is it?", "Gold, mostly.")
@@ -329,7 +270,7 @@ def test_budgets_and_texts_are_the_operators_to_turn_on(kept: Game, upstream: Up
         player.send("think/with one what is it?")
         player.expect("It resets on")
         assert len(upstream.requests) == asked, "nothing is asked that may not be paid for"
-    with newcomer(kept, "Thrifty") as player:
+    with newcomer(game, "Thrifty") as player:
         assert "Gold" in think_or_hear(player), "each account has its own"
 
 

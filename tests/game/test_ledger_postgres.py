@@ -9,31 +9,13 @@ import psycopg
 from browser import Browser
 from postgres import postgres
 from upstream import Upstream
+from wired import CLOSING, COST, HASTE, PASSWORD, config, newcomer, think, wired
 
-from server.uniwizard.own_game import own_game
-
-CLOSING = re.compile(r"\[[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
-SETTINGS = """
-UNIWIZARD_THINK_COOLDOWN = 0
+DATABASES = """
 DATABASES = {{"default": {{
     "ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "USER": "uniwizard", "HOST": "127.0.0.1",
     "PORT": {port},
 }}}}
-"""
-CONFIG = """
-version: 1
-practice: never
-backends:
-  one:
-    api: openai
-    url: ${UPSTREAM}
-    model: asked
-    api_key: ${ONE_API_KEY}
-    cost_per_1k: {input: 0.01, output: 0.02}
-    strengths: [speed]
-    max_context: 8000
-    retries: 0
-rules: [{kinds: ["*"], prefer: [one]}]
 """
 ROLL_UP = """
 from world.ledger.report import tally
@@ -50,42 +32,35 @@ print(tally(())[()].attempts)
 
 
 def test_a_game_on_postgresql_keeps_its_ledger_there_over_a_kill(tmp_path: Path) -> None:
-    with postgres() as port, Upstream() as upstream:
-        environ = {"UPSTREAM": upstream.url, "ONE_API_KEY": "sk-one"}
-        game = own_game(tmp_path / "game", environ=environ, settings=SETTINGS.format(port=port))
-        (game.directory / "configs" / "backends.yaml").write_text(CONFIG)
-        try:
-            game.prepare()
-            game.start()
-            with game.telnet() as player:
-                player.create_account("Dagny", "tjo-hopp-99")
-                player.quiet(0.3)
-                player.send("think hello")
-                assert "All is well." in player.expect(CLOSING)
-                upstream.go.clear()
-                while upstream.arrived.acquire(timeout=0.01):
-                    pass
-                player.send("think of the second thing")
-                player.expect("Timmy")
-                assert upstream.arrived.acquire(timeout=10)
-                player.quiet(0.5)
-            game.kill9()
-            upstream.go.set()
-            game.start()
-            with game.telnet() as player:
-                player.login("Dagny", "tjo-hopp-99")
-                player.expect("takes up your question again")
-                player.expect(CLOSING)
-                player.send("ledger/by backend")
-                assert re.search(r"one +3 +100%", player.expect(re.compile(r"In all .*\n")))
-            with psycopg.connect(f"host=127.0.0.1 port={port} user=uniwizard dbname=postgres") as database:
-                rows = database.execute("SELECT outcome, account, cost_usd FROM ledger_attempt ORDER BY id").fetchall()
-            assert rows == [("answered", "Dagny", 0.002), ("interrupted", "Dagny", 0.0), ("answered", "Dagny", 0.002)]
-            assert not (game.directory / "server" / "ledger.db3").exists()
-            with Browser(game.web_url) as browser:
-                browser.login(game.superuser.name, game.superuser.password)
-                assert "<b>3</b><span>attempts" in browser.get("/admin/ledger/attempt/?backend=one&day=7").text
-                assert browser.get("/admin/ledger/brain/one/").text.count("<svg viewBox") == 4
-            assert game.python(ROLL_UP).strip() == "3"
-        finally:
-            game.stop()
+    with (
+        postgres() as port,
+        Upstream() as upstream,
+        wired(tmp_path / "game", config(), HASTE + DATABASES.format(port=port), UPSTREAM=upstream.url) as game,
+    ):
+        with newcomer(game, "Dagny") as player:
+            assert "All is well." in think(player, "hello")
+            upstream.go.clear()
+            while upstream.arrived.acquire(timeout=0.01):
+                pass
+            player.send("think of the second thing")
+            player.expect("Timmy")
+            assert upstream.arrived.acquire(timeout=10)
+            player.quiet(0.5)
+        game.kill9()
+        upstream.go.set()
+        game.start()
+        with game.telnet() as player:
+            player.login("Dagny", PASSWORD)
+            player.expect("takes up your question again")
+            player.expect(CLOSING)
+            player.send("ledger/by backend")
+            assert re.search(r"one +3 +100%", player.expect(re.compile(r"In all .*\n")))
+        with psycopg.connect(f"host=127.0.0.1 port={port} user=uniwizard dbname=postgres") as database:
+            rows = database.execute("SELECT outcome, account, cost_usd FROM ledger_attempt ORDER BY id").fetchall()
+        assert rows == [("answered", "Dagny", COST), ("interrupted", "Dagny", 0.0), ("answered", "Dagny", COST)]
+        assert not (game.directory / "server" / "ledger.db3").exists()
+        with Browser(game.web_url) as browser:
+            browser.login(game.superuser.name, game.superuser.password)
+            assert "<b>3</b><span>attempts" in browser.get("/admin/ledger/attempt/?backend=one&day=7").text
+            assert browser.get("/admin/ledger/brain/one/").text.count("<svg viewBox") == 4
+        assert game.python(ROLL_UP).strip() == "3"

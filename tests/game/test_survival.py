@@ -4,94 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from upstream import Upstream
+from wired import CLOSING, PASSWORD, config, configure, newcomer, think, wired
 
 from server.uniwizard.game import Game
-from server.uniwizard.own_game import own_game
 from server.uniwizard.telnet import Telnet
 
-CLOSING = re.compile(r"\[[a-z]+, [\d.]+ s, \$[\d.]+\]\n")
-
-CONFIG = """
-version: 1
-practice: never
-backends:
-  one:
-    api: openai
-    url: ${{UPSTREAM}}
-    model: told
-    api_key: ${{ONE_API_KEY}}
-    cost_per_1k: {{input: 0.01, output: 0.02}}
-    strengths: [speed]
-    capabilities: [tools, json]
-    max_context: 8000
-    timeout: 30
-    retries: 0
-    allowed_fails: 0
-    cooldown_time: {cooldown}
-rules: [{{kinds: ["*"], prefer: [one]}}]
-"""
+SECRET = "sk-very-secret-0451"
+ONE = {"capabilities": ["tools", "json"], "timeout": 30, "allowed_fails": 0, "cooldown_time": 600}
+CONFIG = config(ONE)
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as told:
-        yield told
-
-
-@pytest.fixture(scope="module")
-def wired(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
     """A running game whose only backend is ours."""
-    directory: Path = tmp_path_factory.mktemp("wired") / "game"
-    environ = {"UPSTREAM": upstream.url, "ONE_API_KEY": "sk-very-secret-0451"}
-    game = own_game(directory, environ=environ, settings="UNIWIZARD_THINK_COOLDOWN = 0\n")
-    write_config(game)
-    try:
-        game.prepare()
-        game.start()
-        yield game
-    finally:
-        game.stop()
-
-
-@pytest.fixture(autouse=True)
-def well(upstream: Upstream) -> Iterator[None]:
-    """Every test finds the provider in good order and leaves it so."""
-    yield
-    upstream.answer, upstream.status = "All is well.", 200
-    upstream.go.set()
+    directory = tmp_path_factory.mktemp("survival") / "game"
+    with wired(directory, CONFIG, UPSTREAM=provider.url, ONE_API_KEY=SECRET) as running:
+        yield running
 
 
 @pytest.fixture
-def wizard(wired: Game) -> Iterator[Telnet]:
-    """The superuser; the breaker is closed before the test and after it."""
-    with wired.telnet() as session:
-        session.login(wired.superuser.name, wired.superuser.password)
-        session.quiet(0.3)
-        session.send("backends/reset one")
-        session.expect("breaker is closed")
-        yield session
-
-
-def write_config(game: Game, text: str = "", cooldown: int = 600) -> None:
-    (game.directory / "configs" / "backends.yaml").write_text(text or CONFIG.format(cooldown=cooldown))
-
-
-def think(session: Telnet, task: str) -> str:
-    session.send(f"think {task}")
-    return session.expect(CLOSING)
+def wizard(wizard: Telnet) -> Telnet:
+    """The superuser, with the breaker closed."""
+    wizard.send("backends/reset one")
+    wizard.expect("breaker is closed")
+    return wizard
 
 
 # What leaves
 
 
-def test_no_backend_learns_who_asked_where_or_from_which_address(wired: Game, upstream: Upstream) -> None:
-    with wired.telnet() as player:
-        player.create_account("Zephyrine", "tjo-hopp-99")
-        player.quiet(0.3)
+def test_no_backend_learns_who_asked_where_or_from_which_address(game: Game, upstream: Upstream) -> None:
+    with newcomer(game, "Zephyrine") as player:
         upstream.answer = "A fine morning to [NAME_1], says I; and name_1 it is."
         shown = think(player, "Timmy, write a rhyme for zephyrine of Timmy's Workshop, that is Zephyrine.")
         assert "A fine morning to Timmy, says I; and Timmy it is." in shown
@@ -106,14 +52,14 @@ def test_no_backend_learns_who_asked_where_or_from_which_address(wired: Game, up
     }  # fmt: skip
 
 
-def test_the_secret_goes_to_its_own_backend_and_nowhere_else(wired: Game, wizard: Telnet, upstream: Upstream) -> None:
+def test_the_secret_goes_to_its_own_backend_and_nowhere_else(game: Game, wizard: Telnet, upstream: Upstream) -> None:
     think(wizard, "hello")
-    assert upstream.requests[-1].headers["authorization"] == "Bearer sk-very-secret-0451"
+    assert upstream.requests[-1].headers["authorization"] == f"Bearer {SECRET}"
     wizard.send("backends one")
     wizard.quiet(0.5)
     assert "sk-very-secret" not in wizard.transcript
-    assert "sk-very-secret" not in wired.log_tail(10_000)
-    for path in wired.directory.rglob("*"):
+    assert "sk-very-secret" not in game.log_tail(10_000)
+    for path in game.directory.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             assert b"sk-very-secret" not in path.read_bytes(), path
 
@@ -153,53 +99,51 @@ def test_cost_is_what_the_provider_reported_at_the_configured_price(wizard: Teln
 # What survives
 
 
-def test_a_thought_is_taken_up_again_after_a_reload(wired: Game, wizard: Telnet, upstream: Upstream) -> None:
+def test_a_thought_is_taken_up_again_after_a_reload(game: Game, wizard: Telnet, upstream: Upstream) -> None:
     think(wizard, "hello")
     upstream.go.clear()
     upstream.answer = "Late, but here."
     wizard.send("think something slow")
     assert upstream.arrived.acquire(timeout=10)
-    wired.reload()
+    game.reload()
     upstream.go.set()
     wizard.expect("takes up your question again")
     wizard.expect("Late, but here.")
     wizard.expect(CLOSING)
 
 
-def test_a_thought_is_taken_up_again_after_a_kill_when_its_player_is_back(wired: Game, upstream: Upstream) -> None:
-    with wired.telnet() as player:
-        player.create_account("Lazarus", "tjo-hopp-99")
-        player.quiet(0.3)
+def test_a_thought_is_taken_up_again_after_a_kill_when_its_player_is_back(game: Game, upstream: Upstream) -> None:
+    with newcomer(game, "Lazarus") as player:
         upstream.go.clear()
         player.send("think something slow")
         while upstream.arrived.acquire(timeout=0.01):
             pass
         player.quiet(2.0)
-    wired.kill9()
+    game.kill9()
     upstream.go.set()
     upstream.answer = "Back from the dead."
-    wired.start()
-    with wired.telnet() as player:
-        player.login("Lazarus", "tjo-hopp-99")
+    game.start()
+    with game.telnet() as player:
+        player.login("Lazarus", PASSWORD)
         player.expect("takes up your question again")
         player.expect("Back from the dead.")
 
 
 @pytest.mark.parametrize("how", ["reload", "kill"])
 def test_an_open_breaker_stays_open_for_the_rest_of_its_cooldown(
-    wired: Game, wizard: Telnet, upstream: Upstream, how: str
+    game: Game, wizard: Telnet, upstream: Upstream, how: str
 ) -> None:
     upstream.status = 500
     wizard.send("think hello")
     wizard.expect("The lamp over one goes out")
     if how == "reload":
-        wired.reload()
+        game.reload()
     else:
-        wired.kill9()
-        wired.start()
+        game.kill9()
+        game.start()
     asked = len(upstream.requests)
-    with wired.telnet() as session:
-        session.login(wired.superuser.name, wired.superuser.password)
+    with game.telnet() as session:
+        session.login(game.superuser.name, game.superuser.password)
         session.send("backends")
         left = re.search(r"one +open, (\d+) s", session.expect(re.compile(r"\none .*\n")))
         assert left is not None
@@ -239,17 +183,17 @@ def test_an_edit_that_makes_no_sense_changes_nothing(wizard: Telnet) -> None:
     wizard.expect("ready")
 
 
-def test_a_broken_config_leaves_the_old_one_in_force_over_reload_and_restart(wired: Game, wizard: Telnet) -> None:
+def test_a_broken_config_leaves_the_old_one_in_force_over_reload_and_restart(game: Game, wizard: Telnet) -> None:
     try:
-        write_config(wired, CONFIG.format(cooldown=600).replace("api: openai", "api: opnai"))
+        configure(game, config({**ONE, "api": "opnai"}))
         wizard.send("backends/reload")
         told = " ".join((wizard.expect("the old one stays in force") + wizard.quiet(0.5)).split())
         assert re.search(
             r'backends\.yaml:\d+: backends\.one\.api: "opnai" is unknown; allowed: openai, anthropic', told
         )
-        wired.reload()
+        game.reload()
         assert "All is well." in think(wizard, "hello")
     finally:
-        write_config(wired)
+        configure(game, CONFIG)
         wizard.send("backends/reload")
         wizard.expect("The backends file is read")

@@ -8,34 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from server.uniwizard.demo import scenes
-from server.uniwizard.game import Game
 from server.uniwizard.telnet import NotSeen, Telnet
 
 CLOSING = re.compile(r"\[(?P<key>[a-z]+), [\d.]+ s, \$[\d.]+\]\n")
-PASSWORD = "tjo-hopp-99"
 
 
 @pytest.fixture
-def player(game: Game, request: pytest.FixtureRequest) -> Iterator[Telnet]:
-    """A player of the test's own, just arrived."""
-    name = "p" + re.sub(r"\W|_", "", request.node.name.removeprefix("test_"))[-22:]
-    with game.telnet() as session:
-        session.create_account(name, PASSWORD)
-        session.quiet(0.3)
-        yield session
-
-
-@pytest.fixture
-def builder(game: Game) -> Iterator[Telnet]:
+def builder(wizard: Telnet) -> Iterator[Telnet]:
     """The superuser; every scene is over and every breaker closed when the test ends."""
-    with game.telnet() as session:
-        session.login(game.superuser.name, game.superuser.password)
-        session.quiet(0.3)
-        yield session
-        for key in ("local", "claude", "kimi", "gpt", "gemini", "grok"):
-            for command in (f"practice {key} = real", f"backends/reset {key}", f"backends/enable {key}"):
-                session.send(command)
-        session.expect("grok is back on the shelf")
+    yield wizard
+    for key in ("local", "claude", "kimi", "gpt", "gemini", "grok"):
+        for command in (f"practice {key} = real", f"backends/reset {key}", f"backends/enable {key}"):
+            wizard.send(command)
+    wizard.expect("grok is back on the shelf")
 
 
 def think(session: Telnet, command: str, timeout: float = 30.0) -> str:
