@@ -7,15 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from hostile import ANSWERS, KEY, NAMES, check_answer, check_failure
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from agent.answer import Answer
 from agent.backend import APIS, Backend
 from agent.failures import AttemptFailed
 from agent.wire import decode, decode_probe
-
-KEY = "sk-live-abcdefghijklmnop"
 
 #: A busy machine is no failure: nothing here is about time.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,9 +29,7 @@ leaves = (
     | st.text(st.characters(), max_size=20)
     | st.sampled_from(["error", "text", "tool_use", "refusal", "content_filter", "SAFETY", "\ud800", KEY, "429"])
 )
-NAMES = """error message type code choices content text usage candidates parts finishReason promptFeedback blockReason
-    tool_calls function name arguments stop_reason stop_details done_reason details status logprobs id"""
-names = st.sampled_from(NAMES.split())
+names = st.sampled_from(NAMES)
 json_values = st.recursive(
     leaves, lambda below: st.lists(below, max_size=4) | st.dictionaries(names, below, max_size=6), max_leaves=30
 )
@@ -41,63 +37,6 @@ header_values = st.dictionaries(
     st.sampled_from(["Retry-After", "retry-after-ms", "Date", "content-type"]),
     st.text(max_size=30) | st.floats().map(str) | st.integers().map(str),
 )
-
-VALID: dict[str, Any] = {
-    "openai": {
-        "model": "m",
-        "choices": [
-            {
-                "message": {
-                    "content": "hi",
-                    "refusal": None,
-                    "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}],
-                },
-                "finish_reason": "content_filter",
-                "content_filter_results": {"hate": {"filtered": True}},
-                "logprobs": {"content": [{"token": "h", "logprob": -0.1}]},
-            }
-        ],
-        "usage": {
-            "prompt_tokens": 1,
-            "completion_tokens": 2,
-            "total_tokens": 3,
-            "prompt_tokens_details": {"cached_tokens": 1},
-            "completion_tokens_details": {"reasoning_tokens": 1},
-        },
-    },
-    "anthropic": {
-        "model": "m",
-        "content": [
-            {"type": "text", "text": "hi"},
-            {"type": "tool_use", "id": "1", "name": "f", "input": {"x": 1}},
-        ],
-        "stop_reason": "refusal",
-        "stop_details": {"type": "refusal", "category": "bio", "explanation": "no"},
-        "usage": {"input_tokens": 1, "output_tokens": 2, "output_tokens_details": {"thinking_tokens": 1}},
-    },
-    "gemini": {
-        "candidates": [
-            {
-                "content": {"parts": [{"text": "hi"}, {"functionCall": {"name": "f", "args": {"x": 1}}}]},
-                "finishReason": "SAFETY",
-                "safetyRatings": [{"category": "H", "blocked": True}],
-                "avgLogprobs": None,
-                "logprobsResult": {"chosenCandidates": [{"logProbability": -0.1}]},
-            }
-        ],
-        "promptFeedback": {"blockReason": "SAFETY", "safetyRatings": [{"category": "H", "blocked": True}]},
-        "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "thoughtsTokenCount": 1},
-        "modelVersion": "m",
-    },
-    "ollama": {
-        "model": "m",
-        "message": {"content": "hi", "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1}}}]},
-        "done_reason": "stop",
-        "prompt_eval_count": 1,
-        "eval_count": 2,
-        "logprobs": [{"logprob": -0.1}],
-    },
-}
 
 
 def read(api: str, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -107,21 +46,15 @@ def read(api: str, status: int, headers: dict[str, str], body: bytes) -> None:
         said = decode(backend, status, headers, body)
     except AttemptFailed as failed:
         assert failed.status == status
-        assert failed.reason.isprintable()
-        assert KEY not in failed.reason
-        assert failed.retry_after is None or 0 <= failed.retry_after <= 86400
+        check_failure(failed)
     else:
         assert 200 <= status < 300
-        assert isinstance(said, Answer)
-        for text in (said.text, said.model, *(call.arguments for call in said.tool_calls)):
-            assert isinstance(text, str)
-            text.encode()
-        assert said.logprob is None or said.logprob <= 0
-        assert said.usage is None or min(said.usage.input_tokens, said.usage.output_tokens) >= 0
+        check_answer(said, body)
     try:
         decode_probe(backend, status, headers, body)
     except AttemptFailed as failed:
         assert failed.status == status
+        check_failure(failed)
 
 
 @unhurried
@@ -147,8 +80,8 @@ def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @settings(unhurried, max_examples=500)
 @given(st.data(), apis, statuses)
 def test_a_valid_answer_with_any_node_replaced_or_taken_away(data: st.DataObject, api: str, status: int) -> None:
-    body = copy.deepcopy(VALID[api])
-    *way, last = data.draw(st.sampled_from(paths(VALID[api])))
+    body = copy.deepcopy(ANSWERS[api])
+    *way, last = data.draw(st.sampled_from(paths(ANSWERS[api])))
     parent = body
     for step in way:
         parent = parent[step]
@@ -162,8 +95,8 @@ def test_a_valid_answer_with_any_node_replaced_or_taken_away(data: st.DataObject
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("replacement", [None, 5, -1, 10**300, True, 0.5, "", "\ud800", [], {}, [[]], [5], {"a": 1}])
 def test_every_single_node_of_a_valid_answer_replaced(api: str, replacement: Any) -> None:
-    for *way, last in paths(VALID[api]):
-        body = copy.deepcopy(VALID[api])
+    for *way, last in paths(ANSWERS[api]):
+        body = copy.deepcopy(ANSWERS[api])
         parent = body
         for step in way:
             parent = parent[step]
@@ -176,7 +109,7 @@ def test_every_single_node_of_a_valid_answer_replaced(api: str, replacement: Any
 def test_arguments_nested_to_any_depth(api: str, depth: int) -> None:
     deep = "[" * depth + "]" * depth
     body = (
-        json.dumps(VALID[api])
+        json.dumps(ANSWERS[api])
         .replace('"x": 1', f'"x": {deep}')
         .replace('"arguments": "{}"', f'"arguments": {{"x": {deep}}}')
     )

@@ -4,8 +4,8 @@
     make fuzz FUZZ_SECONDS=60
     python tests/fuzz/fuzz_decoders.py --seconds 60 [--seed 1] [--plain]
 
-The contract: whatever the bytes are, a decoder gives an Answer or raises AttemptFailed, and nothing else; it ends; it
-holds no more memory than a small multiple of what it was given; the key is in no reason it gives.
+The contract is that of ``tests/agent/hostile.py``; besides, a decoder ends, and holds no more memory than a small
+multiple of what it was given.
 
 With atheris (coverage-guided, libFuzzer) a finding is written to .uniwizard/fuzz/ and the process ends with its trace;
 without it, or with --plain, the same mutations run unguided. Both begin with an answer of every api and change its
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "agent")]
 
 try:
     import atheris
@@ -39,12 +39,12 @@ if atheris is not None and __name__ == "__main__" and "--plain" not in sys.argv:
 else:
     import agent.wire as wire
 
-from agent.answer import Answer  # noqa: E402
+from hostile import ANSWERS, KEY, NAMES, check_answer, check_failure  # noqa: E402
+
 from agent.backend import APIS, Backend  # noqa: E402
 from agent.failures import AttemptFailed  # noqa: E402
 
 FINDINGS = ROOT / ".uniwizard" / "fuzz"
-KEY = "sk-live-abcdefghijklmnop"
 BACKENDS = [Backend("k", api, "http://127.0.0.1", "m", api_key=KEY) for api in APIS]
 STATUSES = [200, 200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 408, 413, 429, 500, 503, 529, 0, 999]
 
@@ -55,61 +55,6 @@ FIXED, PER_BYTE = 3_000_000, 400
 #: The streaming decoders, where this brain has them.
 stream_decoder: Callable[..., Any] | None = getattr(wire, "stream_decoder", None)
 
-ANSWERS: dict[str, Any] = {
-    "openai": {
-        "model": "m",
-        "choices": [
-            {
-                "index": 0,
-                "message": {
-                    "content": "<think>so</think>hi",
-                    "refusal": None,
-                    "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": '{"x":1}'}}],
-                },
-                "finish_reason": "content_filter",
-                "content_filter_results": {"hate": {"filtered": True}},
-                "logprobs": {"content": [{"token": "h", "logprob": -0.1}]},
-            }
-        ],
-        "usage": {
-            "prompt_tokens": 1,
-            "completion_tokens": 2,
-            "total_tokens": 3,
-            "prompt_tokens_details": {"cached_tokens": 1},
-            "completion_tokens_details": {"reasoning_tokens": 1},
-        },
-    },
-    "anthropic": {
-        "model": "m",
-        "content": [
-            {"type": "text", "text": "hi"},
-            {"type": "tool_use", "id": "1", "name": "f", "input": {"x": 1}},
-        ],
-        "stop_reason": "refusal",
-        "stop_details": {"type": "refusal", "category": "bio", "explanation": "no"},
-        "usage": {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 3},
-    },
-    "gemini": {
-        "candidates": [
-            {
-                "content": {"parts": [{"text": "hi", "thought": False}, {"functionCall": {"name": "f", "args": {}}}]},
-                "finishReason": "SAFETY",
-                "safetyRatings": [{"category": "H", "blocked": True}],
-            }
-        ],
-        "promptFeedback": {"blockReason": "SAFETY"},
-        "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "thoughtsTokenCount": 1},
-        "modelVersion": "m",
-    },
-    "ollama": {
-        "model": "m",
-        "message": {"content": "hi", "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1}}}]},
-        "done": True,
-        "done_reason": "stop",
-        "prompt_eval_count": 1,
-        "eval_count": 2,
-    },
-}
 COMPLAINTS: list[Any] = [
     {"error": {"message": f"Incorrect API key provided: {KEY}", "type": "invalid_request_error", "code": "401"}},
     {"error": {"code": 400, "innererror": {"code": "x", "content_filter_result": {"hate": {"filtered": True}}}}},
@@ -162,12 +107,6 @@ ODD: list[Any] = [
     None, True, False, 0, -1, 5, 0.5, 1e308, 10**30, "", " ", "x" * 300, "\ud800", KEY, "429", "<think>", "[DONE]", [],
     {}, [[]], [5], [None], {"a": 1}, {"error": {}}, {"error": KEY}, "content_filter", "refusal", "SAFETY", "tool_calls",
     "data: x\n\n", "\u2028", [[[[[[[[]]]]]]]],
-]  # fmt: skip
-NAMES = [
-    "error", "message", "type", "code", "choices", "content", "text", "usage", "candidates", "parts", "finishReason",
-    "promptFeedback", "blockReason", "tool_calls", "function", "name", "arguments", "stop_reason", "stop_details",
-    "done_reason", "details", "status", "logprobs", "id", "delta", "index", "content_block", "partial_json", "input",
-    "args", "done", "data", "event",
 ]  # fmt: skip
 
 
@@ -225,26 +164,6 @@ def streamed(backend: Backend, body: bytes, size: int) -> object:
     check_answer(answer, body)
     assert answer.text.startswith("".join(said)), "what was heard is not how the answer begins"
     return answer
-
-
-def check_failure(failed: AttemptFailed) -> None:
-    assert KEY not in failed.reason, "the key is in the reason"
-    assert failed.reason.isprintable(), "the reason could steer a terminal"
-    assert len(failed.reason) < 2000, "the reason is a book"
-    assert failed.retry_after is None or 0 <= failed.retry_after <= 86400
-
-
-def check_answer(answer: Answer, body: bytes) -> None:
-    assert isinstance(answer, Answer)
-    size = 0
-    for text in (answer.text, answer.model, *(part for c in answer.tool_calls for part in (c.name, c.arguments, c.id))):
-        size += len(text.encode())
-    assert size <= 10 * len(body) + 100, "the answer is far larger than what was sent"
-    assert answer.logprob is None or answer.logprob <= 0
-    if answer.usage is not None:
-        usage = answer.usage
-        counted = (usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens)
-        assert min(counted) >= 0
 
 
 def bounded(data: bytes) -> None:

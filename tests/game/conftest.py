@@ -8,9 +8,9 @@
             player.send("look")
             player.expect("Workshop")
 
-Names of accounts are shared by all tests of a session, so every test makes up its own; ``player`` has one, and
-``wizard`` is the superuser. A module that wants a game of its own has a fixture ``game`` of its own, which those two then
-enter; its backends can be at ``provider``, which is ``upstream`` for the tests themselves.
+Names of accounts are shared by all tests of a session, so every test makes up its own; ``player`` has one, ``wizard``
+is the superuser. A module that wants a game of its own has a fixture ``game`` of its own, which those two then enter;
+its backends can be at ``provider``, which is ``upstream`` for the tests themselves.
 """
 
 from __future__ import annotations
