@@ -24,12 +24,14 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from agent import Router
+from agent import AllBackendsFailed, Router, RouteResult, Task
 from agent.backend import Backend
 from agent.classify import Classifier
 from agent.config import Config, Rule
 from agent.events import Event
 from agent.transport import TwistedTransport
+
+QUESTION = Task("How do the tides work?", kind="knowledge")
 
 #: Reading the kinds takes a while, and no test changes them.
 CLASSIFIER = Classifier.load()
@@ -254,3 +256,17 @@ class RouterTest(ServerTest):
     def heard(self) -> list[str]:
         """The names of the events so far."""
         return [type(event).__name__ for event in self.events]
+
+
+async def gives_up(router: Router, task: Task = QUESTION, pin: str | None = None) -> AllBackendsFailed:
+    """The error that ends the road; it fails where there is an answer."""
+    try:
+        got = await router.call_with_fallback(task, pin)
+    except AllBackendsFailed as failed:
+        return failed
+    raise AssertionError(f"answered {got!r}")
+
+
+def thinking(router: Router, task: Task = QUESTION) -> Deferred[RouteResult]:
+    """The road of ``task``, begun."""
+    return Deferred.fromCoroutine(router.call_with_fallback(task))

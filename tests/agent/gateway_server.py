@@ -27,7 +27,27 @@ ROOT = Path(__file__).resolve().parents[2]
 TIDES = "The moon pulls on the water, and the earth turns below it."
 ASKED: list[Any] = [{"role": "user", "content": "How do tides work?"}]
 
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a place.",
+        "parameters": {
+            "type": "object",
+            "properties": {"place": {"type": "string"}},
+            "required": ["place"],
+            "additionalProperties": False,
+        },
+    },
+}
+REFUSAL = "I'm sorry, but I can't help with that request."
+
 Reply = tuple[int, dict[str, str], Any]
+
+
+def create(sdk: openai.OpenAI, **more: Any) -> Any:
+    """Ask ``a`` about the tides, or what else is said."""
+    return sdk.chat.completions.create(**{"model": "a", "messages": ASKED, **more})
 
 
 def says(text: str | None = TIDES, finish: str = "stop", **message: Any) -> Reply:

@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,23 +24,6 @@ from agent.gateway.serve import is_loopback
 from agent.gateway.streaming import EventStream
 
 LIMIT = 20 * 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with Provider() as told:
-        yield told
-
-
-@pytest.fixture(scope="module")
-def served(provider: Provider) -> Iterator[Served]:
-    with Served(provider.config("a")) as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def quiet(provider: Provider) -> None:
-    provider.quiet()
 
 
 def post(body: bytes, *headers: str, path: str = "/v1/chat/completions", method: str = "POST") -> bytes:

@@ -21,18 +21,42 @@ from pathlib import Path
 from types import TracebackType
 
 from upstream import Upstream
-from wired import COST, HASTE, PASSWORD, config, configure
 
 from server.uniwizard.game import Game, GameFailed
 from server.uniwizard.own_game import own_game
 from server.uniwizard.telnet import Telnet
 
-CONFIG = config(
-    {"timeout": 30, "max_parallel": 50, "allowed_fails": 1000},
-    broken={"url": "${BROKEN}", "allowed_fails": 0, "cooldown_time": 80_000},
-    prefer=["broken", "one"],
-)
-SETTINGS = HASTE + "UNIWIZARD_LEDGER_TEXTS = True\n"
+CONFIG = """
+version: 1
+practice: never
+backends:
+  broken:
+    api: openai
+    url: ${BROKEN}
+    model: none
+    api_key: ${ONE_API_KEY}
+    strengths: [speed]
+    max_context: 8000
+    retries: 0
+    allowed_fails: 0
+    cooldown_time: 80000
+  one:
+    api: openai
+    url: ${UPSTREAM}
+    model: told
+    api_key: ${ONE_API_KEY}
+    cost_per_1k: {input: 0.01, output: 0.02}
+    strengths: [speed]
+    max_context: 8000
+    timeout: 30
+    retries: 0
+    max_parallel: 50
+    allowed_fails: 1000
+rules: [{kinds: ["*"], prefer: [broken, one]}]
+"""
+SETTINGS = "UNIWIZARD_THINK_COOLDOWN = 0\nUNIWIZARD_LEDGER_TEXTS = True\n"
+#: What 100 tokens in and 50 out cost above, in USD.
+COST = 0.002
 #: Seconds: a request younger than this when the game is killed may have no row yet. The ledger gathers for 0.02.
 YOUNG = 0.5
 _QUESTION = re.compile(r"question q(\d+x\d+)")
@@ -61,9 +85,9 @@ class _Player:
         self.hang_up()
         self.session = self.game.telnet()
         if self.made:
-            self.session.login(self.name, PASSWORD)
+            self.session.login(self.name, "tjo-hopp-99")
         else:
-            self.session.create_account(self.name, PASSWORD)
+            self.session.create_account(self.name, "tjo-hopp-99")
             self.made = True
         self._seen = ""
 
@@ -121,7 +145,7 @@ class Crashes:
         self.kinds: Counter[str] = Counter()
         with_upstreams = {"UPSTREAM": self.upstream.url, "BROKEN": self.broken.url, "ONE_API_KEY": "sk-one"}
         self.game = own_game(directory, environ=with_upstreams, settings=SETTINGS + settings)
-        configure(self.game, CONFIG)
+        (self.game.directory / "configs" / "backends.yaml").write_text(CONFIG)
         self.players = [_Player(number, self.game) for number in range(players)]
 
     def _tell(self, body: str) -> str:
