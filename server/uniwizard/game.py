@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +41,19 @@ exec(compile(sys.stdin.read(), "<game.python>", "exec"), {"__name__": "__game__"
 START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 40.0
 #: Seconds without a server process after which a start is given up. Evennia restarts the first server of a new game
-#: once, which leaves a gap of one to three; where other work keeps the machine busy, a portal alone took 40 to load.
+#: once, which leaves a gap of one to three; on a busy machine the portal alone takes ten times as long.
 _DEAD_AFTER = 60.0
+#: What Evennia's launcher says when it has waited ten seconds for the portal, and goes with no server started.
+_GAVE_UP = "timed out"
 _POLL = 0.1
 
 
 class GameFailed(Exception):
     """The game could not be started, stopped or asked; the message is for people."""
+
+
+class _PortalAlone(GameFailed):
+    """The portal took so long to come up that the launcher has left it without a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +143,10 @@ class Game:
     def start(self, timeout: float = START_TIMEOUT) -> Running:
         """Start portal and server and wait until the game answers. Raises GameFailed, with what the logs say."""
         self._clear_what_a_crash_left()
-        with self._launch("start") as launcher:
-            return self._wait_until_up(launcher, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._launch("start") as launcher, suppress(_PortalAlone):
+                return self._wait_until_up(launcher, deadline - time.monotonic())
 
     def reload(self, timeout: float = START_TIMEOUT) -> Running:
         """Reload the server as ``evennia reload`` does; players stay connected. Raises GameFailed."""
@@ -257,11 +265,17 @@ class Game:
                     )
                 if self._greets(running):
                     return running
-            if "server" in self.processes():
+            processes = self.processes()
+            if "server" in processes:
                 last_alive = now
             # The launcher ends with status 0 even where it could start nothing.
-            nothing_started = launcher.poll() is not None and not self.processes()
-            if nothing_started or now - last_alive > _DEAD_AFTER:
+            if launcher.poll() is not None and "server" not in processes:
+                gave_up = _GAVE_UP in self._launch_log.read_text(errors="replace")
+                if gave_up and "portal" in processes:
+                    raise _PortalAlone(self.log_tail())
+                if not gave_up and not processes:
+                    break
+            if now - last_alive > _DEAD_AFTER:
                 break
             time.sleep(_POLL)
         raise GameFailed(f"The game did not come up within {time.monotonic() - started:.0f} s.\n{self.log_tail()}")

@@ -23,6 +23,13 @@ from server.uniwizard.private import stored_superuser, superuser, superuser_file
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
+#: Settings that the portal alone takes its time over: longer than the ten seconds for which Evennia's launcher waits.
+SLOW_PORTAL = """
+import sys, time
+if any("portal.py" in argument for argument in sys.argv):
+    time.sleep(14)
+"""
+
 
 def snapshot(directory: Path) -> dict[str, tuple[int, bytes]]:
     return {
@@ -260,6 +267,16 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
     said = play(game)
     assert (said.returncode, said.stderr) == (0, "")
     assert game.processes()["portal"] != portal
+
+
+def test_a_portal_that_takes_longer_than_the_launcher_waits_gets_its_server_all_the_same(tmp_path: Path) -> None:
+    slow = own_game(tmp_path / "game", settings=SLOW_PORTAL)
+    slow.prepare()
+    try:
+        slow.start()
+        assert slow.running() is not None
+    finally:
+        slow.stop()
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, play: Play) -> None:
