@@ -9,13 +9,6 @@ from typing import Any
 #: The wire formats a backend can speak; each is a module of :mod:`agent.wire`.
 APIS: tuple[str, ...] = ("openai", "anthropic", "gemini", "ollama")
 
-#: ``schema`` hands the server the schema; ``object`` asks it for any JSON object and tells the model the schema in
-#: words; ``prompt`` does that alone.
-JSON_MODES: tuple[str, ...] = ("schema", "object", "prompt")
-
-#: ``config`` gives it; ``library`` had it; ``local`` servers cost nothing; ``unknown`` counts as 0 and is said so.
-PRICE_SOURCES: tuple[str, ...] = ("config", "library", "local", "unknown")
-
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -74,7 +67,8 @@ class Backend:
     asleep        why this backend cannot be asked at all (its key is unset), or empty
     provider      its key in ``configs/providers.yaml``; empty where the config describes the endpoint itself
     price         USD per 1,000 tokens
-    price_source  where the price comes from, one of :data:`PRICE_SOURCES`
+    price_source  where the price comes from: ``config`` gives it; ``library`` had it; ``local`` servers cost nothing;
+                  ``unknown`` counts as 0 and is said so
     max_context   tokens, input and output together
     max_tokens    the longest answer asked for when the task does not say, in tokens
     retries       more tries on this backend after a transient failure
@@ -85,7 +79,8 @@ class Backend:
     fallbacks     the order to turn to when this one fails; empty leaves it to the ranking
     options       extra top-level fields for the request body, as the config gives them
     headers       extra headers of every request; nothing secret, and never anything about who asks
-    json_mode     how a JSON Schema is asked for, one of :data:`JSON_MODES` (openai api only)
+    json_mode     how a JSON Schema is asked for (openai api only): ``schema`` hands it to the server; ``object`` asks
+                  for any JSON object and tells the model the schema in words; ``prompt`` does that alone
     practice      True when a simulated backend answers in its place
     """
 

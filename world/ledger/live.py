@@ -19,7 +19,6 @@ from world.ledger.storage import moment, zone
 
 T = TypeVar("T")
 
-ACTIONS = ("disable", "enable", "reset", "probe", "practice")
 SCENES = ("real", *map(str, Scene))
 
 
@@ -150,9 +149,9 @@ def _gauges(brain: Any, key: str) -> list[Gauge]:
 
 
 def act(key: str, action: str, scene: str = "") -> Any:
-    """Do one of :data:`ACTIONS` to a backend; what was done, in words, or a Deferred of it.
+    """Do ``disable``, ``enable``, ``reset``, ``probe`` or ``practice`` to a backend; what was done, in words.
 
-    In the reactor's thread. Raises KeyError, ValueError.
+    Of ``probe`` it is a Deferred. In the reactor's thread. Raises KeyError, ValueError.
     """
     script = _script()
     if script is None:

@@ -19,10 +19,6 @@ class Outcome(models.TextChoices):
     INTERRUPTED = "interrupted"
 
 
-#: Outcomes that an attempt can still be moved on from.
-OPEN_OUTCOMES = (Outcome.UNDER_WAY, Outcome.INTERRUPTED)
-
-
 class Attempt(models.Model):
     """One request to one backend. Times are the server's clock's; ``day`` is the day in the game's time zone.
 
