@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from .game import Game, GameFailed
@@ -60,9 +61,9 @@ def demo(session: Telnet) -> Iterator[str]:
     try:
         yield play("look", r"On the shelf: .*\n")
         for task in ROUTES:
-            # The first lines say it all; the rest of the ranking is for whoever asks for it.
-            head, *rest = play(f"route {task}", r"Estimated cost: \$[\d.]+").splitlines()
-            yield "\n".join((head, *(line for line in rest if line.startswith(("Would ask", "Taken for"))), ""))
+            # What stands before the ranking says it all; the ranking is for whoever asks for it.
+            shown = play(f"route {task}", r"Estimated cost: \$[\d.]+").splitlines()
+            yield "\n".join((*takewhile(lambda line: not line.startswith(" 1. "), shown), ""))
         yield play("think What is 17*23?", CLOSING)
         yield "# claude is told to refuse: a friendly 200 OK that is none.\n"
         yield stage("claude", "refuse")
