@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import tempfile
 from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
 
 
 @cache
@@ -34,3 +36,11 @@ def self_signed(address: str) -> bytes:
     plain = serialization.PrivateFormat.PKCS8
     secret = key.private_bytes(pem, plain, serialization.NoEncryption())
     return secret + certificate.public_bytes(pem)
+
+
+def shown(pem: bytes) -> DefaultOpenSSLContextFactory:
+    """What a server listens with that shows this key and certificate."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pem)
+        file.flush()
+        return DefaultOpenSSLContextFactory(file.name, file.name)

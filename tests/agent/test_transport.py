@@ -10,9 +10,9 @@ from typing import Any
 from unittest import mock
 
 import httpx
-from certificate import self_signed
+from certificate import self_signed, shown
 from faults import FaultServer, Reply, ServerTest, gzipped, response, silent, tick
-from twisted.internet import reactor, ssl
+from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 
 from agent.backend import Timeout
@@ -263,8 +263,7 @@ class Tls(TransportTest):
     def setUp(self) -> None:
         super().setUp()
         self.certificate = self_signed("127.0.0.1")
-        options = ssl.PrivateCertificate.loadPEM(self.certificate).options()
-        self.secure = FaultServer(reactor, options)
+        self.secure = FaultServer(reactor, shown(self.certificate))
         self.addCleanup(lambda: Deferred.fromCoroutine(self.secure.stop()))
 
     async def test_a_certificate_that_nobody_vouches_for_is_a_network_failure(self) -> None:
