@@ -236,10 +236,11 @@ PLAIN = {
 }
 
 
-# Ollama's stream is JSON as well, one object a line: it has no form with more lines.
-@pytest.mark.parametrize(
-    ("api", "indent"), [*((api, None) for api in PLAIN), ("openai", 2), ("anthropic", 2), ("gemini", 2)]
-)
+#: Ollama's stream is JSON as well, one object a line, so an answer of its has no form with more lines.
+FORMS = [*((api, None) for api in APIS), *((api, 2) for api in APIS if api != "ollama")]
+
+
+@pytest.mark.parametrize(("api", "indent"), FORMS)
 def test_an_answer_in_one_piece_is_an_answer(api: str, indent: int | None) -> None:
     data = json.dumps(PLAIN[api], indent=indent).encode()
     assert decoded(BACKENDS[api], data[:20], data[20:])[0].text == "Noon."
