@@ -136,6 +136,9 @@ def test_an_open_breaker_stays_open_for_the_rest_of_its_cooldown(
     upstream.status = 500
     wizard.send("think hello")
     wizard.expect("The lamp over one goes out")
+    wizard.expect(CLOSING)
+    # The thought is over when that is written, too; otherwise it would be told again in the midst of another test.
+    wizard.quiet(0.5)
     if how == "reload":
         game.reload()
     else:
