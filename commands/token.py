@@ -10,18 +10,18 @@ from django.conf import settings
 from evennia.commands.default.muxcommand import MuxAccountCommand
 
 from agent.gateway import Allowance
+from commands.strict_switches import StrictSwitches
 from server.uniwizard.addresses import Running
 from world.harmless import line
 from world.tokens import Token, tokens
 
-_SWITCHES = ("create", "revoke")
 _USAGE = "token/create <label> [= <requests a minute>, <USD a month>, <days>]"
 _DECIMAL = r"\d{1,9}(\.\d{1,6})?"
 #: A hundred years; Python's calendar goes not much further.
 _MOST_DAYS = 36_500
 
 
-class CmdToken(MuxAccountCommand):
+class CmdToken(StrictSwitches, MuxAccountCommand):
     """
     let programs of yours ask the Workshop's brains
 
@@ -46,24 +46,23 @@ class CmdToken(MuxAccountCommand):
 
     key = "token"
     aliases = ["tokens"]
+    known_switches = ("create", "revoke")
     locks = "cmd:pperm(Player)"
     help_category = "Workshop"
 
     def func(self) -> None:
-        switch = self.switches[0] if self.switches else ""
-        meant = [known for known in _SWITCHES if switch and known.startswith(switch)]
         if not settings.UNIWIZARD_WEB_API:
             self._say("This game has no door for programs.")
-        elif len(self.switches) > 1 or (switch and len(meant) != 1):
-            self._say(f"token knows no switch /{line('/'.join(self.switches), 40)}; there are: /create, /revoke.")
-        elif not switch and self.args.strip():
-            self._say("Usage: token, token/create <label>, or token/revoke <id>; see 'help token'.")
-        elif not switch:
-            self._list()
-        elif meant == ["create"]:
+        elif fault := self.fault_in_switches():
+            self._say(fault)
+        elif self.switches == ["create"]:
             self._create()
-        else:
+        elif self.switches == ["revoke"]:
             self._revoke()
+        elif self.switches or self.args.strip():
+            self._say("Usage: token, token/create <label>, or token/revoke <id>; see 'help token'.")
+        else:
+            self._list()
 
     def _list(self) -> None:
         held = tokens.of(self.account)

@@ -8,34 +8,28 @@ from textwrap import wrap
 from evennia.commands.default.muxcommand import MuxCommand
 from evennia.utils.ansi import ANSIString
 
+from commands.strict_switches import StrictSwitches
 from typeclasses.backend_router import BackendRouter, Closed
 from world.harmless import line, plain
 
 
-class _AbstractCommandMeta(type(MuxCommand), ABCMeta):  # type: ignore[misc]
+class _AbstractCommandMeta(type(MuxCommand), ABCMeta):
     """What makes Evennia's commands, for commands that are not whole yet."""
 
 
-class UniwizardCommand(MuxCommand, metaclass=_AbstractCommandMeta):
+class UniwizardCommand(StrictSwitches, MuxCommand, metaclass=_AbstractCommandMeta):
     """A command that needs a BackendRouter. Subclasses write ``do(router)``."""
 
     help_category = "Workshop"
-    #: The switches there are. Not ``switch_options``: with those, Evennia drops a switch it does not know and goes
-    #: on, and a mistyped ``think/wiht claude`` would be paid for.
-    known_switches: tuple[str, ...] = ()
 
     def func(self) -> None:
         router = BackendRouter.find(self.caller.location)
         if router is None:
             self.caller.msg("There is no Workshop in this world: nobody here can lend a brain.")
             return
-        for index, switch in enumerate(self.switches):
-            meant = [known for known in self.known_switches if known.startswith(switch)]
-            if switch not in meant and len(meant) != 1:
-                known = f"there are: /{', /'.join(self.known_switches)}" if self.known_switches else "it has none"
-                self.say(f"{self.key} knows no switch /{line(switch, 40)}; {known}.")
-                return
-            self.switches[index] = switch if switch in meant else meant[0]
+        if fault := self.fault_in_switches():
+            self.say(fault)
+            return
         try:
             router.brain  # noqa: B018 - wakes it
             self.do(router)

@@ -201,6 +201,15 @@ def test_limits_above_the_games_own_and_too_many_tokens_are_not_given(player: Te
     player.expect("You have 4 tokens already")
 
 
+def test_a_mistyped_switch_makes_no_token_and_is_told(player: Telnet) -> None:
+    player.send("token/creat/revok one")
+    player.expect("Usage: token, token/create <label>")
+    player.send("token/destroy one")
+    player.expect("token knows no switch /destroy; there are: /create, /revoke.")
+    player.send("token")
+    player.expect("You have no tokens")
+
+
 def test_nobody_revokes_somebody_elses_token(game: Game, player: Telnet) -> None:
     secret, identifier = create(player)
     with newcomer(game, "Meddler") as other:
