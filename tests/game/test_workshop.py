@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from server.uniwizard.demo import scenes
+from server.uniwizard.game import Game
 from server.uniwizard.telnet import NotSeen, Telnet
 
 CLOSING = re.compile(r"\[(?P<key>[a-z]+), [\d.]+ s, \$[\d.]+\]\n")
@@ -250,6 +253,24 @@ def test_the_playbill_tells_what_is_staged_from_what_stands_in(builder: Telnet) 
     stage(builder, "claude", "refuse")
     builder.send("practice")
     assert scenes(builder.expect("Stage one")) == {"claude": "refuse"}
+
+
+def test_the_demo_plays_in_a_running_game_and_puts_its_scenes_back(game: Game) -> None:
+    def as_builder(command: str, until: str) -> str:
+        # The demo comes in as the superuser, who can be there but once.
+        with game.telnet() as session:
+            session.login(game.superuser.name, game.superuser.password)
+            session.send(command)
+            return session.expect(until)
+
+    as_builder("practice kimi = hedge", "in the place of kimi")
+    command = [sys.executable, "-m", "server.uniwizard.demo"]
+    played = subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=300)
+    assert played.returncode == 0, played.stderr
+    for shown in ("[practice] 17*23 = 391.", "claude refuses", "The lamp over claude goes out"):
+        assert shown in played.stdout
+    assert scenes(as_builder("practice", "Stage one")) == {"kimi": "hedge"}
+    as_builder("practice kimi = real", "The scene is over")
 
 
 def test_a_long_time_without_words_is_not_silence(player: Telnet, builder: Telnet) -> None:
