@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/agent")]
 from certificate import self_signed  # noqa: E402
 from faults import CLASSIFIER, FaultServer, Reply, answer, completion, response, silent, status  # noqa: E402
 from recorded_streams import chunk, sse  # noqa: E402
-from test_stream_faults import PIECES, SAID, begun, closed, spoken, streamed, whole  # noqa: E402
+from streaming import PIECES, SAID, begun, closed, spoken, streamed, whole  # noqa: E402
 
 from agent import AllBackendsFailed, Router, RouteResult, Task  # noqa: E402
 from agent.backend import Backend, Price, Timeout  # noqa: E402
