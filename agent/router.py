@@ -32,11 +32,7 @@ from agent.clock import Clock
 from agent.cloud_caller import CloudCaller
 from agent.config import Config, load
 from agent.drive import Drive
-from agent.events import (
-    Attempt,
-    Events,
-    Feedback,
-)
+from agent.events import Attempt, Events, Feedback
 from agent.judge import JudgeSettings, judge
 from agent.quota import Work
 from agent.ranking import Decision, Ranked, Skipped, rank, work_of

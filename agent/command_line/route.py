@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from agent.command_line.output import dumps
 from agent.command_line.running import with_router
 from agent.command_line.task import declare_task, task_of
 from agent.config import load
+from agent.json_lines import objects
 from agent.ranking import Decision
 from agent.router import Router
 from agent.task import Task
@@ -60,18 +60,10 @@ def _decide_each(router: Router, arguments: argparse.Namespace) -> int:
 def _rows(source: str) -> Iterator[tuple[int, dict[str, Any], str]]:
     """Every line of a file of tasks: its number, its object, and what is wrong with it (else empty)."""
     with lines_of(source) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                yield number, {}, "is not JSON"
-                continue
-            if not isinstance(row, dict):
-                yield number, {}, "is not an object"
-            else:
-                yield number, row, "" if isinstance(row.get("task"), str) else 'has no "task" of text'
+        for number, row, fault in objects(lines):
+            if not fault and not isinstance(row.get("task"), str):
+                fault = 'has no "task" of text'
+            yield number, row, fault
 
 
 def _for_programs(decision: Decision) -> dict[str, Any]:

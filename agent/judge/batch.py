@@ -6,12 +6,12 @@ print(fit(read_rows(open("outcomes.jsonl"))))
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from agent.json_lines import objects
 from agent.judge.judgement import judge
 from agent.judge.settings import JudgeSettings
 
@@ -26,18 +26,8 @@ _TRUTHS: dict[object, bool] = {
 
 def read_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """JSON Lines to rows. A bad line becomes a row with ``line`` and ``error`` and nothing else."""
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as bad:
-            yield {"line": number, "error": f"not JSON: {bad}"}
-            continue
-        if not isinstance(row, dict):
-            yield {"line": number, "error": f"not an object but {type(row).__name__}"}
-            continue
-        yield {"line": number, **row}
+    for number, row, fault in objects(lines):
+        yield {"line": number, "error": fault} if fault else {**row, "line": number}
 
 
 def judge_rows(rows: Iterable[Mapping[str, Any]], settings: JudgeSettings = _DEFAULT) -> Iterator[dict[str, Any]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.json_lines import objects
 from agent.task import KINDS
 
 #: No window of any model is larger; what claims to be is a mistake.
@@ -28,23 +28,18 @@ def read_traffic(lines: Iterable[str]) -> tuple[list[Row], list[str]]:
     """The rows in order of time, and what is wrong with the others: ``line 3: time: has no zone``."""
     rows: list[Row] = []
     faults: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                rows.append(_row(line))
-            except ValueError as error:
-                faults.append(f"line {number}: {error}")
+    for number, found, fault in objects(lines):
+        try:
+            if fault:
+                raise ValueError(fault)
+            rows.append(_row(found))
+        except ValueError as error:
+            faults.append(f"line {number}: {error}")
     rows.sort(key=lambda row: row.at)
     return rows, faults
 
 
-def _row(line: str) -> Row:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("is not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError("is not an object")
+def _row(found: dict[str, Any]) -> Row:
     kind = found.get("kind")
     if kind not in KINDS:
         raise ValueError(f"kind: {str(kind)[:40]!r} is unknown; allowed: {', '.join(KINDS)}")

@@ -233,8 +233,8 @@ def test_rows_are_judged_and_bad_ones_reported_with_their_lines() -> None:
     assert good["evidence"]
     assert (fine["id"], fine["refused"], fine["failure"]) == ("b", False, None)
     assert [(row["line"], row["error"].split(":")[0]) for row in bad[:3]] == [
-        (4, "not JSON"),
-        (5, "not an object but list"),
+        (4, "is not JSON"),
+        (5, "is not an object"),
         (6, "response"),
     ]
 
