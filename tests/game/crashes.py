@@ -15,10 +15,13 @@ import random
 import re
 import signal
 import sqlite3
+import subprocess
 import time
 from collections import Counter
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from upstream import Upstream
 
@@ -57,6 +60,13 @@ rules: [{kinds: ["*"], prefer: [broken, one]}]
 SETTINGS = "UNIWIZARD_THINK_COOLDOWN = 0\nUNIWIZARD_LEDGER_TEXTS = True\n"
 #: What 100 tokens in and 50 out cost above, in USD.
 COST = 0.002
+#: How often each kind of crash is drawn: of everything; of the server alone; of the server while it comes up again;
+#: and a reload. The portal holds nothing of ours, and to start it too takes three times as long.
+KINDS = {"kill": 1, "server": 4, "start": 1, "reload": 2}
+#: Seconds that a server takes to come up, about; the second kill falls somewhere within.
+COMING_UP = 4.0
+#: Seconds that a player types in vain before logging in again.
+PATIENCE = 1.0
 #: Seconds: a request younger than this when the game is killed may have no row yet. The ledger gathers for 0.02.
 YOUNG = 0.5
 _QUESTION = re.compile(r"question q(\d+x\d+)")
@@ -80,6 +90,8 @@ class _Player:
         self.answered: Counter[str] = Counter()
         self.failed: set[str] = set()
         self._seen = ""
+        #: When the game last said anything but that there is no such command, by ``time.monotonic``.
+        self._in_the_game = 0.0
 
     def connect(self) -> None:
         self.hang_up()
@@ -90,6 +102,7 @@ class _Player:
             self.session.create_account(self.name, "tjo-hopp-99")
             self.made = True
         self._seen = ""
+        self._in_the_game = time.monotonic()
 
     def hang_up(self) -> None:
         if self.session is not None:
@@ -102,7 +115,7 @@ class _Player:
             return
         try:
             self._read(self.session.quiet(0.01))
-            if ask and not self.open:
+            if ask and not self.open and self.session is not None:
                 self.asked += 1
                 self.open = f"{self.number}x{self.asked}"
                 self.session.send(f"think question q{self.open}")
@@ -114,8 +127,12 @@ class _Player:
         if self.open and "Timmy" in text and re.search(r"thinks? it over|along the shelf|and thinks", self._seen):
             self.taken.add(self.open)
         if "is not available" in text:
-            # Evennia has the connection back, and not yet the character.
+            # Evennia has the connection back, and not yet the character; where it never has, a player logs in again.
             self.forget_what_never_began()
+            if time.monotonic() - self._in_the_game > PATIENCE:
+                self.hang_up()
+        elif text:
+            self._in_the_game = time.monotonic()
         for question in _ANSWER.findall(self._seen):
             self.answered[question] += 1
             if question == self.open:
@@ -143,6 +160,7 @@ class Crashes:
         self.broken.status = 500
         self.died: list[float] = []
         self.kinds: Counter[str] = Counter()
+        self._wizard: Telnet | None = None
         with_upstreams = {"UPSTREAM": self.upstream.url, "BROKEN": self.broken.url, "ONE_API_KEY": "sk-one"}
         self.game = own_game(directory, environ=with_upstreams, settings=SETTINGS + settings)
         (self.game.directory / "configs" / "backends.yaml").write_text(CONFIG)
@@ -163,6 +181,7 @@ class Crashes:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for player in self.players:
             player.hang_up()
+        self._hang_up_wizard()
         self.game.stop()
         self.upstream.__exit__()
         self.broken.__exit__()
@@ -179,11 +198,14 @@ class Crashes:
             self._crash()
             assert self._breaker_is_open(), "the breaker has forgotten that it is open"
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and any(player.open for player in self.players):
+        while time.monotonic() < deadline and (any(player.open for player in self.players) or self._held()):
             self._load(0.2, ask=False)
 
     def _load(self, seconds: float, ask: bool = True) -> None:
-        """Let the players think for a while."""
+        """Let the players think for a while, once all are there."""
+        for player in self.players:
+            if player.session is None and self.game.running():
+                player.connect()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for player in self.players:
@@ -192,39 +214,84 @@ class Crashes:
                 player.turn(ask)
 
     def _crash(self) -> None:
-        kind = self._random.choice(["kill", "server", "server", "reload"])
+        kind = self._random.choices(list(KINDS), list(KINDS.values()))[0]
         self.kinds[kind] += 1
-        if kind == "reload":
-            self.died.append(time.time())
-            self.game.reload()
-            self.died.append(time.time())
-            return
         self.died.append(time.time())
-        if kind == "server":
-            self._kill_server()
-            return
+        if kind == "kill":
+            self._kill_all()
+        elif kind == "reload":
+            self._reload()
+        else:
+            self._kill_server(again=kind == "start")
+        self.died.append(time.time())
+
+    def _kill_all(self) -> None:
         self.game.kill9()
         self.died.append(time.time())
         for player in self.players:
             player.turn(ask=False)
             player.hang_up()
             player.forget_what_never_began()
+        self._hang_up_wizard()
         self._start()
 
-    def _kill_server(self) -> None:
-        """Kill the server alone; the portal keeps the players' connections until another one is there."""
+    def _reload(self) -> None:
+        """As ``evennia reload``: the portal is told the same, by a superuser and not by a launcher."""
+        before = self.game.processes()["server"]
+        self._as_wizard("reload", "Server")
+        self._wait_until_up(before)
+
+    def _kill_server(self, again: bool) -> None:
+        """Kill the server alone; the portal keeps the players' connections until another one is there.
+
+        It is started as the portal has started it; Evennia's launcher would take as long again only to ask for that.
+        """
         dead = self.game.processes()["server"]
-        os.kill(dead, signal.SIGKILL)
-        while "server" in self.game.processes():
-            time.sleep(0.01)
+        process = Path(f"/proc/{dead}")
+        command = [word.decode() for word in (process / "cmdline").read_bytes().split(b"\0")[:-1]]
+        variables = (line.decode().partition("=") for line in (process / "environ").read_bytes().split(b"\0")[:-1])
+        environ = {name: value for name, _, value in variables}
+        self._end_server()
         self.died.append(time.time())
         # What was sent and not taken up died with the server; what its last breath was, the portal still tells.
         for player in self.players:
             player.turn(ask=False)
             player.forget_what_never_began()
-        (self.game.directory / "server" / "server.pid").unlink(missing_ok=True)
-        with self.game._launch("start") as launcher:
-            self.game._wait_until_up(launcher, 120.0, lambda running: running.pid != dead)
+        for killed in (True, False) if again else (False,):
+            log = (self.game.directory / "server" / "logs" / "launch.log").open("ab")
+            with (
+                log,
+                subprocess.Popen(
+                    command, cwd=self.game.directory, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                ) as starting,
+            ):
+                if killed:
+                    time.sleep(self._random.uniform(0.0, COMING_UP))
+                    starting.kill()
+                    self._end_server()
+                    self.died.append(time.time())
+        self._wait_until_up(dead)
+
+    def _end_server(self) -> None:
+        """Kill whatever is the server, also while it has not yet written down its number."""
+        pid_file = self.game.directory / "server" / "server.pid"
+        while servers := [pid for pid in _processes() if str(pid_file) in _command_line(pid)]:
+            for pid in servers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        pid_file.unlink(missing_ok=True)
+
+    def _wait_until_up(self, before: int) -> None:
+        """Until another server than ``before`` answers."""
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            running = self.game.running()
+            if running is not None and running.pid != before and self.game._greets(running):
+                assert not running.error, running.error
+                return
+            time.sleep(0.05)
+        raise GameFailed(f"The server did not come back.\n{self.game.log_tail()}")
 
     def _start(self) -> None:
         for tries in range(3):
@@ -240,20 +307,45 @@ class Crashes:
     def _breaker_is_open(self) -> bool:
         if not self.broken.requests:
             return True
-        with self.game.telnet() as session:
-            session.login(self.game.superuser.name, self.game.superuser.password)
-            session.send("backends")
-            return bool(re.search(r"broken +open, \d+ s", session.expect(re.compile(r"\none .*\n"))))
+        shown = self._as_wizard("backends", re.compile(r"\none .*\n"))
+        return bool(re.search(r"broken +open, \d+ s", shown))
+
+    def _as_wizard(self, command: str, expected: str | re.Pattern[str]) -> str:
+        """What the superuser is shown, who stays connected as long as the portal lives."""
+        for connected in (self._wizard is not None, False):
+            try:
+                if not connected:
+                    self._hang_up_wizard()
+                    self._wizard = self.game.telnet()
+                    self._wizard.login(self.game.superuser.name, self.game.superuser.password)
+                assert self._wizard is not None
+                self._wizard.quiet(0.0)
+                self._wizard.send(command)
+                return self._wizard.expect(expected)
+            except (OSError, AssertionError):
+                # The connection that was there may have died, or be there before its character is.
+                if not connected:
+                    raise
+        raise AssertionError
+
+    def _hang_up_wizard(self) -> None:
+        if self._wizard is not None:
+            self._wizard.close()
+            self._wizard = None
 
     # -- what became of everything -------------------------------------------------------------------------------
 
+    def _held(self) -> set[str]:
+        """What the game has written down as under way."""
+        return {text for (text,) in self._ask_ledger("SELECT text FROM ledger_pending")}
+
+    def _ask_ledger(self, sql: str) -> list[Any]:
+        with closing(sqlite3.connect(self.game.directory / "server" / "ledger.db3", timeout=10)) as database:
+            return database.execute(sql).fetchall()
+
     def report(self) -> str:
         """A line of figures. Raises AssertionError where something was lost or counted twice."""
-        with sqlite3.connect(self.game.directory / "server" / "ledger.db3", timeout=10) as database:
-            rows = database.execute(
-                "SELECT prompt, backend, outcome, cost_usd, started, task, number FROM ledger_attempt"
-            ).fetchall()
-            pending = database.execute("SELECT text FROM ledger_pending").fetchall()
+        rows = self._ask_ledger("SELECT prompt, backend, outcome, cost_usd, started, task, number FROM ledger_attempt")
         taken, seen, failed = set(), Counter[str](), set()
         for player in self.players:
             taken |= player.taken
@@ -261,7 +353,7 @@ class Crashes:
             failed |= player.failed
         vanished = taken - set(seen) - failed
         assert not vanished, f"these thoughts vanished without a word: {sorted(vanished)}"
-        held = {text for (text,) in pending} - {f"question q{player.open}" for player in self.players}
+        held = self._held() - {f"question q{player.open}" for player in self.players}
         assert not held, f"told, and still written down as under way: {sorted(held)[:5]}"
         assert len({(task, number) for *_, task, number in rows}) == len(rows)
         assert not [row for row in rows if row[2] == "under way"]
@@ -293,8 +385,21 @@ class Crashes:
         cut = sum(row[2] == "interrupted" for row in rows)
         return (
             f"{sum(self.kinds.values())} crashes ({self.kinds['kill']} kill -9 of all, "
-            f"{self.kinds['server']} of the server, {self.kinds['reload']} reloads): "
+            f"{self.kinds['server']} of the server, {self.kinds['start']} of it and again while it came up, "
+            f"{self.kinds['reload']} reloads): "
             f"{len(taken)} thoughts taken up, {len(set(seen) & taken)} answered, {len(failed)} reported as failed, "
             f"0 vanished; {len(self.upstream.requests)} requests, {len(rows)} rows ({cut} interrupted), 0 twice; "
             f"{sum(count > 1 for count in seen.values())} answers shown twice"
         )
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
+def _command_line(pid: int) -> str:
+    """How a process was called; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
