@@ -81,12 +81,14 @@ class Headroom:
     push   the most that quota ahead of its pace takes away, as a share of the fit
     price  how much the price of scarce quota counts: 1 as it is worked out, 0 not at all
     save   whether a task is turned away when every quota it could use is worth more to the tasks still expected
+    reserve  the share of a window of a week or longer that is kept, as long as all is calm, for a surge nobody foresees
     """
 
     pull: float = 0.1
     push: float = 0.1
     price: float = 1.0
     save: bool = True
+    reserve: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

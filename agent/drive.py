@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 #: A provider that asks for a longer wait than this (seconds) is left alone; the task moves on.
 MAX_RETRY_AFTER = 5.0
+#: Tokens that a provider's tokenizer may make of an estimated one, when an attempt's cost is bounded before it.
+INPUT_MARGIN = 1.5
 #: Failures after which a provider has counted nothing against a quota: the request was turned away or never arrived.
 _UNCOUNTED = (Failure.NETWORK, Failure.RATE_LIMITED, Failure.QUOTA_EXHAUSTED)
 
@@ -74,8 +76,9 @@ class Drive:
         self.decision = router.explain(self.veiled.task)
         self.work = work_of(self.veiled.task, self.decision.kind)
         if not self.decision.practice:
+            reserve = self.registry.config.headroom.reserve
             for key, gain in gains(self.decision.ranking, self.decision.skipped):
-                self.registry.quotas[key].wanted(self.started, self.work, gain)
+                self.registry.quotas[key].wanted(self.started, self.work, gain, reserve)
         self.system = router.classifier.system_prompt(self.decision.kind)
         self.pin = pin
         self.alone = alone
@@ -152,6 +155,8 @@ class Drive:
                 meter = self._meter(health.backend)
                 if meter is not None and (obstacle := meter.obstacle(self.clock.seconds(), self.work)):
                     return None, Failure.QUOTA_EXHAUSTED, obstacle
+                if why := self.router.allowance(self.task.id, self._dearest(health.backend)):
+                    raise self._give_up(why)
                 attempt, answer, verdict, retry_after = await self._attempt(health)
             finally:
                 slot.release()
@@ -164,6 +169,14 @@ class Drive:
             self._emit(Retrying(self.clock.seconds(), self.task.id, key, attempt.failure, delay))
             retry += 1
             await sleep(self.clock, delay)
+
+    def _dearest(self, backend: Backend) -> float:
+        """The most that an attempt can cost in USD: the longest answer, and input with a margin."""
+        if backend.practice:
+            return 0.0
+        longest = backend.max_tokens if self.work.max_tokens is None else self.work.max_tokens
+        asked = round(self.work.tokens * INPUT_MARGIN + len(self.system) / 4)
+        return cost_usd(backend, Usage(asked, longest))
 
     def _delay(self, failure: Failure, retry: int, retry_after: float | None) -> float | None:
         """Seconds to wait before this backend is asked again; None when it should not be."""
@@ -230,6 +243,7 @@ class Drive:
             status=failed.status if failed is not None else 200,
             practice=backend.practice,
             words=failed.words if failed is not None else 0,
+            first_token_ms=None if hearing.began is None else (hearing.began - started) * 1000.0,
         )
         self.attempts.append(attempt)
         self._settle_quota(ticket, backend, attempt, failed)

@@ -76,6 +76,7 @@ class Attempt:
     cost_usd    USD; 0 for an attempt that failed without reported usage
     verdict     the judge's, when there was an answer to judge
     words       characters of an answer that broke off in mid-sentence; 0 for one that was never begun, or is whole
+    first_token_ms  from the same moment to the first words of a stream, in milliseconds; None where none came, or whole
     """
 
     backend: str
@@ -91,6 +92,7 @@ class Attempt:
     status: int | None = None
     practice: bool = False
     words: int = 0
+    first_token_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

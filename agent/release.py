@@ -47,11 +47,13 @@ class Hearing:
         self._also = also
         self._words = 0
         self._told = 0.0
+        #: When the first words came, in seconds since the epoch; None as long as none have.
+        self.began: float | None = None
 
     def __call__(self, said: str) -> None:
         now = self._clock.seconds()
         if not self._words:
-            self._told = now
+            self._told = self.began = now
             self._emit(WordsBegan(now, self._task_id, self._backend))
         self._words += len(said)
         if now - self._told >= PROGRESS:

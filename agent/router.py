@@ -72,6 +72,9 @@ class Router:
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
         self._slots: dict[str, DeferredSemaphore] = {}
+        #: Asked before each attempt, with the task's id and the most that the attempt can cost in USD: why it may not
+        #: be made, which ends the task, or empty.
+        self.allowance: Callable[[str, float], str] = lambda task_id, usd: ""
         #: What is known of each backend's own confidence, by key.
         self.calibrations: dict[str, Calibration] = {}
         self._strictness: dict[str, JudgeSettings] = {}

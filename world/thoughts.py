@@ -273,7 +273,8 @@ def _no_answer(failed: AllBackendsFailed) -> list[str]:
             f"  {line(last.reason, 74)}",
             f"|x[{last.backend}, ${failed.cost_usd:.4f}]|n",
         ]
-    lines = [f"|r{line(failed.why or 'Nobody gave a usable answer').capitalize()}.|n"]
+    why = line((failed.why or "nobody gave a usable answer").rstrip("."))
+    lines = [f"|r{why[:1].upper()}{why[1:]}.|n"]
     for (backend, failure), same in groupby(failed.attempts, lambda attempt: (attempt.backend, attempt.failure)):
         times = list(same)
         often = f", {len(times)} times" if len(times) > 1 else ""

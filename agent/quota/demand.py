@@ -13,9 +13,13 @@ Theory of operation
 
     ``wanted`` is told of every task, also of those that were turned away. It keeps how much was wanted, by hour, and a
     curve: how much of that at which gain per unit. The forecast takes the same hours of a week ago (of yesterday,
-    until there is a week) and scales them by how the last day compares with its own day a week ago; a surge is expected
-    to fade over :data:`SURGE`. If more is expected than is left, the price is the gain per unit at which the curve is
-    cut so that what is above just fits.
+    until there is a week) and scales them by how the last day compares with its own day a week ago, or the last three
+    hours where they say that a surge has begun; it is expected to fade over :data:`SURGE`. Before there is a day to
+    compare with, a rush is half believed: what is left of the window is what somebody thought would be needed. If more
+    is expected than is left, the price is the gain per unit at which the curve is cut so that what is above just fits.
+
+    No forecast sees a surge before it begins. What may be kept back for one (``spare``) is not spent while all is calm,
+    is there at once when the trend doubles, and is given out again over the last :data:`LAST` of the window.
 """
 
 from __future__ import annotations
@@ -27,10 +31,20 @@ from typing import Any
 HOUR, DAY, WEEK = 3600.0, 86_400.0, 604_800.0
 #: Seconds over which an unusual day loses its hold on the forecast.
 SURGE = 3 * DAY
+#: Seconds that show a surge which has just begun, and by how much it must exceed the usual to be one.
+QUICK, BEGUN = 3 * HOUR, 2.0
+#: Seconds after which what is wanted lately is believed three quarters of the way, as long as no day can be compared.
+TRUST = DAY / 2
+#: What the paid quota says of the demand before the traffic does: how many times what is left.
+SUPPOSED = 1.5
+#: The last part of a window, in which what was kept back for a surge is given out.
+LAST = 0.1
+#: A gain or an amount too small to tell from the rounding of floats.
+NOTHING = 1e-12
 #: Steps of the curve for each doubling of the gain per unit.
 STEPS = 4
 #: How often the forecast is made anew in the length of a window, and after how many tasks the price.
-RENEWALS = 500
+RENEWALS = 2000
 TASKS = 20
 #: Tasks that must have been seen before there is a price at all.
 ENOUGH = 30
@@ -52,6 +66,7 @@ class Demand:
         self._forecast = (-math.inf, 0.0, 0.0)
         self._tasks = TASKS
         self._since = 0.0
+        self._surge = 1.0
         #: Tasks so far.
         self.seen = 0
         #: How many times what is left is expected to be wanted.
@@ -59,7 +74,7 @@ class Demand:
 
     def wanted(self, now: float, gain: float, amount: float) -> None:
         """A task wanted ``amount`` of the window and would gain ``gain`` of fit by it."""
-        if gain <= 0.0 or amount <= 0.0:
+        if gain < NOTHING or amount < NOTHING:
             return
         slot = int(now // self.slot)
         self.slots[slot] = self.slots.get(slot, 0.0) + amount
@@ -69,18 +84,23 @@ class Demand:
         self._since += amount
         self.seen += 1
 
-    def price(self, now: float, until: float, left: float) -> float:
-        """What a unit of the window is worth now, in fit; ``left`` must last ``until`` then."""
+    def price(self, now: float, until: float, left: float, spare: float = 0.0) -> float:
+        """What a unit of the window is worth now, in fit; ``left`` must last ``until`` then.
+
+        spare  what of it is kept for a surge that nobody can foresee, at most half of what is left
+        """
         _, until_then, expected = self._forecast
         fresh = self.fresh(now) and until == until_then
         if self._tasks < TASKS and fresh:
             return self._price
         if not fresh:
             self._fade(now)
-            expected, self._since = self.forecast(now, until), 0.0
+            expected, self._since = self.forecast(now, until, left), 0.0
             self._forecast = (now, until, expected)
         self._tasks = 0
-        self._price = self._resolve(max(0.0, expected - self._since), left)
+        calm = min(1.0, max(0.0, BEGUN - self._surge)) * min(1.0, (until - now) / (LAST * self.length))
+        free = max(0.5 * left, left - spare * calm)
+        self._price = self._resolve(max(0.0, expected - self._since), max(0.0, free))
         return self._price
 
     def fresh(self, now: float) -> bool:
@@ -109,24 +129,24 @@ class Demand:
 
     # -- the forecast --------------------------------------------------------------------------------------------
 
-    def forecast(self, now: float, until: float) -> float:
-        """How much will be wanted from ``now`` until then."""
+    def forecast(self, now: float, until: float, left: float = math.inf) -> float:
+        """How much will be wanted from ``now`` until then, of which ``left`` is left."""
         if until <= now or not self.slots:
             return 0.0
         first = min(self.slots) * self.slot
         seen = now - first
         if self.slot < HOUR / 4 or seen < DAY:
-            return self._recent(now, seen) * (until - now)
+            return self._supposed(self._recent(now, seen) * (until - now), left, seen)
         season = WEEK if seen >= WEEK else DAY
-        trend = self._trend(now, season, seen)
+        trend = self._surge = self._trend(now, season, seen)
         period, here, last = int(season // self.slot), now / self.slot, until / self.slot
         total = 0.0
         slot = int(here)
         while slot < last:
             part = min(slot + 1.0, last) - max(float(slot), here)
             back = slot - period * max(1, -(-(slot - int(here) + 1) // period))
-            fading = math.exp(-max(0.0, slot - here) * self.slot / SURGE)
-            total += self.slots.get(back, 0.0) * part * (1.0 + (trend - 1.0) * fading)
+            lasting = trend if (slot - here) * self.slot < SURGE else 1.0
+            total += self.slots.get(back, 0.0) * part * lasting
             slot += 1
         return total
 
@@ -141,10 +161,24 @@ class Demand:
         span = min(DAY, seen - season) if season == DAY else DAY if seen >= WEEK + DAY else seen - WEEK
         if span < 6 * HOUR:
             return 1.0
-        lately, before = self._between(now - span, now), self._between(now - season - span, now - season)
-        usual = self._between(now - season, now) / season * span
         # A little of the usual on both sides keeps a quiet night from making the next one look like a stampede.
-        return min(8.0, max(0.125, (lately + 0.2 * usual) / (before + 0.2 * usual))) if usual else 1.0
+        usual = self._between(now - season, now) / season
+        if not usual:
+            return 1.0
+        trend = self._ratio(now, season, span, 0.2 * usual * span)
+        begun = self._ratio(now, season, QUICK, 0.05 * usual * QUICK)
+        return max(trend, begun) if begun > BEGUN else trend
+
+    def _ratio(self, now: float, season: float, span: float, little: float) -> float:
+        lately, before = self._between(now - span, now), self._between(now - season - span, now - season)
+        return min(16.0, max(0.125, (lately + little) / (before + little)))
+
+    def _supposed(self, expected: float, left: float, seen: float) -> float:
+        """Between what lately would come to and what the quota was bought for, where the former is the larger."""
+        if self.slot < HOUR / 4 or not 0.0 < SUPPOSED * left < expected:
+            return expected
+        trust = (seen + TRUST) / (seen + 3 * TRUST)
+        return float(expected**trust * (SUPPOSED * left) ** (1.0 - trust))
 
     def _between(self, start: float, end: float) -> float:
         low, high = start / self.slot, end / self.slot

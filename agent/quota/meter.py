@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from agent.backend import Backend, Quota
 from agent.calendar import length, told
 from agent.config import Headroom
-from agent.quota.demand import Demand
+from agent.quota.demand import WEEK, Demand
 from agent.quota.estimate import Estimate, Spend, Work
 from agent.quota.limits import Reported, read
 from agent.quota.window import RollingWindow, Window, obstacle, window_of
@@ -30,9 +30,10 @@ class Gauge:
     demand: Demand
     name: str = ""
 
-    def price(self, now: float) -> float:
-        """Fit per unit."""
+    def price(self, now: float, reserve: float = 0.0) -> float:
+        """Fit per unit. ``reserve`` is the share of a window of a week or longer that is kept for a surge."""
         window = self.window
+        spare = 0.0
         if isinstance(window, RollingWindow):
             # Adding up what it forgets until its horizon takes a while, and its horizon moves with the clock.
             if (known := self.demand.last_price(now)) is not None:
@@ -41,7 +42,9 @@ class Gauge:
             until = round(until / self.demand.length, 2) * self.demand.length
         else:
             until, left = window.horizon(now)
-        return self.demand.price(now, until, left)
+            if self.demand.length >= WEEK:
+                spare = reserve * window.quota.limit
+        return self.demand.price(now, until, left, spare)
 
 
 @dataclass(slots=True)
@@ -195,7 +198,7 @@ class Meter:
             ratio = _headroom(window, now)
             if ratio < headroom:
                 tightest, headroom = gauge, ratio
-            part = gauge.price(now) * expected.of(window.quota.unit) * weights.price
+            part = gauge.price(now, weights.reserve) * expected.of(window.quota.unit) * weights.price
             toll += part
             if part > most:
                 dearest, most = gauge, part
@@ -221,12 +224,12 @@ class Meter:
                 kept_for = f"quota: kept for tasks that make more of it; {pressed}"
         return Pressure(pace * kept, tuple(reasons), kept_for)
 
-    def wanted(self, now: float, work: Work, gain: float) -> None:
+    def wanted(self, now: float, work: Work, gain: float, reserve: float = 0.0) -> None:
         """A task would have gained ``gain`` of fit here over the next best backend, whether it came or not."""
         if not self.gauges:
             return
         expected = self.estimate.expected(work)
-        tolls = [gauge.price(now) * expected.of(gauge.window.quota.unit) for gauge in self.gauges]
+        tolls = [gauge.price(now, reserve) * expected.of(gauge.window.quota.unit) for gauge in self.gauges]
         whole = sum(tolls)
         for gauge, toll in zip(self.gauges, tolls, strict=True):
             gauge.demand.wanted(now, gain - (whole - toll), expected.of(gauge.window.quota.unit))

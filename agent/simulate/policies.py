@@ -7,7 +7,9 @@ know a provider's quota only by being turned away; then they leave it alone unti
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from agent.backend import Backend
 from agent.config import Config, Headroom
@@ -20,10 +22,10 @@ from agent.ranking import gains, rank, unfit
 SMOOTHING = 0.1
 
 
-class Policy:
-    """Those that go by one figure; a subclass says which."""
+class Policy(ABC):
+    """Whom to ask for a task, and what is known of those who were asked. A subclass says in which order."""
 
-    name = ""
+    name: ClassVar[str]
 
     def __init__(self, config: Config, suits: dict[str, frozenset[str]], seed: int = 1):
         self.config = config
@@ -34,14 +36,9 @@ class Policy:
         self.latency: dict[str, float] = dict.fromkeys(config.backends, 0.0)
         self.random = random.Random(seed)
 
+    @abstractmethod
     def order(self, now: float, work: Work) -> Sequence[str]:
-        able = [b for b in self.backends if self.closed.get(b.key, 0.0) <= now and not unfit(b, work)]
-        able.sort(key=lambda backend: self.figure(backend, work))
-        return [backend.key for backend in able]
-
-    def figure(self, backend: Backend, work: Work) -> float:
-        """The smaller, the sooner it is asked."""
-        raise NotImplementedError
+        """The keys of those that can do the work, first choice first."""
 
     def begun(self, now: float, key: str, work: Work) -> Ticket | None:
         self.in_flight[key] += 1
@@ -57,14 +54,27 @@ class Policy:
         self.latency[key] = before + SMOOTHING * (seconds - before) if before else seconds
 
 
-class Cheapest(Policy):
+class ByFigure(Policy):
+    """Those that go by one figure; a subclass says which."""
+
+    def order(self, now: float, work: Work) -> Sequence[str]:
+        able = [b for b in self.backends if self.closed.get(b.key, 0.0) <= now and not unfit(b, work)]
+        able.sort(key=lambda backend: self.figure(backend, work))
+        return [backend.key for backend in able]
+
+    @abstractmethod
+    def figure(self, backend: Backend, work: Work) -> float:
+        """The smaller, the sooner it is asked."""
+
+
+class Cheapest(ByFigure):
     name = "cheapest"
 
     def figure(self, backend: Backend, work: Work) -> float:
         return expected_cost_usd(backend, work.tokens, work.max_tokens)
 
 
-class UsageBased(Policy):
+class UsageBased(ByFigure):
     """Fewest tokens so far."""
 
     name = "usage_based"
@@ -73,7 +83,7 @@ class UsageBased(Policy):
         return self.tokens[backend.key]
 
 
-class WeightedShuffle(Policy):
+class WeightedShuffle(ByFigure):
     """At random, weighted by the USD of quota; a backend without weighs as much as they do on average."""
 
     name = "weighted_shuffle"
@@ -90,7 +100,7 @@ class WeightedShuffle(Policy):
         return self.random.expovariate(self.weights[backend.key])
 
 
-class LeastBusy(Policy):
+class LeastBusy(ByFigure):
     """Fewest calls under way; at random among equals."""
 
     name = "least_busy"
@@ -99,7 +109,7 @@ class LeastBusy(Policy):
         return self.in_flight[backend.key] + 0.5 * self.random.random()
 
 
-class LatencyBased(Policy):
+class LatencyBased(ByFigure):
     name = "latency_based"
 
     def figure(self, backend: Backend, work: Work) -> float:
@@ -126,7 +136,7 @@ class Ranked(Policy):
         weights = self.weights or self.config.headroom
         ranking, skipped = rank(work, self.healths, self.config.rules, self.suits, self.quotas, weights, now)
         for key, gain in gains(ranking, skipped):
-            self.quotas[key].wanted(now, work, gain)
+            self.quotas[key].wanted(now, work, gain, weights.reserve)
         return [entry.backend for entry in ranking]
 
     def begun(self, now: float, key: str, work: Work) -> Ticket | None:

@@ -269,6 +269,25 @@ class Costs(RouterTest):
         result = await router.call_with_fallback(QUESTION)
         assert result.cost_usd == 0.0
 
+    async def test_every_attempt_asks_for_its_most_before_it_starts_and_a_no_ends_the_road(self) -> None:
+        self.server.script("a", refusal())
+        dear, free = self.server.backend("a", price=Price(0.0, 1.0), max_tokens=100), self.server.backend("b")
+        router = self.router(dear, free, self.server.backend("c"))
+        asked: list[tuple[str, float]] = []
+
+        def allowance(task_id: str, usd: float) -> str:
+            asked.append((task_id, usd))
+            return "the budget is used up" if len(asked) > 1 else ""
+
+        router.allowance = allowance
+        failed = await gives_up(router)
+        assert [task_id for task_id, _ in asked] == [QUESTION.id, QUESTION.id]
+        assert asked[0][1] == 0.1
+        assert failed.why == "the budget is used up"
+        assert failed.cost_usd == 0.02
+        assert (self.server.asked("a"), self.server.asked("b")) == (1, 0)
+        assert isinstance(self.events[-1], GaveUp)
+
     async def test_an_answer_that_is_turned_down_costs_what_was_reported(self) -> None:
         self.server.script("a", answer(""))
         router = self.router(self.server.backend("a", price=Price(1.0, 1.0)), self.server.backend("b"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from faults import QUESTION, Reply, response, silent, status, tick
+from faults import QUESTION, Reply, completion, response, silent, status, tick
 from recorded_streams import candidate, chunk, message, ndjson, sse, stop
 from streaming import HEAD, PATIENCE, PIECES, SAID, StreamTest, begun, chunked, closed, opened, spoken, streamed, whole
 from twisted.internet import reactor
@@ -28,6 +28,19 @@ class Whole(StreamTest):
             assert (result.text, result.backend, result.finish) == (SAID, "a", "stop"), api
             assert self.heard() == ["AttemptStarted", "WordsBegan", "AttemptEnded", "Answered"]
             assert [event.backend for event in self.events if isinstance(event, WordsBegan)] == ["a"]
+
+    async def test_the_time_to_the_first_words_is_told_of_streams_alone(self) -> None:
+        self.server.script("a", streamed(whole("openai")))
+        clock, began = reactor.seconds(), []  # type: ignore[attr-defined]
+        router = self.router(self.streaming("a"), self.server.backend("b"))
+        router.events.subscribe(lambda event: began.append(event.at) if isinstance(event, WordsBegan) else None)
+        (attempt,) = (await router.call_with_fallback(QUESTION)).attempts
+        assert clock <= attempt.started <= began[0]
+        assert attempt.first_token_ms == (began[0] - attempt.started) * 1000.0
+        assert attempt.first_token_ms <= attempt.latency_ms
+        self.server.script("b", Reply(response(completion(SAID))))
+        (plain,) = (await router.call_with_fallback(QUESTION, "b")).attempts
+        assert plain.first_token_ms is None
 
     async def test_streams_one_after_the_other_share_a_connection(self) -> None:
         self.server.script("a", streamed(whole("openai")))

@@ -16,6 +16,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,26 @@ KINDS: dict[str, tuple[float, int, int]] = {
 }
 
 
+#: The tasks in an hour, to a scale of its own.
+Rate = Callable[[datetime], float]
+#: Shares of the tasks by kind, instead of those in :data:`KINDS`.
+Shares = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A month's traffic: how it comes, how much of it for each task asked for, and what is asked when."""
+
+    rate: Rate
+    load: float = 1.0
+    shares: Callable[[datetime], Shares] = lambda at: {}
+
+
+def _day(at: datetime) -> float:
+    """Days since the month began."""
+    return (at - START) / timedelta(days=1)
+
+
 def _steady(at: datetime) -> float:
     return 1.0
 
@@ -53,25 +74,65 @@ def _office(at: datetime) -> float:
     return 1.0 if 8 <= at.hour < 18 else 0.1
 
 
-def _burst(at: datetime) -> float:
-    return 8.0 if at >= START + timedelta(days=DAYS - 3) else 1.0
+def _burst(*spans: tuple[float, float], height: float = 8.0) -> Rate:
+    return lambda at: height if any(first <= _day(at) < last for first, last in spans) else 1.0
 
 
-SHAPES: dict[str, Callable[[datetime], float]] = {"steady": _steady, "office": _office, "burst": _burst}
+def _mondays(at: datetime) -> float:
+    return 6.0 if at.weekday() == 0 else 1.0
 
 
-def traffic(shape: str, rows: int, seed: int = 7) -> Iterator[dict[str, Any]]:
+def _growing(at: datetime) -> float:
+    return 0.2 + 1.8 * _day(at) / DAYS
+
+
+def _fading(at: datetime) -> float:
+    return 2.0 - 1.8 * _day(at) / DAYS
+
+
+def _documents(at: datetime) -> Shares:
+    return {"long_document": 60.0}
+
+
+def _code_later(at: datetime) -> Shares:
+    late = _day(at) >= DAYS / 2
+    return {"code_review": 40.0, "architecture": 20.0} if late else {"knowledge": 40.0, "quick_answer": 20.0}
+
+
+SHAPES: dict[str, Shape] = {
+    "steady": Shape(_steady),
+    "office": Shape(_office),
+    "burst": Shape(_burst((DAYS - 3, DAYS))),
+    "burst_at_start": Shape(_burst((0, 3))),
+    "burst_in_middle": Shape(_burst((14, 17))),
+    "bursts": Shape(_burst((4, 5), (11.5, 12), (19, 21), (29, 30), height=10.0)),
+    "last_day": Shape(_burst((DAYS - 1, DAYS), height=25.0)),
+    "mondays": Shape(_mondays),
+    "growing": Shape(_growing),
+    "fading": Shape(_fading),
+    "documents": Shape(_steady, shares=_documents),
+    "code_later": Shape(_steady, shares=_code_later),
+    "little": Shape(_office, load=0.3),
+    "little_burst": Shape(_burst((DAYS - 3, DAYS)), load=0.3),
+    "middling": Shape(_steady, load=0.6),
+    "much": Shape(_office, load=3.0),
+    "much_burst": Shape(_burst((DAYS - 3, DAYS)), load=3.0),
+}
+
+
+def traffic(name: str, rows: int, seed: int = 7) -> Iterator[dict[str, Any]]:
     """The rows of a month, in order of time; sizes are log-normal about the medians of their kind."""
-    chance = random.Random(f"{shape}/{seed}")
-    rate = SHAPES[shape]
+    chance = random.Random(f"{name}/{seed}")
+    shape = SHAPES[name]
     hours = [START + timedelta(hours=hour) for hour in range(24 * DAYS)]
-    weights = [rate(hour) for hour in hours]
+    weights = [shape.rate(hour) for hour in hours]
     moments = sorted(
-        hour + timedelta(seconds=chance.random() * 3600) for hour in chance.choices(hours, weights, k=rows)
+        hour + timedelta(seconds=chance.random() * 3600)
+        for hour in chance.choices(hours, weights, k=round(rows * shape.load))
     )
-    names, shares = list(KINDS), [share for share, _, _ in KINDS.values()]
     for at in moments:
-        kind = chance.choices(names, shares)[0]
+        shares = {kind: share for kind, (share, _, _) in KINDS.items()} | shape.shares(at)
+        kind = chance.choices(list(shares), list(shares.values()))[0]
         _, given, answered = KINDS[kind]
         yield {
             "time": at.isoformat(timespec="milliseconds"),

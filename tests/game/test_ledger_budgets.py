@@ -52,6 +52,34 @@ def test_thoughts_side_by_side_never_spend_more_than_the_budget(steps: list[tupl
         assert spent + sum(reserved.values()) <= 1.0 + 1e-9
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(0.0, 0.5), st.floats(0.0, 1.0)), max_size=60))
+def test_paid_refusals_never_spend_more_than_the_budget_either(attempts: list[tuple[int, float, float]]) -> None:
+    kept = budgets(Clock("2026-11-20T12:00"), game=(1.0, "month"))
+    spent = 0.0
+    for task, usd, part in attempts:
+        try:
+            kept.reserve(str(task), ANNA, 0.01)
+            kept.renew(str(task), usd)
+        except BudgetReached:
+            continue
+        # Refused or answered, an attempt costs at most what was set aside for it; the task goes on to the next.
+        kept.spend(ANNA, usd * part)
+        spent += usd * part
+        assert spent <= 1.0 + 1e-9
+
+
+def test_a_budget_that_is_reached_midway_stops_the_task_and_says_so_and_what_is_free_goes_on() -> None:
+    kept = budgets(Clock("2026-11-20T12:00"), account=(1.0, "day"))
+    kept.reserve("a", ANNA, 0.6)
+    kept.renew("a", 0.6)
+    kept.spend(ANNA, 0.6)
+    kept.renew("a", 0.0)
+    with pytest.raises(BudgetReached, match=r"Your account's budget of \$1 a day is used up \(\$0.4000 left\)"):
+        kept.renew("a", 0.6)
+    assert kept.standings(ANNA)[0].reserved == 0.0
+    kept.renew("unknown", 5.0)
+
+
 def test_each_account_has_its_own_budget_and_all_share_the_games() -> None:
     kept = budgets(Clock("2026-11-20T12:00"), account=(1.0, "day"), game=(1.5, "month"))
     kept.spend(ANNA, 1.0)

@@ -2,11 +2,12 @@
 
     budgets = Budgets({"game": {"usd": 50, "per": "month"}}, ZoneInfo("Europe/Vienna"), time.time)
     budgets.reserve(task.id, who, 0.02)      # raises BudgetReached, which says which and when it resets
+    budgets.renew(task.id, 0.015)            # before each of its attempts, which may cost that; raises the same
     budgets.spend(who, 0.011)                # an attempt was paid for
     budgets.release(task.id)                 # the task is over
 
 A reservation is held from before the first request until the task's end, so that thoughts side by side cannot spend the
-same dollar.
+same dollar. It is made anew for each attempt: refused ones are paid for, too.
 
 The clock: a window is a calendar day, week (from Monday) or month of the game's time zone, however many hours it has. A
 clock set back by up to a day stays in the window it was in, so that nothing is spent twice; after a greater step the
@@ -136,6 +137,18 @@ class Budgets:
                     raise BudgetReached(scope, limit, left, holder.reserved, self.resets(scope))
         self._reserved[task] = who, usd
         self._hold(who, usd)
+
+    def renew(self, task: str, usd: float) -> None:
+        """Set ``usd`` aside for the task's next attempt, instead of what its last one had; what costs nothing may be.
+
+        Raises BudgetReached, and then nothing is set aside for the task any more.
+        """
+        if (found := self._reserved.get(task)) is not None:
+            self.release(task)
+            if usd > 0:
+                self.reserve(task, found[0], usd)
+            else:
+                self._reserved[task] = found[0], 0.0
 
     def release(self, task: str) -> None:
         """The task is over; what was set aside and not spent is free again."""

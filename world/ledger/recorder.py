@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from agent.events import Attempt, AttemptEnded, AttemptStarted, Event, Leaked
 from agent.failures import Failure
 from world.ledger import database, history
-from world.ledger.budgets import Budgets, Who
+from world.ledger.budgets import BudgetReached, Budgets, Who
 from world.ledger.models import Outcome
 from world.ledger.spill import Spill
 from world.ledger.storage import Storage, zone
@@ -89,6 +89,14 @@ class Recorder:
         self._asked[task] = _Asked(who, kind, text if self._texts else "")
         while len(self._asked) > REMEMBERED:
             self.done(next(iter(self._asked)))
+
+    def allowance(self, task: str, usd: float) -> str:
+        """Set ``usd`` aside for the task's next attempt; why that is too much, or empty. For ``Router.allowance``."""
+        try:
+            self.budgets.renew(task, usd)
+        except BudgetReached as reached:
+            return str(reached)
+        return ""
 
     def done(self, task: str) -> None:
         """Nothing more will come of the task. An attempt that has no end by now was stopped by whoever asked."""
@@ -191,8 +199,7 @@ def _fill(row: dict[str, Any], attempt: Attempt, ended: float) -> None:
     row["refusal"] = verdict.kind if verdict is not None else ""
     row["score"] = verdict.score if verdict is not None else None
     row["status"] = attempt.status
-    # Backends that are not streamed have no first token of their own.
-    row["first_token_ms"] = getattr(attempt, "first_token_ms", None)
+    row["first_token_ms"] = attempt.first_token_ms
     row["latency_ms"] = attempt.latency_ms
     row["input_tokens"] = usage.input_tokens
     row["output_tokens"] = usage.output_tokens
