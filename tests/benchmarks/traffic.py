@@ -1,9 +1,9 @@
-"""Months of traffic to simulate, made by seed: steady, office hours, and a burst at the end.
+"""Months of traffic to simulate, made by seed: steady, office hours, bursts here and there, little, too much.
 
 python tests/benchmarks/traffic.py --shape office --rows 50000 > office.jsonl
 python -m agent simulate --traffic office.jsonl --config tests/data/simulate.yaml
 
-Without --shape it makes all three, simulates each and prints the tables.
+Without --shape it makes all of them, simulates each and prints the tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Quotas in a real game: shown as bars in the game and to admins, kept and edited as an Attribute, and never forgotten."""
+"""Quotas in a real game: shown as bars to players and admins, kept and edited as an Attribute, and never forgotten."""
 
 from __future__ import annotations
 
