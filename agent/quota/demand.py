@@ -15,7 +15,7 @@ Theory of operation
     curve: how much of that at which gain per unit. The forecast takes the same hours of a week ago (of yesterday,
     until there is a week) and scales them by how the last day compares with its own day a week ago, or the last three
     hours where they say that a surge has begun; it is expected to fade over :data:`SURGE`. Before there is a day to
-    compare with, a rush is half believed: what is left of the window is what somebody thought would be needed. If more
+    compare with, a rush is half believed of a week or longer: what is left of it is what somebody thought would be needed. If more
     is expected than is left, the price is the gain per unit at which the curve is cut so that what is above just fits.
 
     No forecast sees a surge before it begins. What may be kept back for one (``spare``) is not spent while all is calm,
@@ -175,7 +175,7 @@ class Demand:
 
     def _supposed(self, expected: float, left: float, seen: float) -> float:
         """Between what lately would come to and what the quota was bought for, where the former is the larger."""
-        if self.slot < HOUR / 4 or not 0.0 < SUPPOSED * left < expected:
+        if self.length < WEEK or not 0.0 < SUPPOSED * left < expected:
             return expected
         trust = (seen + TRUST) / (seen + 3 * TRUST)
         return float(expected**trust * (SUPPOSED * left) ** (1.0 - trust))
