@@ -14,9 +14,10 @@ Theory of operation
     ``wanted`` is told of every task, also of those that were turned away. It keeps how much was wanted, by hour, and a
     curve: how much of that at which gain per unit. The forecast takes the same hours of a week ago (of yesterday,
     until there is a week) and scales them by how the last day compares with its own day a week ago, or the last three
-    hours where they say that a surge has begun; it is expected to fade over :data:`SURGE`. Before there is a day to
-    compare with, a rush is half believed of a week or longer: what is left of it is what somebody thought would be needed. If more
-    is expected than is left, the price is the gain per unit at which the curve is cut so that what is above just fits.
+    hours where they say that a surge has begun, which is expected to last for :data:`SURGE`. In a window of a week or
+    longer a rush is half believed before there is a day to compare with: what is left is what somebody thought would
+    be needed. If more is expected than is left, the price is the gain per unit at which the curve is cut so that what
+    is above just fits.
 
     No forecast sees a surge before it begins. What may be kept back for one (``spare``) is not spent while all is calm,
     is there at once when the trend doubles, and is given out again over the last :data:`LAST` of the window.
@@ -29,7 +30,7 @@ from collections.abc import Mapping
 from typing import Any
 
 HOUR, DAY, WEEK = 3600.0, 86_400.0, 604_800.0
-#: Seconds over which an unusual day loses its hold on the forecast.
+#: Seconds that an unusual day is expected to last from now on.
 SURGE = 3 * DAY
 #: Seconds that show a surge which has just begun, and by how much it must exceed the usual to be one.
 QUICK, BEGUN = 3 * HOUR, 2.0
