@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from agent.judge import demand
+from agent.judge import brief, demand
 from agent.judge.data import words as listed
+from agent.judge.frames import load_frames
 from agent.judge.phrases import PhraseBook, phrase_book, task_book
 from agent.judge.reading import Reading, Sentence, Voice, plain, words_of
 
@@ -52,11 +53,20 @@ NAMES: tuple[str, ...] = (
 
 @dataclass(slots=True)
 class Figures:
-    """The features of one answer, and the sentences and masks of the model's own words that they were counted from."""
+    """The features of one answer, and the sentences and masks of the model's own words that they were counted from.
+
+    ``beside`` has the figures of a brief answer (:mod:`agent.judge.brief`) and is empty for a longer one.
+    """
 
     values: dict[str, float]
     own: list[Sentence]
     masks: list[int]
+    beside: dict[str, float]
+
+    @property
+    def frames(self) -> float:
+        """What the little words say, as a weighted sum."""
+        return load_frames().score(self.own, bool(self.beside))
 
 
 class Bits:
@@ -270,7 +280,8 @@ def measure(task: str, reading: Reading) -> Figures:
     nay = bool(own) and word_count < 25 and bool((first | masks[-1]) & bit.nay) and not ask & bit.voice
     values.update(demand.unmet(ask, content, reading, own, nay, bool(union & bit.talk)))
     figures = {name: v if v.__class__ is float else 1.0 if v else 0.0 for name, v in values.items()}
-    return Figures(figures, own, masks)
+    beside = brief.brought(ask, content, task, reading, own) if word_count <= brief.BRIEF else {}
+    return Figures(figures, own, masks, beside)
 
 
 def _own_despite(ask: int, task_mask: int) -> int:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -21,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 
-from agent.judge.features import NAMES, measure  # noqa: E402
-from agent.judge.reading import read  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parent))
+from table import NAMES, Table, rounded, vocabulary, weights  # noqa: E402
 
 CORPUS = ROOT / "tests" / "data" / "judge_corpus"
 #: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2.
@@ -50,13 +51,8 @@ def fold(prompt: str) -> int:
     return int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 10
 
 
-def matrix(rows: list[dict]) -> np.ndarray:
-    table = [measure(row["prompt"], read(row["response"])).values for row in rows]
-    return np.array([[values[name] for name in NAMES] for values in table])
-
-
-def fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, c: float) -> LogisticRegression:
-    return LogisticRegression(C=c, max_iter=5000).fit(x, y, sample_weight=weight)
+def fit(x: Any, y: np.ndarray, weight: np.ndarray, c: float) -> LogisticRegression:
+    return LogisticRegression(C=c, solver="liblinear", intercept_scaling=10, random_state=0).fit(x, y, weight)
 
 
 def scores(y: np.ndarray, p: np.ndarray, at: float = 0.5) -> str:
@@ -85,7 +81,7 @@ def cross_validate(name: str, rows, x, y, weight, groups: list[str], c: float, s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--also", type=Path)
-    parser.add_argument("--also-weight", type=float, default=1.0)
+    parser.add_argument("--also-weight", type=float, default=1.0, help="what one of those answers counts")
     parser.add_argument("--c", type=float, default=C)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--errors", action="store_true")
@@ -93,7 +89,9 @@ def main() -> None:
     mine = corpus()
     also = rows_of(args.also) if args.also else []
     rows = mine + also
-    x = matrix(rows)
+    frames = vocabulary(mine)
+    table = Table(rows, frames)
+    x = table.x
     y = np.array([row["label"] != "complies" for row in rows])
     weight = np.array([1.0] * len(mine) + [args.also_weight] * len(also))
     is_mine = np.arange(len(rows)) < len(mine)
@@ -128,30 +126,37 @@ def main() -> None:
                 print(
                     f"--- {p[i]:.2f} {row['label']} {row['model']} | {row['prompt'][:100]}\n{row['response'][:300]!r}"
                 )
-                print({n: round(float(v), 2) for n, v in zip(NAMES, x[i], strict=True) if v})
+                print({name: round(v, 2) for name, v in table.figures[i].values.items() if v})
     final = fit(x, y, weight, args.c)
     # Partial refusals are one in twelve; counted twice, somewhat more of them are found than others called partial.
-    partly = fit(x[declining], part[declining], weight[declining] * (1 + part[declining]), args.c)
+    partly = fit(table.plain[declining], part[declining], weight[declining] * (1 + part[declining]), args.c)
     if args.write:
-        data = {
-            "made": {
-                "by": "tests/judge_training/train.py",
-                "date": datetime.date.today().isoformat(),
-                "own_rows": len(mine),
-                "own_corpus_sha256": digest(),
-                "also": f"figures of {len(also)} answers labelled by people, measured and not copied" if also else "",
-                "c": args.c,
-            },
-            "declines": regression(final),
-            "partly": regression(partly),
+        made = {
+            "by": "tests/judge_training/train.py",
+            "date": datetime.date.today().isoformat(),
+            "own_rows": len(mine),
+            "own_corpus_sha256": digest(),
+            "also": f"figures of {len(also)} answers labelled by people, measured and not copied" if also else "",
+            "c": args.c,
         }
-        path = ROOT / "configs" / "judge" / "weights.json"
-        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        always, few, few_bias, told = weights(final.coef_[0], frames)
+        data = {
+            "made": made,
+            "declines": {"bias": bias(final), "weights": always},
+            "brief": {"bias": few_bias, "weights": few},
+            "partly": {"bias": bias(partly), "weights": dict(zip(NAMES, rounded(partly.coef_[0]), strict=True))},
+        }
+        write("weights.json", json.dumps(data, indent=2) + "\n")
+        lines = ",\n".join(f"    {json.dumps(k, ensure_ascii=False)}: {v}" for k, v in told.items())
+        write("frames.json", f'{{\n  "made": {json.dumps(made)},\n  "frames": {{\n{lines}\n  }}\n}}\n')
 
 
-def regression(fitted: LogisticRegression) -> dict:
-    weights = {name: round(float(w), 3) for name, w in zip(NAMES, fitted.coef_[0], strict=True)}
-    return {"bias": round(float(fitted.intercept_[0]), 3), "weights": weights}
+def bias(fitted: LogisticRegression) -> float:
+    return round(float(fitted.intercept_[0]), 3)
+
+
+def write(name: str, text: str) -> None:
+    (ROOT / "configs" / "judge" / name).write_text(text, encoding="utf-8")
 
 
 def digest() -> str:
