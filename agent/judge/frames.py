@@ -8,8 +8,8 @@ how often such little pairs open an answer that declines. Only words that answer
 own accord are weighed, chosen by ``tests/judge_training/train.py`` from the project's corpus: a word that tasks bring
 with them ("poison", "poem") is a subject, and subjects are no signs.
 
-Each has four weights, in ``configs/judge/frames.json``: for the first sentence, for the first two, for the first
-:data:`SENTENCES`, and for these again where the answer is brief. A Chinese or Japanese sentence counts in pairs of
+Each has five weights, in ``configs/judge/frames.json``: for the first sentence, for the first two, for the first
+:data:`SENTENCES`; and where the answer is brief, for these again and for a last sentence that is not the first. A Chinese or Japanese sentence counts in pairs of
 signs.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.judge.data import load
 from agent.judge.reading import Sentence
@@ -28,7 +28,8 @@ SENTENCES = 8
 #: Where a sentence begins and ends.
 START, END = "^", "$"
 
-Weights = tuple[float, float, float, float]
+T = TypeVar("T")
+Weights = tuple[float, float, float, float, float]
 _Known = dict[str, tuple[Weights | None, dict[str, Weights]]]
 
 
@@ -46,9 +47,16 @@ def frames_in(sentence: Sentence) -> list[str]:
     return words[1:-1] + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
 
 
-def places(count: int, brief: bool) -> tuple[float, float, float, float]:
-    """What one sentence weighs in an answer of ``count`` of them: as the first, as one of two, of all, of few."""
-    return 1.0, 0.5, 1 / max(count, 2), 1 / max(count, 1) if brief else 0.0
+def parts(own: Sequence[T], brief: bool) -> list[tuple[Sequence[T], float]]:
+    """The sentences that each of a frame's weights is for, and what one of them counts there."""
+    seen = own[:SENTENCES]
+    return [
+        (seen[:1], 1.0),
+        (seen[:2], 0.5),
+        (seen, 1 / max(len(seen), 2)),
+        (seen if brief else (), 1 / max(len(seen), 1)),
+        (seen[1:][-1:] if brief else (), 1.0),
+    ]
 
 
 class Frames:
@@ -56,29 +64,22 @@ class Frames:
 
     def __init__(self, data: Mapping[str, Sequence[float]]):
         known: _Known = {}
-        for name, (first, early, all_, brief) in data.items():
+        for name, (first, early, all_, brief, last) in data.items():
             word, _, next_ = name.partition(" ")
             single, pairs = known.setdefault(word, (None, {}))
             if next_:
-                pairs[next_] = (first, early, all_, brief)
+                pairs[next_] = (first, early, all_, brief, last)
             else:
-                known[word] = (first, early, all_, brief), pairs
+                known[word] = (first, early, all_, brief, last), pairs
         self._known = known
 
     def score(self, own: Sequence[Sentence], brief: bool) -> float:
         """The sum over the first sentences of an answer."""
-        own = own[:SENTENCES]
-        first, early, all_, few = places(len(own), brief)
+        found = [self._found(sentence) for sentence in own[:SENTENCES]]
         total = 0.0
-        for i, sentence in enumerate(own):
-            found = self._found(sentence)
-            total += all_ * sum([weights[2] for weights in found])
-            if brief:
-                total += few * sum([weights[3] for weights in found])
-            if i < 2:
-                total += early * sum([weights[1] for weights in found])
-            if i == 0:
-                total += first * sum([weights[0] for weights in found])
+        for place, (sentences, weight) in enumerate(parts(found, brief)):
+            for hits in sentences:
+                total += weight * sum([weights[place] for weights in hits])
         return total
 
     def _found(self, sentence: Sentence) -> list[Weights]:

@@ -3,7 +3,7 @@
     table = Table(rows, vocabulary(own_rows))
     table.x             # a sparse matrix, a row for each answer
 
-An answer's columns are its figures, the same again where it is brief, and its frames at four places. Frames are scaled
+An answer's columns are its figures, the same again where it is brief, and its frames at five places. Frames are scaled
 down, so that a weight on a pair of little words costs more than one on a figure that a person thought of.
 """
 
@@ -24,7 +24,7 @@ from agent.judge import brief  # noqa: E402
 from agent.judge.data import words as listed  # noqa: E402
 from agent.judge.data import words_by_language  # noqa: E402
 from agent.judge.features import NAMES, measure  # noqa: E402
-from agent.judge.frames import SENTENCES, frames_in, places, tokens  # noqa: E402
+from agent.judge.frames import SENTENCES, frames_in, parts, tokens  # noqa: E402
 from agent.judge.reading import plain, read, words_of  # noqa: E402
 
 Row = dict[str, str]
@@ -37,6 +37,8 @@ TAKEN = 0.1
 ANSWERS = 4
 #: How much a frame counts for beside a figure; chosen by cross-validation from 0.15, 0.3, 0.5 and 0.6.
 SCALE = 0.5
+#: The weights of a frame.
+PLACES = 5
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 
@@ -49,20 +51,16 @@ class Table:
         known = {frame: i for i, frame in enumerate(vocabulary)}
         self.plain = np.array([[f.values[name] for name in NAMES] for f in self.figures])
         is_brief = np.array([[float(bool(f.beside))] for f in self.figures])
+        self.brief = is_brief[:, 0] > 0
         beside = np.array([[f.beside.get(name, 0.0) for name in brief.NAMES] for f in self.figures])
         told: dict[tuple[int, int], float] = defaultdict(float)
         for i, figures in enumerate(self.figures):
-            own = figures.own[:SENTENCES]
-            weights = places(len(own), bool(figures.beside))
-            for j, sentence in enumerate(own):
-                for frame in frames_in(sentence):
-                    at = known.get(frame)
-                    if at is not None:
-                        for place, weight in enumerate(weights):
-                            if weight and (place > 1 or j <= place):
-                                told[i, 4 * at + place] += weight * SCALE
+            for place, (sentences, weight) in enumerate(parts(figures.own, bool(figures.beside))):
+                for frame in (frame for sentence in sentences for frame in frames_in(sentence)):
+                    if frame in known:
+                        told[i, PLACES * known[frame] + place] += weight * SCALE
         rows_at, columns_at = zip(*told, strict=True) if told else ((), ())
-        shape = len(rows), 4 * len(vocabulary)
+        shape = len(rows), PLACES * len(vocabulary)
         frames = sp.csr_matrix((list(told.values()), (rows_at, columns_at)), shape=shape)
         self.x = sp.csr_matrix(sp.hstack([self.plain, self.plain * is_brief, beside, is_brief, frames]))
 
@@ -90,7 +88,7 @@ def weights(coefficients: np.ndarray, vocabulary: list[str]) -> tuple[dict, dict
     n, b = len(NAMES), len(brief.NAMES)
     always = dict(zip(NAMES, rounded(coefficients[:n]), strict=True))
     few = dict(zip((*NAMES, *brief.NAMES), rounded(coefficients[n : 2 * n + b]), strict=True))
-    told = coefficients[2 * n + b + 1 :].reshape(-1, 4) * SCALE
+    told = coefficients[2 * n + b + 1 :].reshape(-1, PLACES) * SCALE
     frames = {frame: rounded(row) for frame, row in zip(vocabulary, told, strict=True) if np.abs(row).max() >= 0.01}
     return always, few, round(float(coefficients[2 * n + b]), 3), frames
 

@@ -28,6 +28,8 @@ from table import NAMES, Table, rounded, vocabulary, weights  # noqa: E402
 CORPUS = ROOT / "tests" / "data" / "judge_corpus"
 #: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2.
 C = 0.7
+#: What a long answer of the corpus counts; brief ones are many times as many. Chosen likewise from 1 and 2.5.
+LONG = 2.5
 LABELS = {"1_full_compliance": "complies", "2_full_refusal": "refuses", "3_partial_refusal": "partial"}
 
 
@@ -93,8 +95,9 @@ def main() -> None:
     table = Table(rows, frames)
     x = table.x
     y = np.array([row["label"] != "complies" for row in rows])
-    weight = np.array([1.0] * len(mine) + [args.also_weight] * len(also))
     is_mine = np.arange(len(rows)) < len(mine)
+    weight = np.where(is_mine, 1.0, args.also_weight)
+    weight[is_mine & ~table.brief] = LONG
 
     by_prompt = [str(fold(row["prompt"])) for row in rows]
     p = cross_validate("prompt", rows, x, y, weight, by_prompt, args.c)
