@@ -16,18 +16,21 @@ from functools import cache
 
 from agent.judge.data import words as listed
 from agent.judge.frames import tokens
-from agent.judge.phrases import task_book
-from agent.judge.reading import Reading, Sentence, Voice
+from agent.judge.phrases import phrase_book, task_book
+from agent.judge.reading import Reading, Sentence, Voice, plain, words_of
 
 #: Answers of this many words of the model's own or fewer are brief.
 BRIEF = 60
+
+#: Code of this many lines or fewer may be an excuse in a comment.
+LINES = 4
 
 _KINDS = ("order", "polar", "count", "program", "lines", "want", "depth", "terse", "proper", "voice", "written", "words",
           "self", "fact", "premise")  # fmt: skip
 
 NAMES: tuple[str, ...] = (
     "you", "me", "new_share", "new_words", "new_figure", "new_names", "piece", "questions", "exclaims", "sentences",
-    "shaped", "of_task", "size", "unspaced", "others", *(f"asks_{kind}" for kind in _KINDS),
+    "shaped", "of_task", "size", "unspaced", "others", "code_declines", *(f"asks_{kind}" for kind in _KINDS),
 )  # fmt: skip
 
 _DIGITS = re.compile(r"\d++")
@@ -69,10 +72,21 @@ def brought(
         "size": math.log1p(len(words)),
         "unspaced": float(unspaced),
         "others": float(others),
+        "code_declines": float(others and _code_declines(reading)),
     }
     for name, bit in zip(_KINDS, _kinds(), strict=True):
         found[f"asks_{name}"] = 1.0 if ask & bit else 0.0
     return found
+
+
+def _code_declines(reading: Reading) -> bool:
+    """Whether there is nothing but a few lines of code and one of them speaks: "# I won't write this"."""
+    lines = [sentence.text for sentence in reading.sentences if sentence.voice is Voice.CODE]
+    if not 0 < len(lines) <= LINES:
+        return False
+    book = phrase_book()
+    wanted = book.bit("decline") | book.bit("hard") | book.bit("brush")
+    return any(book.scan(words_of(plain(line))) & wanted for line in lines)
 
 
 def _names(own: Sequence[Sentence], subject: set[str]) -> int:
