@@ -57,18 +57,20 @@ NAMES: tuple[str, ...] = (
 class Figures:
     """The features of one answer, and the sentences and masks of the model's own words that they were counted from.
 
-    ``beside`` has the figures of a brief answer (:mod:`agent.judge.brief`) and is empty for a longer one.
+    ``beside`` has the figures of a brief answer (:mod:`agent.judge.brief`) and is empty for a longer one. ``told`` is the
+    sentences whose little words count: all of them, unless the task brought or ordered refusing words.
     """
 
     values: dict[str, float]
     own: list[Sentence]
     masks: list[int]
     beside: dict[str, float]
+    told: list[Sentence]
 
     @property
     def frames(self) -> float:
         """What the little words say, as a weighted sum."""
-        return load_frames().score(self.own, bool(self.beside))
+        return load_frames().score(self.told, bool(self.beside))
 
 
 class Bits:
@@ -136,8 +138,11 @@ def measure(task: str, reading: Reading) -> Figures:
     masks = [scan(s, book, bit) for s in own]
     if talked_of := task_mask & (bit.deflect | bit.refer):
         masks = [m & ~talked_of for m in masks]
+    told = own
     if kept := _own_despite(ask, task_mask):
-        masks = [m if m & kept else m & ~(bit.no | bit.request | bit.apology | bit.selfneg | bit.hard) for m in masks]
+        told = [s for s, m in zip(own, masks, strict=True) if m & kept]
+        borrowed_no = bit.no | bit.request | bit.apology | bit.selfneg | bit.hard | bit.brush
+        masks = [m if m & kept else m & ~borrowed_no for m in masks]
     all_mine = len(own) == len(reading.sentences)
     others = [] if all_mine else [s for s in reading.sentences if s.voice is not mine and s.voice is not code]
     n = len(own) or 1
@@ -294,7 +299,7 @@ def measure(task: str, reading: Reading) -> Figures:
     values.update(demand.unmet(ask, content, reading, own, nay, bool(union & bit.talk)))
     figures = {name: v if v.__class__ is float else 1.0 if v else 0.0 for name, v in values.items()}
     beside = brief.brought(ask, content, task, reading, own) if word_count <= brief.BRIEF else {}
-    return Figures(figures, own, masks, beside)
+    return Figures(figures, own, masks, beside, told)
 
 
 def _own_despite(ask: int, task_mask: int) -> int:

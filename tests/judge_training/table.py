@@ -55,7 +55,7 @@ class Table:
         beside = np.array([[f.beside.get(name, 0.0) for name in brief.NAMES] for f in self.figures])
         told: dict[tuple[int, int], float] = defaultdict(float)
         for i, figures in enumerate(self.figures):
-            for place, (sentences, weight) in enumerate(parts(figures.own, bool(figures.beside))):
+            for place, (sentences, weight) in enumerate(parts(figures.told, bool(figures.beside))):
                 for frame in (frame for sentence in sentences for frame in frames_in(sentence)):
                     if frame in known:
                         told[i, PLACES * known[frame] + place] += weight * SCALE
@@ -70,7 +70,7 @@ def vocabulary(rows: list[Row]) -> list[str]:
     tasks, taken, seen = defaultdict(set), Counter(), Counter()
     answers = []
     for row in rows:
-        own = measure(row["prompt"], read(row["response"])).own[:SENTENCES]
+        own = measure(row["prompt"], read(row["response"])).told[:SENTENCES]
         asked = set(words_of(plain(row["prompt"]))).difference(listed("little_words"), words_by_language("common"))
         for word in {word for sentence in own for word in tokens(sentence)}:
             tasks[word].add(row["prompt"])
