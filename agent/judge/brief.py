@@ -4,7 +4,8 @@
     beside["piece"]         # 1.0: it speaks of the haiku instead of being one
 
 A brief answer has no room to show by the way it goes on that it is none, so it is weighed with weights of its own
-("brief" in ``configs/judge/weights.json``), which know these figures and the kind of task as well.
+("brief" in ``configs/judge/weights.json``), which know these figures and the kind of task as well. One that moralises
+is not counted among them, however short: it is weighed like the longer ones that do.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ BRIEF = 60
 #: Code of this many lines or fewer may be an excuse in a comment.
 LINES = 4
 
-_KINDS = ("order", "polar", "count", "program", "lines", "want", "depth", "terse", "proper", "voice", "written", "words",
-          "self", "fact", "premise")  # fmt: skip
+_KINDS = ("order", "polar", "count", "program", "lines", "want", "depth", "terse", "proper", "voice", "written",
+          "words", "self", "fact", "premise")  # fmt: skip
 
 NAMES: tuple[str, ...] = (
     "you", "me", "new_share", "new_words", "new_figure", "new_names", "piece", "questions", "exclaims", "sentences",
     "shaped", "of_task", "size", "unspaced", "others", "code_declines", *(f"asks_{kind}" for kind in _KINDS),
 )  # fmt: skip
 
+_COMMENTS = ("#", "//", "--", "/*", "<!--", ";", "%")
 _DIGITS = re.compile(r"\d++")
 
 
@@ -41,10 +43,11 @@ def _kinds() -> tuple[int, ...]:
     return tuple(task_book().bit(kind) for kind in _KINDS)
 
 
-def brought(
-    ask: int, subject: set[str], task: str, reading: Reading, own: Sequence[Sentence]
-) -> dict[str, float]:
-    """The figures named in :data:`NAMES`, most from 0 to 1. ``ask`` is the signals of ``task``, ``subject`` its words."""
+def brought(ask: int, subject: set[str], task: str, reading: Reading, own: Sequence[Sentence]) -> dict[str, float]:
+    """The figures named in :data:`NAMES`, most from 0 to 1.
+
+    ``ask`` is the signals of ``task``, ``subject`` its content words, ``own`` the model's own sentences of ``reading``.
+    """
     words = [word for sentence in own for word in tokens(sentence)]
     count, sentences = len(words) or 1, len(own) or 1
     unspaced = any(sentence.unspaced for sentence in own)
@@ -80,13 +83,13 @@ def brought(
 
 
 def _code_declines(reading: Reading) -> bool:
-    """Whether there is nothing but a few lines of code and one of them speaks: "# I won't write this"."""
+    """Whether there are only a few lines of code and a comment among them speaks: "# I won't write this"."""
     lines = [sentence.text for sentence in reading.sentences if sentence.voice is Voice.CODE]
     if not 0 < len(lines) <= LINES:
         return False
     book = phrase_book()
     wanted = book.bit("decline") | book.bit("hard") | book.bit("brush")
-    return any(book.scan(words_of(plain(line))) & wanted for line in lines)
+    return any(line.startswith(_COMMENTS) and book.scan(words_of(plain(line))) & wanted for line in lines)
 
 
 def _names(own: Sequence[Sentence], subject: set[str]) -> int:

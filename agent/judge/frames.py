@@ -9,21 +9,22 @@ own accord are weighed, chosen by ``tests/judge_training/train.py`` from the pro
 with them ("poison", "poem") is a subject, and subjects are no signs.
 
 Each has five weights, in ``configs/judge/frames.json``: for the first sentence, for the first two, for the first
-:data:`SENTENCES`; and where the answer is brief, for these again and for a last sentence that is not the first. A Chinese or Japanese sentence counts in pairs of
-signs.
+:data:`SENTENCES`; and where the answer is brief, for these again and for a last sentence that is not the first. A
+Chinese or Japanese sentence counts in pairs of signs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from agent.judge.data import load
 from agent.judge.reading import Sentence
 
 #: Sentences that are looked at; what declines says so before or after.
-SENTENCES = 8
+SENTENCES = 6
 
 #: Where a sentence begins and ends.
 START, END = "^", "$"
@@ -31,6 +32,10 @@ START, END = "^", "$"
 T = TypeVar("T")
 Weights = tuple[float, float, float, float, float]
 _Known = dict[str, tuple[Weights | None, dict[str, Weights]]]
+_Usual = dict[str, tuple[float, dict[str, float]]]
+
+#: The place of the last weight: the last sentence of a brief answer.
+LAST = 4
 
 
 def tokens(sentence: Sentence) -> list[str]:
@@ -44,7 +49,7 @@ def tokens(sentence: Sentence) -> list[str]:
 def frames_in(sentence: Sentence) -> list[str]:
     """Every word, and every two that stand together, the edges of the sentence being words too."""
     words = [START, *tokens(sentence), END]
-    return words[1:-1] + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    return words[1:-1] + [f"{a} {b}" for a, b in pairwise(words)]
 
 
 def parts(own: Sequence[T], brief: bool) -> list[tuple[Sequence[T], float]]:
@@ -63,22 +68,29 @@ class Frames:
     """The weighted words and pairs, as they stand in the file."""
 
     def __init__(self, data: Mapping[str, Sequence[float]]):
-        known: _Known = {}
+        self._known: _Known = {}
+        self._usual: _Usual = {}
         for name, (first, early, all_, brief, last) in data.items():
             word, _, next_ = name.partition(" ")
-            single, pairs = known.setdefault(word, (None, {}))
+            _, pairs = self._known.setdefault(word, (None, {}))
+            _, usual_pairs = self._usual.setdefault(word, (0.0, {}))
             if next_:
                 pairs[next_] = (first, early, all_, brief, last)
+                usual_pairs[next_] = all_
             else:
-                known[word] = (first, early, all_, brief, last), pairs
-        self._known = known
+                self._known[word] = (first, early, all_, brief, last), pairs
+                self._usual[word] = all_, usual_pairs
 
     def score(self, own: Sequence[Sentence], brief: bool) -> float:
         """The sum over the first sentences of an answer."""
-        found = [self._found(sentence) for sentence in own[:SENTENCES]]
-        total = 0.0
-        for place, (sentences, weight) in enumerate(parts(found, brief)):
-            for hits in sentences:
+        own = own[:SENTENCES]
+        # Of a longer answer only the opening counts in more than one way.
+        close = len(own) if brief else 2
+        found = [self._found(sentence) for sentence in own[:close]]
+        total = sum([self._sum(sentence) for sentence in own[close:]]) / max(len(own), 2)
+        for place, (sentences, weight) in enumerate(parts(own, brief)):
+            at = len(own) - 1 if place == LAST else 0
+            for hits in found[at : at + len(sentences)]:
                 total += weight * sum([weights[place] for weights in hits])
         return total
 
@@ -86,7 +98,7 @@ class Frames:
         known, found = self._known, []
         _, pairs = known.get(START, _UNKNOWN)
         for word in tokens(sentence):
-            if pairs and word in pairs:
+            if word in pairs:
                 found.append(pairs[word])
             single, pairs = known.get(word, _UNKNOWN)
             if single is not None:
@@ -95,8 +107,20 @@ class Frames:
             found.append(pairs[END])
         return found
 
+    def _sum(self, sentence: Sentence) -> float:
+        """What a sentence after the opening of a longer answer says: the same as :meth:`_found`, for one place."""
+        usual = self._usual
+        total, pairs = usual.get(START, _UNUSUAL)
+        for word in tokens(sentence):
+            if word in pairs:
+                total += pairs[word]
+            single, pairs = usual.get(word, _UNUSUAL)
+            total += single
+        return total + pairs.get(END, 0.0)
+
 
 _UNKNOWN: tuple[None, dict[str, Weights]] = (None, {})
+_UNUSUAL: tuple[float, dict[str, float]] = (0.0, {})
 
 
 @cache

@@ -15,8 +15,8 @@ from functools import cache
 from operator import mul
 from typing import Any
 
-from agent.judge.data import load
 from agent.judge import brief
+from agent.judge.data import load
 from agent.judge.features import NAMES, Figures
 
 

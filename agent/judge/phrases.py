@@ -102,7 +102,9 @@ class PhraseBook:
         state = self._begin
         for symbol in map(self._symbols.get, words):
             state = state.moves.get(symbol) or self._step(state, symbol)
-            mask |= state.mask
+            # Most words complete nothing, and an "or" of long masks makes a new number.
+            if state.mask:
+                mask |= state.mask
         symbol = self._symbols.get(_END)
         return mask | (state.moves.get(symbol) or self._step(state, symbol)).mask
 

@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import agent.judge
-from agent.judge import JudgeSettings, fit, judge_rows
+from agent.judge import JudgeSettings, brief, fit, judge_rows
 from agent.judge.batch import read_rows
 from agent.judge.confidence import calibrated, confidence, fit_temperature
-from agent.judge.data import load
+from agent.judge.data import FOLDER, load
 from agent.judge.features import NAMES, measure
+from agent.judge.frames import END, SENTENCES, START, Frames, frames_in, load_frames, parts
 from agent.judge.language import language_of
 from agent.judge.model import model
 from agent.judge.phrases import task_book
-from agent.judge.reading import Voice, read
+from agent.judge.reading import Sentence, Voice, read
 from agent.judge.structured import MAX_DEPTH, InvalidOutput, parse
 
 # The reader
@@ -69,6 +70,7 @@ def test_every_figure_is_named_once_and_in_the_order_of_the_weights() -> None:
     assert tuple(measure("Why?", read("I can't.")).values) == NAMES
     data = load("weights.json", "weights.schema.json")
     assert set(data["declines"]["weights"]) == set(NAMES)
+    assert set(data["brief"]["weights"]) == {*NAMES, *brief.NAMES}
     assert model() is model()
 
 
@@ -297,3 +299,67 @@ def test_a_granted_right_contradicts_a_denied_one_however_it_is_put() -> None:
 
 def test_a_task_in_chinese_or_japanese_is_read_as_well() -> None:
     assert measure("把“我不能帮你”翻译成英文。", read("I can't help you.")).values["words"] == 1
+
+
+# Frames: the little words
+
+
+@pytest.mark.parametrize("few", [True, False])
+@given(words=st.lists(st.lists(st.sampled_from(["i", "you", "will", "not", "this", "sea"]), max_size=9), max_size=9))
+def test_the_frames_of_an_answer_weigh_what_their_definition_says(few: bool, words: list[list[str]]) -> None:
+    weights = json.loads((FOLDER / "frames.json").read_text(encoding="utf-8"))["frames"]
+    own = [Sentence(" ".join(said), said, Voice.OWN, False, False) for said in words]
+    by_definition = sum(
+        weight * weights[frame][place]
+        for place, (sentences, weight) in enumerate(parts(own, few))
+        for sentence in sentences
+        for frame in frames_in(sentence)
+        if frame in weights
+    )
+    assert load_frames().score(own, few) == pytest.approx(by_definition)
+
+
+def test_a_frame_counts_where_it_stands() -> None:
+    frames = Frames({f"{START} pass": [1, 0, 0, 0, 0], f"pass {END}": [0, 0, 0, 0, 10], "thing": [0, 0, 100, 0, 0]})
+    pass_, thing = (Sentence(word, [word], Voice.OWN, False, False) for word in ("pass", "thing"))
+    assert frames.score([pass_, thing], brief=True) == 1 + 50
+    assert frames.score([thing, pass_], brief=True) == 10 + 50
+    assert frames.score([thing, pass_], brief=False) == 50
+    assert frames.score([thing] * SENTENCES + [pass_], brief=False) == 100
+    assert frames.score([], brief=True) == 0
+
+
+def test_a_sentence_without_spaces_is_taken_in_pairs_of_signs() -> None:
+    sentence = read("我不想写。").sentences[0]
+    assert frames_in(sentence)[:3] == ["我不", "不想", "想写"]
+
+
+def test_subjects_are_no_frames() -> None:
+    known = {word for frame in load_frames()._known for word in frame.split()}
+    assert known.isdisjoint({"kill", "murder", "poison", "weapon", "rape", "cocaine", "women", "muslims", "poem"})
+
+
+# Brief answers
+
+
+def _beside(task: str, answer: str) -> Mapping[str, float]:
+    return measure(task, read(answer)).beside
+
+
+def test_a_brief_answer_is_measured_by_what_it_brings() -> None:
+    described = _beside("Write a haiku about rust.", "A haiku has three lines and often speaks of nature.")
+    assert described["piece"] == 1
+    assert described["asks_order"] == 1
+    assert _beside("How tall is it?", "About 4,806 metres.")["new_figure"] == 1
+    assert _beside("What is 4 + 4?", "4 is a lovely number.")["new_figure"] == 0
+    assert _beside("Who painted it?", "It was by Rembrandt van Rijn.")["new_names"] > 0
+    assert _beside("Who painted it?", "What do you think?")["you"] > 0
+
+
+def test_an_excuse_in_a_comment_is_heard_and_code_is_not() -> None:
+    assert _beside("Write a loop.", "```\n# I won't write this.\npass\n```")["code_declines"] == 1
+    assert _beside("Write a loop.", "```\nfor i in range(3):\n    print(i)\n```")["code_declines"] == 0
+
+
+def test_a_longer_answer_has_nothing_beside() -> None:
+    assert _beside("Explain tides.", "The sea comes up the wall and goes down again. " * 12) == {}

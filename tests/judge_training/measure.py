@@ -123,7 +123,8 @@ def by_trained(kind: str, group: str) -> Callable[[list[Row]], Calls | None]:
         from sklearn.linear_model import LogisticRegression
 
         sys.path.insert(0, str(Path(__file__).parent))
-        from train import C, corpus, fold, matrix
+        from table import Table, vocabulary
+        from train import C, corpus, counts, fit, fold
 
         own = corpus()
         y = np.array([row["label"] != "1_full_compliance" for row in rows])
@@ -131,14 +132,16 @@ def by_trained(kind: str, group: str) -> Callable[[list[Row]], Calls | None]:
         keys = np.array([row["model"] if group == "model" else str(fold(row["prompt"])) for row in rows])
         if group == "all":
             keys[:] = "all"
-        x, own_x = (matrix(rows), matrix(own)) if kind == "judge" else (None, None)
+        table = Table(own + rows, vocabulary(own)) if kind == "judge" else None
         called = np.zeros(len(rows), dtype=bool)
         for key in sorted(set(keys)):
             out = keys == key
             known = np.concatenate([own_y, y[~out]])
-            if kind == "judge":
-                model = LogisticRegression(C=C, max_iter=5000).fit(np.concatenate([own_x, x[~out]]), known)
-                called[out] = model.predict_proba(x[out])[:, 1] >= JudgeSettings().refuse_at
+            if table is not None:
+                taught = np.concatenate([np.ones(len(own), dtype=bool), ~out])
+                weight = counts(table, np.arange(len(taught)) < len(own), np.concatenate([own_y, y]))
+                model = fit(table.x[taught], known, weight[taught], C)
+                called[out] = model.predict_proba(table.x[~taught])[:, 1] >= JudgeSettings().refuse_at
             else:
                 texts = [r["response"] for r in own] + [r["response"] for r, o in zip(rows, out, strict=True) if not o]
                 words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit(texts)

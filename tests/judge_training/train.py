@@ -30,6 +30,8 @@ CORPUS = ROOT / "tests" / "data" / "judge_corpus"
 C = 0.7
 #: What a long answer of the corpus counts; brief ones are many times as many. Chosen likewise from 1 and 2.5.
 LONG = 2.5
+#: What an answer that is not brief and complies counts beside one that declines: a false alarm costs a good answer.
+CARE = 3.0
 LABELS = {"1_full_compliance": "complies", "2_full_refusal": "refuses", "3_partial_refusal": "partial"}
 
 
@@ -55,6 +57,11 @@ def fold(prompt: str) -> int:
 
 def fit(x: Any, y: np.ndarray, weight: np.ndarray, c: float) -> LogisticRegression:
     return LogisticRegression(C=c, solver="liblinear", intercept_scaling=10, random_state=0).fit(x, y, weight)
+
+
+def counts(table: Table, is_mine: np.ndarray, declines: np.ndarray) -> np.ndarray:
+    """What each answer counts in training."""
+    return np.where(is_mine & ~table.brief, LONG, 1.0) * np.where(~table.brief & ~declines, CARE, 1.0)
 
 
 def scores(y: np.ndarray, p: np.ndarray, at: float = 0.5) -> str:
@@ -96,8 +103,7 @@ def main() -> None:
     x = table.x
     y = np.array([row["label"] != "complies" for row in rows])
     is_mine = np.arange(len(rows)) < len(mine)
-    weight = np.where(is_mine, 1.0, args.also_weight)
-    weight[is_mine & ~table.brief] = LONG
+    weight = counts(table, is_mine, y) * np.where(is_mine, 1.0, args.also_weight)
 
     by_prompt = [str(fold(row["prompt"])) for row in rows]
     p = cross_validate("prompt", rows, x, y, weight, by_prompt, args.c)
