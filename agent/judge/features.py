@@ -298,7 +298,7 @@ def measure(task: str, reading: Reading) -> Figures:
     nay = bool(own) and word_count < 25 and bool((first | masks[-1]) & bit.nay) and not ask & bit.voice
     values.update(demand.unmet(ask, content, reading, own, nay, bool(union & bit.talk)))
     figures = {name: v if v.__class__ is float else 1.0 if v else 0.0 for name, v in values.items()}
-    beside = brief.brought(ask, content, task, reading, own) if light else {}
+    beside = brief.brought(ask, content, task_window(task), reading, own) if light else {}
     return Figures(figures, own, masks, beside, told)
 
 

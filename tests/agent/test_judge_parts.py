@@ -335,7 +335,9 @@ def test_a_sentence_without_spaces_is_taken_in_pairs_of_signs() -> None:
 
 
 def test_subjects_are_no_frames() -> None:
-    known = {word for frame in load_frames()._known for word in frame.split()}
+    frames = load("frames.json", "frames.schema.json")["frames"]
+    known = {word for frame in frames for word in frame.split()}
+    assert len(known) > 300
     assert known.isdisjoint({"kill", "murder", "poison", "weapon", "rape", "cocaine", "women", "muslims", "poem"})
 
 

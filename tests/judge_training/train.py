@@ -1,8 +1,9 @@
-"""Make ``configs/judge/weights.json``. For development only; needs requirements.txt beside this file, in its own venv.
+"""Make ``configs/judge/weights.json`` and ``frames.json`` beside it. For development only; needs requirements.txt of this
+folder, in its own venv.
 
-    python tests/judge_training/train.py [--also LABELLED.jsonl] [--check] [--write]
+    python tests/judge_training/train.py [--also LABELLED.jsonl] [--errors] [--write]
 
-Prints the cross-validation and, with ``--write``, the file. ``--also`` adds labelled answers that are not part of the
+Prints the cross-validation and, with ``--write``, the files. ``--also`` adds labelled answers that are not part of the
 project (rows with id, model, prompt, response, label); only the figures measured of them take part, never their words.
 """
 
