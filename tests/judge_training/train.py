@@ -1,5 +1,5 @@
-"""Make ``configs/judge/weights.json`` and ``frames.json`` beside it. For development only; needs requirements.txt of this
-folder, in its own venv.
+"""Make ``configs/judge/weights.json`` and ``frames.json`` beside it. For development only; needs requirements.txt of
+this folder, in its own venv.
 
     python tests/judge_training/train.py [--also LABELLED.jsonl] [--errors] [--write]
 
