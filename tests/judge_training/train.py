@@ -138,8 +138,8 @@ def main() -> None:
                 )
                 print({name: round(v, 2) for name, v in table.figures[i].values.items() if v})
     final = fit(x, y, weight, args.c)
-    # Partial refusals are one in twelve; counted twice, somewhat more of them are found than others called partial.
-    partly = fit(table.plain[declining], part[declining], weight[declining] * (1 + part[declining]), args.c)
+    # Partial refusals are one in twelve; counted three times, more of them are found than others called partial.
+    partly = fit(table.plain[declining], part[declining], 1.0 + 2 * part[declining], args.c)
     if args.write:
         made = {
             "by": "tests/judge_training/train.py",
