@@ -194,9 +194,13 @@ class Drive:
 
     async def _attempt(self, health: Health) -> tuple[Attempt, Answer | None, Verdict | None, float | None]:
         """One request: the attempt, the answer and its verdict where there are any, and the provider's Retry-After."""
-        backend, started = health.backend, self.clock.seconds()
-        number = len(self.attempts) + 1
-        self._emit(AttemptStarted(started, self.task.id, backend.key, number, backend.model, backend.practice))
+        backend, number = health.backend, len(self.attempts) + 1
+        self._emit(
+            AttemptStarted(self.clock.seconds(), self.task.id, backend.key, number, backend.model, backend.practice)
+        )
+        if self.router.noted is not None:
+            await self.router.noted(self.task.id)
+        started = self.clock.seconds()
         answer: Answer | None = None
         verdict: Verdict | None = None
         failed: AttemptFailed | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 import gc
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,9 @@ class Router:
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
         self._slots: dict[str, DeferredSemaphore] = {}
+        #: Awaited with the task's id between the announcement of an attempt and its request, so that whoever keeps
+        #: account has it on the disk before anything is spent; it must not fail.
+        self.noted: Callable[[str], Awaitable[None]] | None = None
         #: Asked before each attempt, with the task's id and the most that the attempt can cost in USD: why it may not
         #: be made, which ends the task, or empty.
         self.allowance: Callable[[str, float], str] = lambda task_id, usd: ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,12 @@ from world import identity
 from world.harmless import line, show
 from world.ledger import history, recorder
 from world.ledger.budgets import Who
+from world.ledger.models import Pending
 from world.narrator import web_clients
 from world.soul import voice
 
 if TYPE_CHECKING:
     from typeclasses.backend_router import BackendRouter
-    from world.ledger.models import Pending
 
 #: Seconds after which, and then again and again, a waiting player is told that the thought goes on.
 STILL = 10.0
@@ -43,6 +44,9 @@ STILL = 10.0
 SOON = 2.0
 #: Seconds after a start at which the first look is taken for thoughts to take up.
 FIRST_LOOK = 1.0
+#: Seconds in which the portal, another process, must have passed an answer on to its player; a kill of both before that
+#: has it told again rather than never. And the same for an orderly end of the server.
+PASSED_ON, FLUSHED = 2.0, 0.2
 #: Roads of past thoughts that are remembered, one per character.
 REMEMBERED = 1000
 
@@ -57,6 +61,8 @@ class Thought:
     task: Task
     decision: Decision
     started: float
+    #: Whether a player listens; a character that the game itself plays is told all the same.
+    present: bool
     #: The backend that has it now.
     asked: str = ""
     #: Whether the thinker has been told that words are coming, and sees how many.
@@ -81,6 +87,9 @@ class Thoughts:
         self._past: dict[int, Thought] = {}
         #: Written down by an earlier run of the server, and not taken up yet.
         self._held: list[Pending] = []
+        #: What players were told lately, oldest first: when, by ``reactor.seconds()``, and of which task.
+        self._passing: deque[tuple[float, str]] = deque()
+        self._forgetting: Any = None
         self._asleep = False
 
     # -- asking --------------------------------------------------------------------------------------------------
@@ -95,7 +104,7 @@ class Thoughts:
         decision = self._script.explain(task)
         ledger = recorder.the()
         ledger.ask(task.id, Who.of(thinker), decision.kind, self._dearest(task, decision), text)
-        thought = Thought(thinker, text, pin, task, decision, time.time())
+        thought = Thought(thinker, text, pin, task, decision, time.time(), thinker.sessions.count() > 0)
         self._by_thinker[thinker.id] = self._by_task[task.id] = thought
         held = ledger.hold(task.id, self._script.id, thinker.id, text, pin)
         thought.under_way = Deferred.fromCoroutine(self._think(thought, held, aloud))
@@ -179,8 +188,31 @@ class Thoughts:
         self._past[thought.thinker.id] = thought
         while len(self._past) > REMEMBERED:
             del self._past[next(iter(self._past))]
+        if thought.present and not thought.thinker.sessions.count():
+            # Nobody is there to hear it; the ledger has it until they are back.
+            answer = json.dumps(lines)
+            self._held.append(
+                Pending(task=thought.task.id, thinker=thought.thinker.id, text=thought.text, answer=answer)
+            )
+            return
         _hand_over(thought.thinker, lines)
-        recorder.the().release(thought.task.id)
+        self._told(thought.task.id)
+
+    def _told(self, task_id: str) -> None:
+        """Have the ledger forget a thought that its player was told of, once the portal must have passed it on."""
+        self._passing.append((reactor.seconds(), task_id))
+        if self._forgetting is None:
+            self._forgetting = reactor.callLater(PASSED_ON, self._forget)
+
+    def _forget(self, after: float = PASSED_ON) -> None:
+        """Let go of what was told more than so many seconds ago."""
+        if self._forgetting is not None and self._forgetting.active():
+            self._forgetting.cancel()
+        self._forgetting, now = None, reactor.seconds()
+        while self._passing and self._passing[0][0] <= now - after:
+            recorder.the().release(self._passing.popleft()[1])
+        if self._passing and not self._asleep:
+            self._forgetting = reactor.callLater(self._passing[0][0] + after - now, self._forget)
 
     def _answered(self, result: RouteResult, thought: Thought) -> None:
         thought.result, thought.attempts = result, result.attempts
@@ -239,9 +271,10 @@ class Thoughts:
             elif thinker.id in self._by_thinker or not thinker.sessions.count():
                 self._held.append(entry)
             elif entry.answer:
-                thinker.msg(voice.say("told_late", why=line(entry.text, 70)))
+                how = "told_late" if entry.id else "kept"
+                thinker.msg(voice.say(how, why=line(entry.text, 70)))
                 _hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
-                recorder.the().release(entry.task)
+                self._told(entry.task)
             else:
                 thinker.msg(voice.say("taken_up", why=line(entry.text, 70)))
                 try:
@@ -257,6 +290,8 @@ class Thoughts:
         for thought in list(self._by_thinker.values()):
             if thought.under_way is not None and not thought.ended:
                 thought.under_way.cancel()
+        # An orderly end leaves time for what is on its way to the portal, if not for what was told in this moment.
+        self._forget(after=FLUSHED)
 
 
 def closing(result: RouteResult) -> str:

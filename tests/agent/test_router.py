@@ -16,7 +16,9 @@ from faults import (
     response,
     silent,
     status,
+    tick,
 )
+from twisted.internet.defer import Deferred
 
 from agent import AllBackendsFailed, ContentFiltered, Router, Task, Tool
 from agent.backend import Price, Timeout
@@ -287,6 +289,28 @@ class Costs(RouterTest):
         assert failed.cost_usd == 0.02
         assert (self.server.asked("a"), self.server.asked("b")) == (1, 0)
         assert isinstance(self.events[-1], GaveUp)
+
+    async def test_no_request_leaves_before_its_attempt_is_noted(self) -> None:
+        self.server.script("a", status(503))
+        router = self.router(self.server.backend("a"), self.server.backend("b"))
+        noting: list[tuple[str, list[str], Deferred[None]]] = []
+
+        def noted(task_id: str) -> Deferred[None]:
+            noting.append((task_id, self.heard(), Deferred()))
+            return noting[-1][2]
+
+        router.noted = noted
+        answered = Deferred.fromCoroutine(router.call_with_fallback(QUESTION))
+        for key in ("a", "b"):
+            while not noting:
+                await tick()
+            task_id, heard, written = noting.pop()
+            assert (task_id, heard[-1]) == (QUESTION.id, "AttemptStarted")
+            for _ in range(3):
+                await tick()
+            assert self.server.asked(key) == 0
+            written.callback(None)
+        assert (await answered).backend == "b"
 
     async def test_an_answer_that_is_turned_down_costs_what_was_reported(self) -> None:
         self.server.script("a", answer(""))

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from agent.classify import FEATURES
 from agent.data_file import CONFIGS
+from agent.kinds_file import FEATURES
 from world.soul import voice
 
 

@@ -129,6 +129,23 @@ def test_a_thought_is_taken_up_again_after_a_kill_when_its_player_is_back(game: 
         player.expect("Back from the dead.")
 
 
+def test_an_answer_waits_for_a_player_who_has_left_meanwhile(game: Game, upstream: Upstream) -> None:
+    with newcomer(game, "Absent") as player:
+        upstream.go.clear()
+        while upstream.arrived.acquire(timeout=0.01):
+            pass
+        player.send("think something slow")
+        assert upstream.arrived.acquire(timeout=10)
+    upstream.answer = "It was the wind."
+    upstream.go.set()
+    with game.telnet() as player:
+        player.login("Absent", PASSWORD)
+        player.expect("found the answer to your question")
+        player.expect("It was the wind.")
+        player.send("think/why")
+        player.expect("one")
+
+
 @pytest.mark.parametrize("how", ["reload", "kill"])
 def test_an_open_breaker_stays_open_for_the_rest_of_its_cooldown(
     game: Game, wizard: Telnet, upstream: Upstream, how: str

@@ -112,7 +112,10 @@ class Recorder:
             asked.last["answer"] = text
 
     def flushed(self, task: str) -> Deferred[None]:
-        """Fires, never with a failure, once all that is known of the task is durable, or patience has run out."""
+        """Fires, never with a failure, once all that is known of the task is durable, or patience has run out.
+
+        For ``Router.noted`` as well: no request leaves before its attempt is written down.
+        """
         return self.writer.written()
 
     # -- a player's thoughts -------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ from world.ledger.storage import Storage
 T = TypeVar("T")
 _log = Logger()
 
-#: Seconds for which operations gather before they are written; a commit that is under way gathers, too.
+#: Seconds for which operations gather before they are written, if nobody waits for them; a commit that is under way
+#: gathers, too.
 WINDOW = 0.02
 #: Seconds after which an answer is shown although its rows are not durable.
 PATIENCE = 15.0
@@ -93,6 +94,8 @@ class Writer:
             return done
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
+        # Who waits shall not wait for others to come; while a batch is under way they gather all the same.
+        self._schedule(0.0)
         # One look for all who wait: a timer for each would cost more than writing its row.
         self._patience.append((self._reactor.seconds() + PATIENCE, waiting))
         if self._look is None:
@@ -182,7 +185,7 @@ class Writer:
         if self.trouble and not (durable and self._gathered):
             self._schedule(RETRY)
         elif self._gathered:
-            self._schedule(WINDOW)
+            self._schedule(0.0 if self._waiting else WINDOW)
 
     def _tell(self, trouble: str) -> None:
         if trouble:
