@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,7 @@ SOON = 2.0
 FIRST_LOOK = 1.0
 #: Seconds in which the portal, another process, must have passed an answer on to its player; a kill of both before that
 #: has it told again rather than never. And the same for an orderly end of the server.
-PASSED_ON, FLUSHED = 2.0, 0.2
+PASSED_ON, FLUSHED = 1.0, 0.2
 #: Roads of past thoughts that are remembered, one per character.
 REMEMBERED = 1000
 
@@ -87,8 +86,8 @@ class Thoughts:
         self._past: dict[int, Thought] = {}
         #: Written down by an earlier run of the server, and not taken up yet.
         self._held: list[Pending] = []
-        #: What players were told lately, oldest first: when, by ``reactor.seconds()``, and of which task.
-        self._passing: deque[tuple[float, str]] = deque()
+        #: What players were told lately, oldest first: by thinker, the task, and when, by ``reactor.seconds()``.
+        self._passing: dict[int, tuple[str, float]] = {}
         self._forgetting: Any = None
         self._asleep = False
 
@@ -100,6 +99,7 @@ class Thoughts:
         ``aloud`` says that Timmy thinks, once the thought is written down and can vanish no more; only then is anybody
         asked. Raises Closed, and BudgetReached.
         """
+        self._heard(thinker)
         task = Task(text, identity=identity.of_thinker(thinker, text))
         decision = self._script.explain(task)
         ledger = recorder.the()
@@ -196,23 +196,32 @@ class Thoughts:
             )
             return
         _hand_over(thought.thinker, lines)
-        self._told(thought.task.id)
+        self._told(thought.thinker, thought.task.id)
 
-    def _told(self, task_id: str) -> None:
+    def _told(self, thinker: Any, task_id: str) -> None:
         """Have the ledger forget a thought that its player was told of, once the portal must have passed it on."""
-        self._passing.append((reactor.seconds(), task_id))
+        self._heard(thinker)
+        self._passing[thinker.id] = task_id, reactor.seconds()
         if self._forgetting is None:
             self._forgetting = reactor.callLater(PASSED_ON, self._forget)
+
+    def _heard(self, thinker: Any) -> None:
+        """Whoever asks the next question has seen the last answer."""
+        if thinker.id in self._passing:
+            recorder.the().release(self._passing.pop(thinker.id)[0])
 
     def _forget(self, after: float = PASSED_ON) -> None:
         """Let go of what was told more than so many seconds ago."""
         if self._forgetting is not None and self._forgetting.active():
             self._forgetting.cancel()
         self._forgetting, now = None, reactor.seconds()
-        while self._passing and self._passing[0][0] <= now - after:
-            recorder.the().release(self._passing.popleft()[1])
+        for thinker, (task_id, told) in list(self._passing.items()):
+            if told > now - after:
+                break
+            del self._passing[thinker]
+            recorder.the().release(task_id)
         if self._passing and not self._asleep:
-            self._forgetting = reactor.callLater(self._passing[0][0] + after - now, self._forget)
+            self._forgetting = reactor.callLater(PASSED_ON, self._forget)
 
     def _answered(self, result: RouteResult, thought: Thought) -> None:
         thought.result, thought.attempts = result, result.attempts
@@ -274,7 +283,7 @@ class Thoughts:
                 how = "told_late" if entry.id else "kept"
                 thinker.msg(voice.say(how, why=line(entry.text, 70)))
                 _hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
-                self._told(entry.task)
+                self._told(thinker, entry.task)
             else:
                 thinker.msg(voice.say("taken_up", why=line(entry.text, 70)))
                 try:
