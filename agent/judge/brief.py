@@ -53,15 +53,15 @@ def brought(ask: int, subject: set[str], task: str, reading: Reading, own: Seque
     unspaced = any(sentence.unspaced for sentence in own)
     if unspaced:
         subject = subject | {word for word in words if word in task}
-    of_task = sum(word in subject for word in words)
-    little = listed("little_words")
-    new = sum(word not in subject and word not in little for word in words)
+    of_task = len([word for word in words if word in subject])
+    little, you, me = listed("little_words"), listed("you_words"), listed("me_words")
+    new = len([word for word in words if word not in little and word not in subject])
     others = any(sentence.voice is not Voice.OWN for sentence in reading.sentences)
     pieces = subject & listed("piece_words")
     ends = [sentence.text[-2:] for sentence in own]
     found = {
-        "you": sum(word in listed("you_words") for word in words) / count,
-        "me": sum(word in listed("me_words") for word in words) / count,
+        "you": len([word for word in words if word in you]) / count,
+        "me": len([word for word in words if word in me]) / count,
         "new_share": new / count,
         "new_words": math.log1p(new),
         "new_figure": float(not set(_DIGITS.findall(reading.text)).issubset(_DIGITS.findall(task))),
@@ -94,8 +94,11 @@ def _code_declines(reading: Reading) -> bool:
 
 def _names(own: Sequence[Sentence], subject: set[str]) -> int:
     """How many words inside sentences begin with a capital letter and were not in the task."""
-    return sum(
-        word[0].isupper() and word[1:2] not in ("", "'") and word.rstrip(".,;:!?").lower() not in subject
-        for sentence in own
-        for word in sentence.text.split()[1:]
+    return len(
+        [
+            word
+            for sentence in own
+            for word in sentence.text.split()[1:]
+            if word[0].isupper() and word[1:2] not in ("", "'") and word.rstrip(".,;:!?").lower() not in subject
+        ]
     )

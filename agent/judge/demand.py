@@ -30,6 +30,7 @@ NAMES: tuple[str, ...] = (
 )  # fmt: skip
 
 _CODE_MARKS = frozenset("=;{}()<>`|/\\")
+_FIGURES = frozenset("0123456789")
 _YOU = frozenset(["you", "your", "you're", "you've"])
 
 
@@ -69,7 +70,9 @@ def unmet(
     if length > BRIEF or not own:
         return _long(order and talk, polar and talk)
     text, last = reading.text, own[-1]
-    figure = any(map(str.isdigit, text)) or not listed("number_words").isdisjoint(w for s in own for w in s.words)
+    number_words = listed("number_words")
+    figure = not _FIGURES.isdisjoint(text) or any(not number_words.isdisjoint(s.words) for s in own)
+    figure = figure or (not text.isascii() and any(map(str.isdigit, text)))
     others = any(s.voice is not Voice.OWN for s in reading.sentences)
     shaped = others or text.count("\n") > 1 or any(s.item for s in own)
     thin = 0.0 if shaped or figure else 1 - length / BRIEF

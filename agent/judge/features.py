@@ -1,7 +1,7 @@
 """What is measured of an answer before anything is decided: a few dozen readable figures.
 
     figures = measure("How do tides work?", read("I'm sorry, but I can't help with that."))
-    figures.values["decline_first"]       # 1.0: the first sentence declines
+    figures["decline_first"]              # 1.0: the first sentence declines
 
 ``configs/judge/weights.json`` has one weight for each of :data:`NAMES`; README.md here says what each is for.
 """
@@ -57,20 +57,33 @@ NAMES: tuple[str, ...] = (
 class Figures:
     """The features of one answer, and the sentences and masks of the model's own words that they were counted from.
 
-    ``beside`` has the figures of a brief answer (:mod:`agent.judge.brief`) and is empty for a longer one. ``told`` is
-    the sentences whose little words count: all of them, unless the task brought or ordered refusing words.
+    ``row`` has them in the order of :data:`NAMES`. ``beside`` has the figures of a brief answer
+    (:mod:`agent.judge.brief`) and is empty for a longer one. ``told`` is the sentences whose little words count:
+    all of them, unless the task brought or ordered refusing words.
     """
 
-    values: dict[str, float]
+    row: list[float]
     own: list[Sentence]
     masks: list[int]
     beside: dict[str, float]
     told: list[Sentence]
 
+    def __getitem__(self, name: str) -> float:
+        """One of the features."""
+        return self.row[_PLACES[name]]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The features by their names."""
+        return dict(zip(NAMES, self.row, strict=True))
+
     @property
     def frames(self) -> float:
         """What the little words say, as a weighted sum."""
         return load_frames().score(self.told, bool(self.beside))
+
+
+_PLACES = {name: place for place, name in enumerate(NAMES)}
 
 
 class Bits:
@@ -297,9 +310,9 @@ def measure(task: str, reading: Reading) -> Figures:
     }
     nay = bool(own) and word_count < 25 and bool((first | masks[-1]) & bit.nay) and not ask & bit.voice
     values.update(demand.unmet(ask, content, reading, own, nay, bool(union & bit.talk)))
-    figures = {name: v if v.__class__ is float else 1.0 if v else 0.0 for name, v in values.items()}
+    row = [v if v.__class__ is float else 1.0 if v else 0.0 for v in values.values()]
     beside = brief.brought(ask, content, task_window(task), reading, own) if light else {}
-    return Figures(figures, own, masks, beside, told)
+    return Figures(row, own, masks, beside, told)
 
 
 def _own_despite(ask: int, task_mask: int) -> int:

@@ -18,14 +18,14 @@ MIN_WORDS, MAX_SENTENCES = 12, 14
 
 def hedging(figures: Figures) -> float:
     """The share of the answer's own sentences that only hedge; 0 below half, or with a list or code."""
-    if figures.values["hedge_share"] < 0.5:
+    if figures["hedge_share"] < 0.5:
         return 0.0
     bit = bits()
     words = sum(len(s.words) for s in figures.own)
     n = len(figures.own)
-    if words < MIN_WORDS or not 0 < n <= MAX_SENTENCES or figures.values["code"] or figures.values["items"] > 0:
+    if words < MIN_WORDS or not 0 < n <= MAX_SENTENCES or figures["code"] or figures["items"] > 0:
         return 0.0
-    if figures.values["clarify_any"] > 0 or figures.values["other_share"] > 0.2:
+    if figures["clarify_any"] > 0 or figures["other_share"] > 0.2:
         return 0.0
     empty = 0
     for sentence, mask in zip(figures.own, figures.masks, strict=True):

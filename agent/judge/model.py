@@ -39,15 +39,15 @@ class Model:
 
     def declines(self, figures: Figures) -> float:
         """The probability that the answer declines, fully or in part."""
-        values, beside = figures.values.values(), figures.beside
-        x = self._declines_bias + figures.frames + sum(map(mul, values, self._declines))
+        row, beside = figures.row, figures.beside
+        x = self._declines_bias + figures.frames + sum(map(mul, row, self._declines))
         if beside:
-            x += self._brief_bias + sum(map(mul, values, self._brief)) + sum(map(mul, beside.values(), self._beside))
+            x += self._brief_bias + sum(map(mul, row, self._brief)) + sum(map(mul, beside.values(), self._beside))
         return sigmoid(x)
 
     def partly(self, figures: Figures) -> float:
         """The probability that an answer which declines is useful beside it."""
-        return sigmoid(self._partly_bias + sum(map(mul, figures.values.values(), self._partly)))
+        return sigmoid(self._partly_bias + sum(map(mul, figures.row, self._partly)))
 
 
 def _weights(regression: Mapping[str, Any], names: Sequence[str] = NAMES) -> list[float]:
