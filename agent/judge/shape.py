@@ -82,7 +82,9 @@ def loop(text: str) -> str:
 
 
 def _repeated(words: list[str]) -> str:
-    for period in range(1, 31):
+    for period in range(1, min(31, len(words))):
+        if words[-1 - period] != words[-1]:
+            continue
         count = 0
         for i in range(len(words) - 1, period - 1, -1):
             if words[i] != words[i - period]:
