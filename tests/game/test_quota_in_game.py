@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from browser import Browser
 from upstream import Upstream
+from wired import config, think, wired
 
 from server.uniwizard.game import Game
-from server.uniwizard.own_game import own_game
 from server.uniwizard.telnet import Telnet
 
-CONFIG = """
-version: 1
-practice: never
-backends:
-  one:
-    api: openai
-    url: ${UPSTREAM}
-    model: asked
-    api_key: ${ONE_API_KEY}
-    strengths: [speed]
-    max_context: 8000
-    max_tokens: 1000
-    retries: 0
-    quota: [{limit: 10, unit: requests, per: month}]
-rules: [{kinds: ["*"], prefer: [one]}]
-"""
-CLOSING = re.compile(r"\[[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
+CONFIG = config({"max_tokens": 1000, "quota": [{"limit": 10, "unit": "requests", "per": "month"}]})
 EDIT = (
     "py script = evennia.search_script('backend_router')[0]; "
     "kept = dict(script.attributes.get('one', category='quota')); "
@@ -39,27 +22,10 @@ EDIT = (
 
 
 @pytest.fixture(scope="module")
-def metered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
     """A running game whose only backend may be asked ten times a month."""
-    directory: Path = tmp_path_factory.mktemp("metered") / "game"
-    with Upstream() as upstream:
-        environ = {"UPSTREAM": upstream.url, "ONE_API_KEY": "sk-one"}
-        game = own_game(directory, environ=environ, settings="UNIWIZARD_THINK_COOLDOWN = 0\n")
-        (game.directory / "configs" / "backends.yaml").write_text(CONFIG)
-        try:
-            game.prepare()
-            game.start()
-            yield game
-        finally:
-            game.stop()
-
-
-@pytest.fixture
-def wizard(metered: Game) -> Iterator[Telnet]:
-    with metered.telnet() as session:
-        session.login(metered.superuser.name, metered.superuser.password)
-        session.quiet(0.3)
-        yield session
+    with wired(tmp_path_factory.mktemp("metered") / "game", CONFIG, UPSTREAM=provider.url) as running:
+        yield running
 
 
 def used(session: Telnet) -> str:
@@ -72,13 +38,12 @@ def set_used(session: Telnet, requests: int) -> None:
     session.quiet(0.5)
 
 
-def test_a_thought_is_seen_in_the_bars_of_the_game_and_of_the_admin(metered: Game, wizard: Telnet) -> None:
+def test_a_thought_is_seen_in_the_bars_of_the_game_and_of_the_admin(game: Game, wizard: Telnet) -> None:
     assert used(wizard) == "0%"
-    wizard.send("think hello")
-    wizard.expect(CLOSING)
+    think(wizard, "hello")
     assert used(wizard) == "10%"
-    with Browser(metered.web_url) as browser:
-        browser.login(metered.superuser.name, metered.superuser.password)
+    with Browser(game.web_url) as browser:
+        browser.login(game.superuser.name, game.superuser.password)
         page = browser.get("/admin/ledger/brain/one/").text
     assert "1 of 10 requests per month, resets" in page
     assert '<div class="ledger-meter fine"><div><b style="width: 10.0%"></b><i style="left: ' in page
@@ -96,20 +61,18 @@ def test_an_edit_of_the_quota_attribute_takes_effect_and_nonsense_does_not(wizar
     wizard.expect("Would ask: one")
 
 
-def test_neither_a_reload_nor_a_kill_forgets_what_was_used(metered: Game, wizard: Telnet) -> None:
+def test_neither_a_reload_nor_a_kill_forgets_what_was_used(game: Game, wizard: Telnet) -> None:
     set_used(wizard, 5)
     assert used(wizard) == "50%"
-    wizard.send("think hello")
-    wizard.expect(CLOSING)
+    think(wizard, "hello")
     assert used(wizard) == "60%"
-    metered.reload()
-    with metered.telnet() as session:
-        session.login(metered.superuser.name, metered.superuser.password)
+    game.reload()
+    with game.telnet() as session:
+        session.login(game.superuser.name, game.superuser.password)
         assert used(session) == "60%"
-        session.send("think hello again")
-        session.expect(CLOSING)
-    metered.kill9()
-    metered.start()
-    with metered.telnet() as session:
-        session.login(metered.superuser.name, metered.superuser.password)
+        think(session, "hello again")
+    game.kill9()
+    game.start()
+    with game.telnet() as session:
+        session.login(game.superuser.name, game.superuser.password)
         assert used(session) == "70%", "the ledger tells what the Attribute did not hold by then"

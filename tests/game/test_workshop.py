@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,6 +132,15 @@ def test_words_that_take_their_time_are_announced_once_and_shown_when_judged(pla
     assert "[practice]" in after
     assert "letters so far" not in shown, "telnet cannot replace a prompt"
     assert "Words begin" not in builder.quiet(0.5)
+
+
+def test_the_time_to_the_first_words_of_a_stream_stands_in_the_ledger(game: Game, player: Telnet) -> None:
+    player.send("think hello")
+    player.expect(CLOSING)
+    with sqlite3.connect(game.directory / "server" / "ledger.db3", timeout=10) as database:
+        latest = "SELECT first_token_ms, latency_ms FROM ledger_attempt WHERE outcome = 'answered' ORDER BY id DESC"
+        first, whole = database.execute(latest).fetchone()
+    assert 0 < first <= whole
 
 
 def test_two_brains_that_agree_to_decline_are_believed(player: Telnet, builder: Telnet) -> None:
