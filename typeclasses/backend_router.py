@@ -150,7 +150,7 @@ class BackendRouter(DefaultScript):
         self._relive()
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
-        brain.allowance, brain.noted = recorder.the().allowance, recorder.the().flushed
+        brain.allowance, brain.noted = recorder.the().allowance, recorder.the().noted
         brain.events.subscribe(self.narrator)
         brain.events.subscribe(self._persist_on_breaker)
         brain.events.subscribe(self._persist_on_feedback)

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 #: Seconds after which, and then again and again, a waiting player is told that the thought goes on.
 STILL = 10.0
-#: Seconds for which "Timmy thinks" waits at most for the thought to be written down.
-SOON = 2.0
 #: Seconds after a start at which the first look is taken for thoughts to take up.
 FIRST_LOOK = 1.0
 #: Seconds in which the portal, another process, must have passed an answer on to its player; a kill of both before that
@@ -114,7 +112,7 @@ class Thoughts:
         return thought
 
     async def _think(self, thought: Thought, held: Deferred[None], aloud: bool) -> RouteResult:
-        await held.addTimeout(SOON, reactor, onTimeoutCancel=lambda *_: None)
+        await held
         if aloud:
             thought.thinker.msg(voice.say("thinking"))
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)

@@ -32,6 +32,8 @@ from world.ledger.writer import Writer
 
 _log = Logger()
 
+#: Seconds for which a thought or a request waits at most to be written down.
+SOON = 2.0
 #: Tasks whose asker is remembered; a door that forgets to say ``done`` costs this much memory and no more.
 REMEMBERED = 10_000
 _NOBODY = Who()
@@ -112,19 +114,20 @@ class Recorder:
             asked.last["answer"] = text
 
     def flushed(self, task: str) -> Deferred[None]:
-        """Fires, never with a failure, once all that is known of the task is durable, or patience has run out.
-
-        For ``Router.noted`` as well: no request leaves before its attempt is written down.
-        """
+        """Fires, never with a failure, once all that is known of the task is durable, or patience has run out."""
         return self.writer.written()
+
+    def noted(self, task: str) -> Deferred[None]:
+        """The same for ``Router.noted``: no request leaves before its attempt is durable, or :data:`SOON` is over."""
+        return self.writer.written(SOON)
 
     # -- a player's thoughts -------------------------------------------------------------------------------------
 
     def hold(self, task: str, router: int, thinker: int, text: str, pin: str | None) -> Deferred[None]:
-        """Write down that a thought is under way; fires when that is durable."""
+        """Write down that a thought is under way; fires when that is durable, or :data:`SOON` is over."""
         row = {"task": task, "router": router, "thinker": thinker, "text": text, "pin": pin, "began": time.time()}
         self.writer.put("hold", row)
-        return self.writer.written()
+        return self.writer.written(SOON)
 
     def told(self, task: str, lines: list[str]) -> Deferred[None]:
         """Write down how a thought ended, before its player is told; fires when that is durable."""

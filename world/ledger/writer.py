@@ -86,8 +86,8 @@ class Writer:
         self._gathered.append(operation)
         self._schedule(WINDOW)
 
-    def written(self) -> Deferred[None]:
-        """Fires, never with a failure, once all that was put so far is durable or patience has run out."""
+    def written(self, patience: float = PATIENCE) -> Deferred[None]:
+        """Fires, never with a failure, once all that was put so far is durable or so many seconds are over."""
         if not self._gathered and not self._busy:
             done: Deferred[None] = Deferred()
             done.callback(None)
@@ -96,7 +96,9 @@ class Writer:
         self._waiting.append(waiting)
         # Who waits shall not wait for others to come; while a batch is under way they gather all the same.
         self._schedule(0.0)
-        # One look for all who wait: a timer for each would cost more than writing its row.
+        if patience < PATIENCE:
+            return waiting.addTimeout(patience, self._reactor, onTimeoutCancel=lambda *_: None)
+        # One look for all who wait long: a timer for each would cost more than writing its row.
         self._patience.append((self._reactor.seconds() + PATIENCE, waiting))
         if self._look is None:
             self._look = self._reactor.callLater(PATIENCE, self._lose_patience)
