@@ -12,7 +12,7 @@ from agent.answer_stream import AnswerStream
 from agent.config import ConfigError
 from agent.failures import AttemptFailed, Failure, UniwizardError
 from agent.ranking import Decision
-from agent.result import AllBackendsFailed, AnswerBroken, ContentFiltered, RouteResult
+from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from agent.router import Router
 from agent.task import Image, Message, Task, Tool
 
@@ -21,6 +21,7 @@ __all__ = [
     "AnswerBroken",
     "AnswerStream",
     "AttemptFailed",
+    "BudgetSpent",
     "ConfigError",
     "ContentFiltered",
     "Decision",

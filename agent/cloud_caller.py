@@ -27,7 +27,11 @@ from agent.wire import StreamDecoder, WireRequest, decode, decode_probe, encode,
 PROBE_TIMEOUT = 5.0
 
 
-class LeakFound(AttemptFailed):
+class NotSent(AttemptFailed):
+    """The request has not left, so nobody has counted it."""
+
+
+class LeakFound(NotSent):
     """An identity term stood in the encoded request, which was therefore not sent. The term is not repeated."""
 
     def __init__(self) -> None:

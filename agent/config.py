@@ -24,6 +24,7 @@ from agent.data_file import (
     CONFIGS,
     ConfigError,
     Fault,
+    FilledIn,
     Place,
     dotted,
     line_of,
@@ -184,13 +185,14 @@ def _interpolate(document: Any, env: Mapping[str, str]) -> dict[Place, str]:
         elif isinstance(value, list):
             value[:] = [fill(item, (*place, index)) for index, item in enumerate(value)]
         elif isinstance(value, str) and place[-1:] != ("api_key",):
-            return _VARIABLE.sub(lambda match: setting(match, place), value)
+            filled = _VARIABLE.sub(lambda match: setting(match, place), value)
+            return FilledIn(filled, value) if filled != value else value
         return value
 
     def setting(match: re.Match[str], place: Place) -> str:
         found = env.get(match[1]) or match[2]
         if found is None:
-            missing[place] = match[1]
+            missing[place] = f"{missing[place]} and {match[1]}" if place in missing else match[1]
             return match[0]
         return found
 
@@ -322,7 +324,12 @@ def _listed(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_local(url: str, provider: Provider | None) -> bool:
-    return (provider is not None and provider.local) or urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        # Not filled in: its backend is asleep.
+        host = None
+    return (provider is not None and provider.local) or host in ("localhost", "127.0.0.1", "::1")
 
 
 def _quota(raw: Mapping[str, Any]) -> Quota:

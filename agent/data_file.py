@@ -211,7 +211,8 @@ def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) ->
             kinds = [_article(branch.get("type", "number")) for branch in wanted]
             yield Fault(name, line, dotted(place), f"{said} does not fit", " or ".join(kinds))
         case _:
-            yield Fault(name, line, dotted(place), _masked(error.message)[:100], _RULES.get(str(error.validator), ""))
+            what = f"{said} does not fit" if isinstance(value, FilledIn) else _masked(error.message)[:100]
+            yield Fault(name, line, dotted(place), what, _RULES.get(str(error.validator), ""))
 
 
 _PATTERNS = {
@@ -248,8 +249,20 @@ def _expected(schema: Mapping[str, Any]) -> str:
     return _article(schema.get("type", "a value"))
 
 
+class FilledIn(str):
+    """Text with variables filled in. What they hold may be a secret, so a fault quotes what was ``written``."""
+
+    written: str
+
+    def __new__(cls, text: str, written: str) -> FilledIn:
+        filled = super().__new__(cls, text)
+        filled.written = written
+        return filled
+
+
 def shown(value: object) -> str:
     """``value`` as a fault may quote it: short, and without anything that could be a key in the wrong place."""
+    value = value.written if isinstance(value, FilledIn) else value
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, str) else str(value)
     text = _masked(text)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -19,7 +19,7 @@ from twisted.internet.defer import TimeoutError as OutOfTime
 from agent.answer import Answer, Usage
 from agent.backend import Backend
 from agent.clock import sleep, within
-from agent.cloud_caller import LeakFound
+from agent.cloud_caller import LeakFound, NotSent
 from agent.events import (
     Answered,
     Attempt,
@@ -39,7 +39,7 @@ from agent.pricing import cost_usd, usage_of
 from agent.quota import Meter, Spend, Ticket
 from agent.ranking import Skipped, gains, work_of
 from agent.release import Hearing, Release
-from agent.result import AllBackendsFailed, AnswerBroken, ContentFiltered, RouteResult
+from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from agent.task import Task
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Drive:
                 if meter is not None and (obstacle := meter.obstacle(self.clock.seconds(), self.work)):
                     return None, Failure.QUOTA_EXHAUSTED, obstacle
                 if why := self.router.allowance(self.task.id, self._dearest(health.backend)):
-                    raise self._give_up(why)
+                    raise self._give_up(why, BudgetSpent)
                 attempt, answer, verdict, retry_after = await self._attempt(health)
             finally:
                 slot.release()
@@ -198,8 +198,6 @@ class Drive:
         self._emit(
             AttemptStarted(self.clock.seconds(), self.task.id, backend.key, number, backend.model, backend.practice)
         )
-        if self.router.noted is not None:
-            await self.router.noted(self.task.id)
         started = self.clock.seconds()
         answer: Answer | None = None
         verdict: Verdict | None = None
@@ -211,6 +209,8 @@ class Drive:
         hearing = Hearing(self._emit, self.clock, self.task.id, backend.key, release.hear if release else None)
         health.begin()
         try:
+            await self._noted()
+            started = self.clock.seconds()
             answer = await self.router.caller.ask(
                 task, backend, self.system, self.blindfold, self._time_left(), hearing
             )
@@ -258,6 +258,14 @@ class Drive:
             raise self._give_up(failed.reason)
         return attempt, answer, verdict, failed.retry_after if failed is not None else None
 
+    async def _noted(self) -> None:
+        """Wait until whoever keeps account has the attempt. Raises NotSent when the deadline passes meanwhile."""
+        if self.router.noted is not None:
+            try:
+                await within(self.router.noted(self.task.id), self._time_left(), self.clock)
+            except OutOfTime:
+                raise NotSent(Failure.TIMEOUT, "the deadline passed before it could be asked") from None
+
     def _account(self, health: Health, attempt: Attempt, took: float, failed: AttemptFailed | None) -> None:
         """Let health and listeners know of an attempt that is over."""
         now = self.clock.seconds()
@@ -286,7 +294,7 @@ class Drive:
     def _settle_quota(self, ticket: Ticket, backend: Backend, attempt: Attempt, failed: AttemptFailed | None) -> None:
         """Put the reservation right by what the attempt used, and heed what the provider said of its quota."""
         usage = attempt.usage
-        if attempt.failure in _UNCOUNTED or isinstance(failed, LeakFound):
+        if attempt.failure in _UNCOUNTED or isinstance(failed, NotSent):
             ticket.release()
         else:
             ticket.settle(Spend(1, usage.input_tokens, usage.output_tokens, attempt.cost_usd))
@@ -340,7 +348,7 @@ class Drive:
         )
         return result
 
-    def _give_up(self, why: str = "") -> AllBackendsFailed:
+    def _give_up(self, why: str = "", how: type[AllBackendsFailed] = AllBackendsFailed) -> AllBackendsFailed:
         skipped = [entry for entry in self.decision.skipped if entry.backend not in self.tried]
         for key in sorted(self.tried - {attempt.backend for attempt in self.attempts}):
             obstacle = self.registry[key].available() if key in self.registry else "no longer configured"
@@ -352,7 +360,7 @@ class Drive:
         if self.release is not None and self._shown:
             failed = AnswerBroken(self.attempts, skipped, why, self.release.text)
         else:
-            failed = (ContentFiltered if filtered else AllBackendsFailed)(self.attempts, skipped, why)
+            failed = (ContentFiltered if filtered else how)(self.attempts, skipped, why)
         self._emit(GaveUp(self.clock.seconds(), self.task.id, len(self.attempts), failed.failure, failed.explain()))
         return failed
 

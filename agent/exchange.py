@@ -102,7 +102,7 @@ async def stream(
         return await _timed(_converse(sent, sink, silences), timeout, clock, silences)
     except AttemptFailed:
         if sink.finished:
-            return Response(200, {}, b"")
+            return Response(200, silences.headers, b"")
         raise
 
 
@@ -116,6 +116,8 @@ class _Silences:
         self._tokens = 0
         self._finished = False
         self._since = clock.seconds()
+        #: What the response said before its body.
+        self.headers: Mapping[str, str] = {}
         #: Told when another silence than before is allowed.
         self.on_phase: Callable[[], None] = lambda: None
 
@@ -219,6 +221,7 @@ async def _whole(incoming: Incoming, limit: int) -> Response:
 
 async def _converse(sent: Awaitable[Incoming], sink: Sink, silences: _Silences) -> Response:
     incoming = await sent
+    silences.headers = incoming.headers
     if not 200 <= incoming.status < 300:
         return await _whole(incoming, MAX_RESPONSE)
     try:

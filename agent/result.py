@@ -92,5 +92,9 @@ class AnswerBroken(AllBackendsFailed):
         super().__init__(attempts, skipped, why or "the answer broke off")
 
 
+class BudgetSpent(AllBackendsFailed):
+    """Whoever pays may not spend what the next attempt could cost; ``why`` says which budget."""
+
+
 class ContentFiltered(AllBackendsFailed):
     """A provider's hard filter stopped the task; by default it is told to the caller and not shopped around."""

@@ -15,12 +15,12 @@ from __future__ import annotations
 import gc
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from agent.answer_stream import AnswerStream
 from agent.backend import Backend
@@ -36,7 +36,7 @@ from agent.events import Attempt, Events, Feedback
 from agent.judge import JudgeSettings, judge
 from agent.quota import Work
 from agent.ranking import Decision, Ranked, Skipped, rank, work_of
-from agent.result import AllBackendsFailed, AnswerBroken, ContentFiltered, RouteResult
+from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from agent.task import Task
 from agent.watch import HealthWatch
 
@@ -74,7 +74,7 @@ class Router:
         self._slots: dict[str, DeferredSemaphore] = {}
         #: Awaited with the task's id between the announcement of an attempt and its request, so that whoever keeps
         #: account has it on the disk before anything is spent; it must not fail.
-        self.noted: Callable[[str], Awaitable[None]] | None = None
+        self.noted: Callable[[str], Deferred[None]] | None = None
         #: Asked before each attempt, with the task's id and the most that the attempt can cost in USD: why it may not
         #: be made, which ends the task, or empty.
         self.allowance: Callable[[str, float], str] = lambda task_id, usd: ""
@@ -192,7 +192,7 @@ class Router:
         try:
             return await Drive(self, task, pin, deliver=deliver).run()
         except AllBackendsFailed as failed:
-            if isinstance(failed, ContentFiltered | AnswerBroken) or not self.watch.consider_practice():
+            if isinstance(failed, ContentFiltered | AnswerBroken | BudgetSpent) or not self.watch.consider_practice():
                 raise
             # Everyone real has just turned out to be unreachable: practice has taken over, so it takes this one too.
             return await Drive(self, task, pin, failed.attempts, deliver=deliver).run()

@@ -138,6 +138,7 @@ class BackendRouter(DefaultScript):
             self.ndb.closed = "\n".join(faults)
             return
         recorder.the().open()
+        self.thoughts.wake()
         brain = Router(config, reactor, practice_port=settings.UNIWIZARD_PRACTICE_PORT)
         self.ndb.brain, self.ndb.written, self.ndb.looks = brain, {}, 0
         kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
@@ -160,7 +161,7 @@ class BackendRouter(DefaultScript):
         started = Deferred.fromCoroutine(brain.start())
         started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
         # Whoever can be asked is known now, practice included; before that, a thought would find half of the shelf.
-        started.addCallback(lambda _: self.thoughts.wake())
+        started.addCallback(lambda _: self.thoughts.ready())
 
     def at_start(self, **kwargs: Any) -> None:
         self.wake()

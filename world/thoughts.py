@@ -84,10 +84,10 @@ class Thoughts:
         self._past: dict[int, Thought] = {}
         #: Written down by an earlier run of the server, and not taken up yet.
         self._held: list[Pending] = []
-        #: What players were told lately, oldest first: by thinker, the task, and when, by ``reactor.seconds()``.
-        self._passing: dict[int, tuple[str, float]] = {}
+        #: What players were told lately, oldest first: the task, by whom, and when, by ``reactor.seconds()``.
+        self._passing: dict[str, tuple[int, float]] = {}
         self._forgetting: Any = None
-        self._asleep = False
+        self._asleep = self._ready = False
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -97,7 +97,8 @@ class Thoughts:
         ``aloud`` says that Timmy thinks, once the thought is written down and can vanish no more; only then is anybody
         asked. Raises Closed, and BudgetReached.
         """
-        self._heard(thinker)
+        if aloud:
+            self._heard(thinker)
         task = Task(text, identity=identity.of_thinker(thinker, text))
         decision = self._script.explain(task)
         ledger = recorder.the()
@@ -198,25 +199,25 @@ class Thoughts:
 
     def _told(self, thinker: Any, task_id: str) -> None:
         """Have the ledger forget a thought that its player was told of, once the portal must have passed it on."""
-        self._heard(thinker)
-        self._passing[thinker.id] = task_id, reactor.seconds()
+        self._passing[task_id] = thinker.id, reactor.seconds()
         if self._forgetting is None:
             self._forgetting = reactor.callLater(PASSED_ON, self._forget)
 
     def _heard(self, thinker: Any) -> None:
         """Whoever asks the next question has seen the last answer."""
-        if thinker.id in self._passing:
-            recorder.the().release(self._passing.pop(thinker.id)[0])
+        for task_id in [task for task, (told, _) in self._passing.items() if told == thinker.id]:
+            del self._passing[task_id]
+            recorder.the().release(task_id)
 
     def _forget(self, after: float = PASSED_ON) -> None:
         """Let go of what was told more than so many seconds ago."""
         if self._forgetting is not None and self._forgetting.active():
             self._forgetting.cancel()
         self._forgetting, now = None, reactor.seconds()
-        for thinker, (task_id, told) in list(self._passing.items()):
+        for task_id, (_, told) in list(self._passing.items()):
             if told > now - after:
                 break
-            del self._passing[thinker]
+            del self._passing[task_id]
             recorder.the().release(task_id)
         if self._passing and not self._asleep:
             self._forgetting = reactor.callLater(PASSED_ON, self._forget)
@@ -259,37 +260,49 @@ class Thoughts:
     # -- nothing lost --------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Look for thoughts that an earlier run of the server could not finish."""
-        self._asleep = False
+        """Look for thoughts that an earlier run of the server could not finish, before this one has any of its own."""
+        self._asleep = self._ready = False
         try:
             self._held = history.pending(self._script.id)
         except Exception as error:
             logger.log_err(f"Uniwizard: the thoughts under way cannot be read: {error}")
+
+    def ready(self) -> None:
+        """It is known who can be asked: what was held may be taken up."""
+        self._ready = True
         if self._held:
             reactor.callLater(FIRST_LOOK, self.take_up)
 
     def take_up(self) -> None:
         """Take up what was held, for every thinker who is there to hear the answer."""
+        if not self._ready or self._asleep:
+            return
         held, self._held = self._held, []
         for entry in held:
-            thinker = ObjectDB.objects.filter(id=entry.thinker).first()
-            if thinker is None:
-                recorder.the().release(entry.task)
-            elif thinker.id in self._by_thinker or not thinker.sessions.count():
-                self._held.append(entry)
-            elif entry.answer:
-                how = "told_late" if entry.id else "kept"
-                thinker.msg(voice.say(how, why=line(entry.text, 70)))
-                _hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
-                self._told(thinker, entry.task)
-            else:
-                thinker.msg(voice.say("taken_up", why=line(entry.text, 70)))
-                try:
-                    self.begin(thinker, entry.text, entry.pin)
-                except Exception as error:
-                    # A pinned backend may be gone from the config, the config be broken, a budget be reached by now.
-                    thinker.msg(f"|rTimmy cannot take it up:|n {line(str(error))}")
-                recorder.the().release(entry.task)
+            try:
+                self._take_up(entry)
+            except Exception as error:
+                # One that cannot be told must not keep the others from being told.
+                logger.log_err(f"Uniwizard: a thought cannot be taken up: {error}")
+
+    def _take_up(self, entry: Pending) -> None:
+        thinker = ObjectDB.objects.filter(id=entry.thinker).first()
+        if thinker is None:
+            recorder.the().release(entry.task)
+        elif thinker.id in self._by_thinker or not thinker.sessions.count():
+            self._held.append(entry)
+        elif entry.answer:
+            thinker.msg(voice.say("told_late" if entry.id else "kept", why=line(entry.text, 70)))
+            _hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
+            self._told(thinker, entry.task)
+        else:
+            thinker.msg(voice.say("taken_up", why=line(entry.text, 70)))
+            try:
+                self.begin(thinker, entry.text, entry.pin)
+            except Exception as error:
+                # A pinned backend may be gone from the config, the config be broken, a budget be reached by now.
+                thinker.msg(f"|rTimmy cannot take it up:|n {line(str(error))}")
+            recorder.the().release(entry.task)
 
     def sleep(self) -> None:
         """The server is about to end: what is under way is let go of, for its next run to take up."""

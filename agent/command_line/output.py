@@ -7,8 +7,8 @@ from typing import Any
 
 
 def dumps(value: Any) -> str:
-    """``value`` as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """``value`` as JSON on one line; half a character, which no output can carry, as its escape."""
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
 
 
 def printable(text: str) -> str:

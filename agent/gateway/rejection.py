@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.events import Attempt
 from agent.failures import Failure, UniwizardError
-from agent.result import AllBackendsFailed, AnswerBroken, ContentFiltered
+from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered
 
 #: OpenAI's ``type`` by status.
 _TYPES = {
@@ -96,6 +96,8 @@ def rejected_for(failed: AllBackendsFailed, *, too_long: bool = False) -> Reject
 def _meaning(failed: AllBackendsFailed, too_long: bool) -> tuple[int, str]:
     if isinstance(failed, ContentFiltered):
         return 400, "content_filter"
+    if isinstance(failed, BudgetSpent):
+        return 429, "insufficient_quota"
     if isinstance(failed, AnswerBroken):
         return 503, "answer_broken"
     if too_long and not failed.attempts:

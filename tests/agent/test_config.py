@@ -115,6 +115,25 @@ def test_an_unset_variable_outside_of_the_backends_is_a_fault(write, line: str, 
         load(write(f"{SMALL}\n{line}\n"), {})
 
 
+def test_what_a_variable_holds_is_never_quoted(write) -> None:
+    secret = {"TOK": "sk-se\ncret"}
+    for old, new in (
+        ("http://127.0.0.1:1/v1", "https://h.example/${TOK}"),
+        ("model: m\n  b", "model: m\n    headers: {x-key: '${TOK}'}\n  b"),
+        ("api: openai", "api: ${TOK}"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load(write(SMALL.replace(old, new)), secret)
+        assert "cret" not in str(caught.value)
+        assert "${TOK}" in str(caught.value)
+
+
+def test_variables_that_are_unset_side_by_side_are_both_named(write) -> None:
+    for url in ("http://[${A}]:${B}/v1", "https://${A}/${B}"):
+        backend = load(write(SMALL.replace("http://127.0.0.1:1/v1", url)), {}).backends["a"]
+        assert backend.asleep == "A and B is not set"
+
+
 def test_an_unset_variable_is_no_list_and_no_number(write) -> None:
     for line, told in (("quota: ${Q}", "a.quota"), ("timeout: ${T}", "a.timeout"), ("strengths: ${S}", "a.strengths")):
         with pytest.raises(ConfigError, match=told):

@@ -18,10 +18,11 @@ from faults import (
     status,
     tick,
 )
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
-from agent import AllBackendsFailed, ContentFiltered, Router, Task, Tool
-from agent.backend import Price, Timeout
+from agent import AllBackendsFailed, BudgetSpent, ContentFiltered, Router, Task, Tool
+from agent.backend import Price, Quota, Timeout
+from agent.clock import sleep
 from agent.config import Refusals, Rule
 from agent.events import Answered, AttemptEnded, FellBack, GaveUp, Leaked
 from agent.failures import Failure
@@ -283,6 +284,7 @@ class Costs(RouterTest):
 
         router.allowance = allowance
         failed = await gives_up(router)
+        assert isinstance(failed, BudgetSpent)
         assert [task_id for task_id, _ in asked] == [QUESTION.id, QUESTION.id]
         assert asked[0][1] == 0.1
         assert failed.why == "the budget is used up"
@@ -311,6 +313,26 @@ class Costs(RouterTest):
             assert self.server.asked(key) == 0
             written.callback(None)
         assert (await answered).backend == "b"
+
+    async def test_many_that_wait_to_be_noted_share_one_quota_and_one_probe(self) -> None:
+        metered = self.server.backend("a", quota=(Quota(2, "requests", "day"),))
+        router = self.router(metered, self.server.backend("b"))
+        router.noted = lambda _: sleep(router.clock, 0.01)
+        results = await gatherResults(
+            [Deferred.fromCoroutine(router.call_with_fallback(Task(f"Question {n}", kind="chat"))) for n in range(6)]
+        )
+        assert sorted(result.backend for result in results) == ["a"] * 2 + ["b"] * 4
+        assert self.server.asked("a") == 2
+
+    async def test_a_deadline_that_passes_while_an_attempt_is_noted_sends_and_counts_nothing(self) -> None:
+        router = self.router(self.server.backend("a", quota=(Quota(2, "requests", "day"),)))
+        router.noted = lambda _: Deferred()
+        failed = await gives_up(router, Task("How do tides work?", deadline=0.05))
+        assert failed.why.startswith("the deadline of 0.05 s passed")
+        assert all(attempt.latency_ms >= 0 for attempt in failed.attempts)
+        assert self.server.asked("a") == 0
+        assert router.registry["a"].in_flight == 0
+        assert router.registry.quotas["a"].gauges[0].window.used == 0
 
     async def test_an_answer_that_is_turned_down_costs_what_was_reported(self) -> None:
         self.server.script("a", answer(""))

@@ -142,8 +142,10 @@ def test_an_answer_waits_for_a_player_who_has_left_meanwhile(game: Game, upstrea
         player.login("Absent", PASSWORD)
         player.expect("found the answer to your question")
         player.expect("It was the wind.")
+        player.expect(CLOSING)
         player.send("think/why")
-        player.expect("one")
+        player.expect("something slow")
+        player.expect("one answered")
 
 
 @pytest.mark.parametrize("how", ["reload", "kill"])

@@ -20,7 +20,8 @@ CLOSING = re.compile(r"\[(?P<key>[a-z]+), [\d.]+ s, \$[\d.]+\]\n")
 #: Forgets what other tests have made the brains decline and fail in, which would count when the next one is chosen.
 FORGIVE = (
     "py brain = evennia.search_script('backend_router')[0].ndb.brain; "
-    "[(health.by_kind.clear(), health.restore({'success_rate': 1.0})) for health in brain.registry]; print('all is', 'forgiven')"
+    "[(health.by_kind.clear(), health.restore({'success_rate': 1.0})) for health in brain.registry]; "
+    "print('for' + 'given')"
 )
 
 
@@ -28,7 +29,7 @@ FORGIVE = (
 def builder(wizard: Telnet) -> Iterator[Telnet]:
     """The superuser, among brains without a past; every scene is over and every breaker closed when the test ends."""
     wizard.send(FORGIVE)
-    wizard.expect("all is forgiven")
+    wizard.expect("forgiven")
     yield wizard
     for key in ("local", "claude", "kimi", "gpt", "gemini", "grok"):
         for command in (f"practice {key} = real", f"backends/reset {key}", f"backends/enable {key}"):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
@@ -94,9 +95,15 @@ def states() -> list[State]:
         return []
 
 
-def _state(brain: Any, health: Any) -> State:
-    from urllib.parse import urlsplit
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        # Its variables are not set.
+        return ""
 
+
+def _state(brain: Any, health: Any) -> State:
     key, real = health.backend.key, brain.registry.real(health.backend.key)
     obstacle = health.available()
     lamp = str(health.state) if health.state != "closed" else "ready"
@@ -115,7 +122,7 @@ def _state(brain: Any, health: Any) -> State:
         obstacle=obstacle,
         model=real.model,
         api=real.api,
-        host=urlsplit(real.url).hostname or "",
+        host=_host(real.url),
         attempts=health.attempts,
         success=health.reliability(),
         latency_ms=health.latency_ms,

@@ -88,9 +88,13 @@ class Recorder:
     def ask(self, task: str, who: Who, kind: str = "", usd: float = 0.0, text: str = "") -> None:
         """A task is about to leave, asked by ``who``; set ``usd`` aside for it. Raises BudgetReached."""
         self.budgets.reserve(task, who, usd)
-        self._asked[task] = _Asked(who, kind, text if self._texts else "")
+        self._remember(task, _Asked(who, kind, text if self._texts else ""))
+
+    def _remember(self, task: str, asked: _Asked) -> _Asked:
+        self._asked[task] = asked
         while len(self._asked) > REMEMBERED:
             self.done(next(iter(self._asked)))
+        return asked
 
     def allowance(self, task: str, usd: float) -> str:
         """Set ``usd`` aside for the task's next attempt; why that is too much, or empty. For ``Router.allowance``."""
@@ -143,9 +147,7 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Listen to a router."""
         if isinstance(event, AttemptStarted):
-            asked = self._asked.get(event.task_id)
-            if asked is None:
-                asked = self._asked[event.task_id] = _Asked(_NOBODY)
+            asked = self._asked.get(event.task_id) or self._remember(event.task_id, _Asked(_NOBODY))
             row = self._row(event.task_id, asked, event.number, event.backend, event.at)
             row |= {"outcome": Outcome.UNDER_WAY.value, "model": event.model, "practice": event.practice}
             asked.open[event.backend] = row
