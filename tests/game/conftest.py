@@ -95,5 +95,5 @@ def provider() -> Iterator[Upstream]:
 def upstream(provider: Upstream) -> Iterator[Upstream]:
     """The provider; the test finds it in good order and leaves it so."""
     yield provider
-    provider.answer, provider.status = "All is well.", 200
+    provider.answer, provider.status, provider.probe_delay = "All is well.", 200, 0.0
     provider.go.set()

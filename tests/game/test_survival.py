@@ -129,6 +129,26 @@ def test_a_thought_is_taken_up_again_after_a_kill_when_its_player_is_back(game: 
         player.expect("Back from the dead.")
 
 
+def test_a_question_asked_while_health_is_still_checked_is_asked_once(
+    game: Game, wizard: Telnet, upstream: Upstream
+) -> None:
+    upstream.probe_delay = 3.0
+    upstream.go.clear()
+    while upstream.arrived.acquire(timeout=0.01):
+        pass
+    game.reload()
+    for _ in range(20):
+        wizard.send("think which tide comes first")
+        if upstream.arrived.acquire(timeout=0.5):
+            break
+    wizard.quiet(4.0)
+    upstream.go.set()
+    wizard.expect(CLOSING)
+    # The router looks for thoughts to take up every five seconds.
+    assert "takes up your question again" not in wizard.quiet(7.0)
+    assert sum("which tide comes first" in request.body for request in upstream.requests) == 1
+
+
 def test_an_answer_waits_for_a_player_who_has_left_meanwhile(game: Game, upstream: Upstream) -> None:
     with newcomer(game, "Absent") as player:
         upstream.go.clear()

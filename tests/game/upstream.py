@@ -45,6 +45,8 @@ class Upstream:
         self.arrived = threading.Semaphore(0)
         self.go = threading.Event()
         self.go.set()
+        #: Seconds that a health check takes.
+        self.probe_delay = 0.0
         self.never = threading.Event()
         upstream = self
 
@@ -55,6 +57,7 @@ class Upstream:
                 pass
 
             def do_GET(self) -> None:
+                upstream.never.wait(upstream.probe_delay)
                 self._send(200, {"object": "list", "data": []})
 
             def do_POST(self) -> None:
