@@ -37,7 +37,7 @@ from agent.health import Health
 from agent.judge import Verdict, judge
 from agent.pricing import cost_usd, usage_of
 from agent.quota import Meter, Spend, Ticket
-from agent.ranking import Skipped, gains, work_of
+from agent.ranking import Skipped, gains
 from agent.release import Hearing, Release
 from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from agent.task import Task
@@ -73,9 +73,8 @@ class Drive:
         self.blindfold = router.blindfold.plus(task.identity)
         self.veiled = self.blindfold.veil(task)
         self.task = task
-        self.decision = router.explain(self.veiled.task)
-        self.work = work_of(self.veiled.task, self.decision.kind)
-        if not self.decision.practice:
+        self.decision, self.work = router.decide(self.veiled.task)
+        if self.registry.quotas.metered and not self.decision.practice:
             reserve = self.registry.config.headroom.reserve
             for key, gain in gains(self.decision.ranking, self.decision.skipped):
                 self.registry.quotas[key].wanted(self.started, self.work, gain, reserve)

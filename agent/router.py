@@ -132,10 +132,14 @@ class Router:
 
     def explain(self, task: Task | str) -> Decision:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
-        task = _as_task(task)
+        return self.decide(_as_task(task))[0]
+
+    def decide(self, task: Task) -> tuple[Decision, Work]:
+        """The same, and what counts of the task when a backend is chosen for it."""
         found = self.classifier.classify(task)
-        ranking, skipped = self.rank(work_of(task, found.kind))
-        return Decision(
+        work = work_of(task, found.kind)
+        ranking, skipped = self.rank(work)
+        decision = Decision(
             backend=ranking[0].backend if ranking else "",
             kind=found.kind,
             confidence=found.confidence,
@@ -144,6 +148,7 @@ class Router:
             kind_reasons=found.reasons,
             practice=self.registry.practising,
         )
+        return decision, work
 
     def rank(self, work: Work) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
         """Everyone who can do the work now, best first, and everyone who cannot."""

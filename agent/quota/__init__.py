@@ -53,6 +53,8 @@ class Quotas:
                 meter.reload(backend, now)
             meters[key] = meter
         self._meters = meters
+        #: Whether any backend has a quota at all.
+        self.metered = any(meter.gauges for meter in meters.values())
 
     def heard(self, now: float, key: str, headers: Mapping[str, str]) -> None:
         """Correct the count of ``key`` by a response's headers."""
