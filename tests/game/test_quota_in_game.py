@@ -16,8 +16,9 @@ from server.uniwizard.telnet import Telnet
 CONFIG = config({"max_tokens": 1000, "quota": [{"limit": 10, "unit": "requests", "per": "month"}]})
 EDIT = (
     "py script = evennia.search_script('backend_router')[0]; "
-    "kept = dict(script.attributes.get('one', category='quota')); "
-    "kept['windows'] = {'requests per month': {'used': %s}}; script.attributes.add('one', kept, category='quota')"
+    "kept = dict(script.attributes.get('one', category='quota') or {}); "
+    "kept['windows'] = {'requests per month': {'used': %s}}; script.attributes.add('one', kept, category='quota'); "
+    "print('edi' + 'ted')"
 )
 
 
@@ -35,7 +36,7 @@ def used(session: Telnet) -> str:
 
 def set_used(session: Telnet, requests: int) -> None:
     session.send(EDIT % requests)
-    session.quiet(0.5)
+    session.expect("edited")
 
 
 def test_a_thought_is_seen_in_the_bars_of_the_game_and_of_the_admin(game: Game, wizard: Telnet) -> None:
