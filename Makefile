@@ -18,14 +18,14 @@ help:  ## list these targets
 setup: .venv/.dev server/conf/settings.py  ## install everything into .venv and lay Evennia's stock files
 
 play: .venv/.runtime  ## start the game in the background; say where it answers and how to log in
-	@$(BIN)/python -m server.uniwizard.play
+	@$(BIN)/python -m uniwizard.server.game.play
 
 stop:  ## stop the game
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m server.uniwizard.play stop; \
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m uniwizard.server.game.play stop; \
 	else echo "Uniwizard is not running; nothing to stop."; fi
 
 demo: .venv/.runtime server/conf/settings.py  ## play a telnet session through every part and print it
-	@$(BIN)/python -m server.uniwizard.demo
+	@$(BIN)/python -m uniwizard.server.game.demo
 
 test: .venv/.dev server/conf/settings.py  ## run the tests
 	@$(BIN)/python -m pytest
@@ -51,7 +51,7 @@ clean: stop  ## stop the game and remove .venv and caches; the game's database s
 
 # The stock files come from the Evennia that is installed, so they are laid and not tracked.
 server/conf/settings.py: | .venv/.runtime
-	@$(BIN)/python -m server.uniwizard.lay .
+	@$(BIN)/python -m uniwizard.server.game.lay .
 
 .venv/.runtime: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

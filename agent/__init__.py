@@ -5,32 +5,53 @@
     router = Router.from_file("configs/backends.yaml", clock=reactor)
     result = await router.call_with_fallback(Task("review this diff"))
 
-Plain Python on Twisted and httpx. It knows nothing of the game above it, so it cannot tell anyone who asked.
+Plain Python on Twisted and httpx. It knows nothing of the game above it, so it cannot tell anyone who asked. The names
+in ``__all__`` are the public API, together with :mod:`agent.gateway`; everything else may move. README.md beside this
+file shows the way of a task, room by room.
 """
 
-from agent.answer_stream import AnswerStream
-from agent.config import ConfigError
-from agent.failures import AttemptFailed, Failure, UniwizardError
-from agent.ranking import Decision
-from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from agent.router import Router
-from agent.task import Image, Message, Task, Tool
+from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked
+from .core import events
+from .core.attempt import Attempt
+from .core.clock import Clock
+from .core.decision import Decision, Ranked, Skipped
+from .core.failures import AttemptFailed, Failure, UniwizardError
+from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
+from .core.task import KINDS, Image, Message, Task, Tool
+from .engine.answer_stream import AnswerStream
+from .health import Health
+from .practice import Scene, practised
+from .router import Router
 
 __all__ = [
+    "CONFIGS",
+    "KINDS",
     "AllBackendsFailed",
     "AnswerBroken",
     "AnswerStream",
+    "Attempt",
     "AttemptFailed",
     "BudgetSpent",
+    "Clock",
+    "Config",
     "ConfigError",
     "ContentFiltered",
     "Decision",
     "Failure",
+    "Fault",
+    "Health",
     "Image",
     "Message",
+    "Ranked",
     "RouteResult",
     "Router",
+    "Scene",
+    "Skipped",
     "Task",
     "Tool",
     "UniwizardError",
+    "events",
+    "load",
+    "practised",
+    "read_checked",
 ]

@@ -11,10 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from agent.command_line import check, judge, route, serve, simulate, think
-from agent.command_line.command import Unusable
-from agent.config import ConfigError
-from agent.data_file import CONFIGS
+from .cli import check, judge, route, serve, simulate, think
+from .cli.base import Unusable
+from .config.yaml_files import CONFIGS, ConfigError
 
 DEFAULT_CONFIG = CONFIGS / "backends.yaml"
 COMMANDS = tuple(module.COMMAND for module in (check, route, think, judge, simulate, serve))

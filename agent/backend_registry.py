@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from agent.backend import Backend
-from agent.clock import Clock
-from agent.config import Config
-from agent.events import Events
-from agent.health import Health, State
-from agent.quota import Quotas
+from .config.settings import Config
+from .core.backend import Backend
+from .core.clock import Clock
+from .core.events import Events
+from .health.breaker import Health, State
+from .quota import Quotas
 
 
 class Registry:

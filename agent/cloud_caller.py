@@ -13,15 +13,15 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from agent.answer import Answer
-from agent.backend import Backend, Timeout
-from agent.blindfold import Blindfold, map_strings, ordinary, outbound_text, reworded, written_small
-from agent.clock import Clock
-from agent.exchange import fetch, stream
-from agent.failures import AttemptFailed, Failure
-from agent.task import Task
-from agent.transport import TwistedTransport
-from agent.wire import StreamDecoder, WireRequest, decode, decode_probe, encode, probe, stream_decoder
+from .core.answer import Answer
+from .core.backend import Backend, Timeout
+from .core.clock import Clock
+from .core.failures import AttemptFailed, Failure
+from .core.task import Task
+from .privacy.blindfold import Blindfold, map_strings, ordinary, outbound_text, reworded, written_small
+from .transport.client import fetch, stream
+from .transport.http import TwistedTransport
+from .wire import StreamDecoder, WireRequest, decode, decode_probe, encode, probe, stream_decoder
 
 #: Seconds a health check may take.
 PROBE_TIMEOUT = 5.0

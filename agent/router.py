@@ -7,7 +7,7 @@
     result = await router.call_with_fallback(task)
     async for piece in router.stream(task): ...          # the same, piece by piece
 
-How a task finds its way is in :mod:`agent.drive`; this is the front door, and what all tasks share.
+How a task finds its way is in :mod:`agent.engine.runner`; this is the front door, and what all tasks share.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
-from agent.answer_stream import AnswerStream
-from agent.backend import Backend
-from agent.backend_registry import Registry
-from agent.blindfold import Blindfold
-from agent.calibration import Calibration
-from agent.classify import Classifier
-from agent.clock import Clock
-from agent.cloud_caller import CloudCaller
-from agent.config import Config, load
-from agent.drive import Drive
-from agent.events import Attempt, Events, Feedback
-from agent.judge import JudgeSettings, judge
-from agent.quota import Work
-from agent.ranking import Decision, Ranked, Skipped, rank, work_of
-from agent.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from agent.task import Task
-from agent.watch import HealthWatch
+from .backend_registry import Registry
+from .classify.classifier import Classifier
+from .cloud_caller import CloudCaller
+from .config.loader import load
+from .config.settings import Config
+from .core.attempt import Attempt
+from .core.backend import Backend
+from .core.clock import Clock
+from .core.decision import Decision, Ranked, Skipped, Work, work_of
+from .core.events import Events, Feedback
+from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
+from .core.task import Task
+from .engine.answer_stream import AnswerStream
+from .engine.health_checker import HealthWatch
+from .engine.runner import Drive
+from .judge import JudgeSettings, judge
+from .judge.calibration import Calibration
+from .privacy.blindfold import Blindfold
+from .strategies.ranked import rank
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

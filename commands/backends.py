@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from evennia.utils import logger
 from twisted.internet.defer import Deferred
 
-from agent.health import Health
-from commands.uniwizard_command import UniwizardCommand
-from typeclasses.backend_router import BackendRouter
-from world.harmless import line, show
+from uniwizard.agent.health.breaker import Health
+from uniwizard.commands.base import UniwizardCommand
+from uniwizard.typeclasses.backend_router import BackendRouter
+from uniwizard.world.harmless import line, show
 
 #: Characters of a quota's bar.
 _BAR = 16

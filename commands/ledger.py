@@ -9,13 +9,13 @@ from typing import Any
 
 from evennia.utils import logger
 
-from commands.uniwizard_command import UniwizardCommand
-from typeclasses.backend_router import BackendRouter
-from world.harmless import line
-from world.ledger import recorder
-from world.ledger.budgets import Standing, Who
-from world.ledger.report import Tally, tally
-from world.ledger.storage import day_of
+from uniwizard.commands.base import UniwizardCommand
+from uniwizard.typeclasses.backend_router import BackendRouter
+from uniwizard.world.harmless import line
+from uniwizard.world.ledger import recorder
+from uniwizard.world.ledger.budgets import Standing, Who
+from uniwizard.world.ledger.report import Tally, tally
+from uniwizard.world.ledger.storage import day_of
 
 #: What ``ledger/by`` can go by, and the column of the ledger for it.
 _BY = {"day": "day", "backend": "backend", "kind": "kind", "player": "asker"}

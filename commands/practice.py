@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from agent.practice import Scene
-from commands.uniwizard_command import UniwizardCommand
-from typeclasses.backend_router import BackendRouter
-from world.harmless import line
+from uniwizard.agent.practice import Scene
+from uniwizard.commands.base import UniwizardCommand
+from uniwizard.typeclasses.backend_router import BackendRouter
+from uniwizard.world.harmless import line
 
 
 class CmdPractice(UniwizardCommand):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agent import Task
-from commands.uniwizard_command import UniwizardCommand
-from typeclasses.backend_router import BackendRouter
-from world import identity
-from world.harmless import line, show
-from world.soul import voice
+from uniwizard.agent import Task
+from uniwizard.commands.base import UniwizardCommand
+from uniwizard.typeclasses.backend_router import BackendRouter
+from uniwizard.world import identity
+from uniwizard.world.harmless import line, show
+from uniwizard.world.soul import voice
 
 
 class CmdRoute(UniwizardCommand):

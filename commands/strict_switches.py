@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world.harmless import line
+from uniwizard.world.harmless import line
 
 
 class StrictSwitches:

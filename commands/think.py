@@ -8,14 +8,14 @@ from itertools import groupby
 
 from django.conf import settings
 
-from agent.events import Attempt
-from agent.practice import practised
-from commands.uniwizard_command import UniwizardCommand
-from typeclasses.backend_router import BackendRouter
-from world.harmless import line, show
-from world.ledger.budgets import BudgetReached
-from world.soul import voice
-from world.thoughts import Thought
+from uniwizard.agent.core.attempt import Attempt
+from uniwizard.agent.practice import practised
+from uniwizard.commands.base import UniwizardCommand
+from uniwizard.typeclasses.backend_router import BackendRouter
+from uniwizard.world.harmless import line, show
+from uniwizard.world.ledger.budgets import BudgetReached
+from uniwizard.world.soul import voice
+from uniwizard.world.thoughts import Thought
 
 
 class CmdThink(UniwizardCommand):

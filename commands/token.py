@@ -9,11 +9,11 @@ from pathlib import Path
 from django.conf import settings
 from evennia.commands.default.muxcommand import MuxAccountCommand
 
-from agent.gateway import Allowance
-from commands.strict_switches import StrictSwitches
-from server.uniwizard.addresses import Running
-from world.harmless import line
-from world.tokens import Token, tokens
+from uniwizard.agent.gateway import Allowance
+from uniwizard.commands.strict_switches import StrictSwitches
+from uniwizard.server.game.addresses import Running
+from uniwizard.world.harmless import line
+from uniwizard.world.tokens import Token, tokens
 
 _USAGE = "token/create <label> [= <requests a minute>, <USD a month>, <days>]"
 _DECIMAL = r"\d{1,9}(\.\d{1,6})?"

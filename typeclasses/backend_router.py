@@ -29,17 +29,18 @@ from evennia.utils.dbserialize import deserialize
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from agent import ConfigError, Decision, Router, RouteResult, Task
-from agent.calibration import Calibration
-from agent.config import Config, load
-from agent.events import BreakerClosed, BreakerOpened, Event, Feedback
-from agent.failures import Failure
-from agent.health import Health
-from world import identity
-from world.ledger import history, recorder, upkeep
-from world.narrator import Narrator
-from world.soul import SOUL_NAMES
-from world.thoughts import Thoughts
+from uniwizard.agent import ConfigError, Decision, Router, RouteResult, Task
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.settings import Config
+from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.health.breaker import Health
+from uniwizard.agent.judge.calibration import Calibration
+from uniwizard.world import identity
+from uniwizard.world.ledger import history, recorder, upkeep
+from uniwizard.world.narrator import Narrator
+from uniwizard.world.soul import SOUL_NAMES
+from uniwizard.world.thoughts import Thoughts
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from typeclasses.backend_router import BackendRouter, Closed
 from typeclasses.rooms import Room
+from uniwizard.typeclasses.backend_router import BackendRouter, Closed
 
 _LAMPS = {"closed": "|g{}|n", "half-open": "|y{} (flickering)|n", "open": "|r{} (dark)|n"}
 

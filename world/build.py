@@ -13,7 +13,7 @@ from evennia.objects.models import ObjectDB
 from evennia.server.models import ServerConfig
 from evennia.utils.create import create_object, create_script
 
-from world.soul import SOUL_NAMES
+from uniwizard.world.soul import SOUL_NAMES
 
 WORKSHOP = "typeclasses.workshop.Workshop"
 ROUTER = "typeclasses.backend_router.BackendRouter"

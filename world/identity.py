@@ -12,7 +12,7 @@ from django.conf import settings
 from evennia.accounts.models import AccountDB
 from evennia.objects.models import ObjectDB
 
-from world.soul import SOUL_NAMES
+from uniwizard.world.soul import SOUL_NAMES
 
 
 def of_game() -> frozenset[str]:

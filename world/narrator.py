@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent.events import (
+from uniwizard.agent.core.events import (
     Answered,
     AttemptStarted,
     BreakerClosed,
@@ -23,11 +23,11 @@ from agent.events import (
     TaskEvent,
     WordsCame,
 )
-from world.harmless import line
-from world.soul import voice
+from uniwizard.world.harmless import line
+from uniwizard.world.soul import voice
 
 if TYPE_CHECKING:
-    from typeclasses.backend_router import BackendRouter
+    from uniwizard.typeclasses.backend_router import BackendRouter
 
 
 #: Seconds in which bystanders are told the same thing once, however many thoughts it happens to. A line for everyone

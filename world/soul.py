@@ -12,7 +12,7 @@ import re
 from itertools import cycle
 from typing import Any
 
-from agent.data_file import CONFIGS, ConfigError, read_yaml, schema_faults
+from uniwizard.agent.config.yaml_files import CONFIGS, ConfigError, read_yaml, schema_faults
 
 #: What the soul is called. No backend ever hears it.
 SOUL_NAMES = ("Timmy", "Uniwizard")

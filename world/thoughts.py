@@ -22,20 +22,20 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure as TwistedFailure
 
-from agent import AllBackendsFailed, ContentFiltered, Decision, RouteResult, Task
-from agent.answer import Usage
-from agent.events import Attempt
-from agent.pricing import cost_usd
-from world import identity
-from world.harmless import line, show
-from world.ledger import history, recorder
-from world.ledger.budgets import Who
-from world.ledger.models import Pending
-from world.narrator import web_clients
-from world.soul import voice
+from uniwizard.agent import AllBackendsFailed, ContentFiltered, Decision, RouteResult, Task
+from uniwizard.agent.core.answer import Usage
+from uniwizard.agent.core.attempt import Attempt
+from uniwizard.agent.core.pricing import cost_usd
+from uniwizard.world import identity
+from uniwizard.world.harmless import line, show
+from uniwizard.world.ledger import history, recorder
+from uniwizard.world.ledger.budgets import Who
+from uniwizard.world.ledger.models import Pending
+from uniwizard.world.narrator import web_clients
+from uniwizard.world.soul import voice
 
 if TYPE_CHECKING:
-    from typeclasses.backend_router import BackendRouter
+    from uniwizard.typeclasses.backend_router import BackendRouter
 
 #: Seconds after which, and then again and again, a waiting player is told that the thought goes on.
 STILL = 10.0

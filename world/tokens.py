@@ -23,8 +23,8 @@ from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
 from twisted.internet import reactor
 
-from agent.gateway import Allowance, Caller
-from agent.gateway.keys import hashed
+from uniwizard.agent.gateway import Allowance, Caller
+from uniwizard.agent.gateway.auth import hashed
 
 CATEGORY = "uniwizard_tokens"
 PREFIX = "uwz"

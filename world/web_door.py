@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.internet import reactor
 
-from agent import Router, Task
-from agent.gateway import Caller, Gateway
-from world.tokens import tokens
+from uniwizard.agent import Router, Task
+from uniwizard.agent.gateway import Caller, Gateway
+from uniwizard.world.tokens import tokens
 
 
 def gateway() -> Gateway:
@@ -23,7 +23,7 @@ class _Brain:
         self._script = None
 
     def __call__(self) -> Router | None:
-        from typeclasses.backend_router import BackendRouter, Closed
+        from uniwizard.typeclasses.backend_router import BackendRouter, Closed
 
         if self._script is None or self._script.pk is None:
             self._script = BackendRouter.find(None)
@@ -39,8 +39,8 @@ class _Ledger:
     """Keeps account of what programs ask, as the ledger does of players: whose token it was, and before it is shown."""
 
     def open(self, caller: Caller, task: Task) -> str:
-        from world.ledger import recorder
-        from world.ledger.budgets import BudgetReached, Who
+        from uniwizard.world.ledger import recorder
+        from uniwizard.world.ledger.budgets import BudgetReached, Who
 
         owner = tokens.owner(caller)
         who = Who(getattr(owner, "id", None), getattr(owner, "username", ""), payer=caller.label)
@@ -51,11 +51,11 @@ class _Ledger:
         return ""
 
     def written(self, task: Task) -> Any:
-        from world.ledger import recorder
+        from uniwizard.world.ledger import recorder
 
         return recorder.the().flushed(task.id)
 
     def close(self, task: Task) -> None:
-        from world.ledger import recorder
+        from uniwizard.world.ledger import recorder
 
         recorder.the().done(task.id)

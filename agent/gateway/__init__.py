@@ -16,8 +16,8 @@ Rooms of this house, each below the one before it:
     rejection  every error in OpenAI's format
 """
 
-from agent.gateway.door import Gateway
-from agent.gateway.keys import Allowance, Caller, KeyCheck, OneKey, open_door
-from agent.gateway.site import GatewaySite
+from .auth import Allowance, Caller, KeyCheck, OneKey, open_door
+from .resource import Gateway
+from .site import GatewaySite
 
 __all__ = ["Allowance", "Caller", "Gateway", "GatewaySite", "KeyCheck", "OneKey", "open_door"]

@@ -18,10 +18,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
-from agent.clock import Clock
-from agent.gateway.door import BODY_LIMIT, Gateway, too_large
-from agent.gateway.reply import put_rejection
-from agent.wire.body import dump
+from ..core.clock import Clock
+from ..wire.body import dump
+from .resource import BODY_LIMIT, Gateway, too_large
+from .write import put_rejection
 
 #: Seconds in which a request must have arrived, headers and body.
 PATIENCE = 120.0

@@ -8,9 +8,9 @@
 :class:`JudgeSettings` says how strict to be; README.md beside this file says what is looked at, and how well it works.
 """
 
-from agent.judge.batch import FitReport, fit, judge_rows
-from agent.judge.judgement import judge, opening
-from agent.judge.settings import JudgeSettings
-from agent.judge.verdict import Verdict
+from ..core.verdict import Verdict
+from .batch import FitReport, fit, judge_rows
+from .judging import judge, opening
+from .settings import JudgeSettings
 
 __all__ = ["FitReport", "JudgeSettings", "Verdict", "fit", "judge", "judge_rows", "opening"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from agent.json_lines import objects
-from agent.judge.judgement import judge
-from agent.judge.settings import JudgeSettings
+from ..core.jsonlines import objects
+from .judging import judge
+from .settings import JudgeSettings
 
 _DEFAULT = JudgeSettings()
 

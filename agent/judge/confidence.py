@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from agent.judge.model import sigmoid
+from .model import sigmoid
 
 #: A probability is kept this far from 0 and 1, so that its log-odds stay finite.
 EDGE = 1e-6

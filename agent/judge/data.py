@@ -1,32 +1,26 @@
 """The data files of the judge, ``configs/judge/``, each checked against the schema beside it.
 
-    load("words.yaml", "words.schema.json")["voice_tasks"]
+    load("words.yaml", "words")["voice_tasks"]
 
-Raises ValueError: which file, where in it, what is wrong.
+Raises ConfigError: which file, where in it, what is wrong.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import yaml
+from ..config.yaml_files import CONFIGS, read_checked
 
 #: Where phrases, words and weights live.
-FOLDER = Path(__file__).resolve().parents[2] / "configs" / "judge"
+FOLDER = CONFIGS / "judge"
 
 
-def load(name: str, schema_name: str, folder: Path = FOLDER) -> Mapping[str, Any]:
-    """The file ``name`` (YAML, of which JSON is a part), valid by its schema."""
-    text = (folder / name).read_text(encoding="utf-8")
-    data: Mapping[str, Any] = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
-    schema = json.loads((folder / schema_name).read_text(encoding="utf-8"))
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(data):
-        raise ValueError(f"{name}: {error.json_path}: {error.message}")
+def load(name: str, schema: str, folder: Path = FOLDER) -> Mapping[str, Any]:
+    """The file ``name``, valid by ``configs/judge/<schema>.schema.json``. Raises ConfigError."""
+    data: Mapping[str, Any] = read_checked(folder / name, f"judge/{schema}")
     return data
 
 
@@ -48,4 +42,4 @@ def words_by_language(key: str) -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _words() -> Mapping[str, Any]:
-    return load("words.yaml", "words.schema.json")
+    return load("words.yaml", "words")

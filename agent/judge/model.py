@@ -15,9 +15,9 @@ from functools import cache
 from operator import mul
 from typing import Any
 
-from agent.judge import brief
-from agent.judge.data import load
-from agent.judge.features import NAMES, Figures
+from .data import load
+from .features import brief
+from .features.measure import NAMES, Figures
 
 
 def sigmoid(x: float) -> float:
@@ -26,7 +26,7 @@ def sigmoid(x: float) -> float:
 
 
 class Model:
-    """Two logistic regressions over :data:`agent.judge.features.NAMES`, the first with the frames beside it."""
+    """Two logistic regressions over :data:`agent.judge.features.measure.NAMES`, the first with the frames beside it."""
 
     def __init__(self, data: Mapping[str, Any]):
         self._declines = _weights(data["declines"])
@@ -58,4 +58,4 @@ def _weights(regression: Mapping[str, Any], names: Sequence[str] = NAMES) -> lis
 @cache
 def model() -> Model:
     """The shipped model. Raises ValueError where its file does not fit the schema beside it."""
-    return Model(load("weights.json", "weights.schema.json"))
+    return Model(load("weights.json", "weights"))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.judge.features import Figures, bits, measure
-from agent.judge.model import model
-from agent.judge.phrases import phrase_book
-from agent.judge.reading import Sentence, read
+from .features.measure import Figures, bits, measure
+from .model import model
+from .text.phrases import phrase_book
+from .text.sentences import Sentence, read
 
 #: The longest quotation that serves as evidence, in characters.
 MAX_EVIDENCE = 120

@@ -17,6 +17,6 @@ configs/practice.yaml.
     server     the HTTP server and its scenes
 """
 
-from agent.practice.server import PracticeServer, Scene, Seen, practised
+from .server import PracticeServer, Scene, Seen, practised
 
 __all__ = ["PracticeServer", "Scene", "Seen", "practised"]

@@ -7,8 +7,8 @@ import argparse
 from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 
-from agent.backend import APIS, Backend
-from agent.practice.server import PracticeServer
+from ..core.backend import APIS, Backend
+from .server import PracticeServer
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ Nothing is random: the same question gets the same words.
 from __future__ import annotations
 
 import ast
-import json
 import operator
 import re
 import zlib
@@ -19,12 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from jsonschema import Draft202012Validator
+from ..config.yaml_files import CONFIGS, read_checked
 
 LABEL = "[practice] "
-
-_CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 #: Characters of a question that are looked at; more would not change the reply.
 _READ = 4000
@@ -58,12 +54,9 @@ class Script:
     stop_words: frozenset[str]
 
     @classmethod
-    def from_file(cls, path: Path = _CONFIGS / "practice.yaml") -> Script:
-        """Raises ValueError, naming the place, if the file does not fit configs/practice.schema.json."""
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        schema = json.loads((_CONFIGS / "practice.schema.json").read_text(encoding="utf-8"))
-        for error in Draft202012Validator(schema).iter_errors(said):
-            raise ValueError(f"{path.name}: {error.json_path}: {error.message}")
+    def from_file(cls, path: Path = CONFIGS / "practice.yaml") -> Script:
+        """Raises ConfigError if the file does not fit configs/practice.schema.json."""
+        said = read_checked(path, "practice")
         return cls(
             tuple(Reply(frozenset(entry["words"]), entry["text"]) for entry in said["replies"]),
             tuple(said["otherwise"]),

@@ -23,10 +23,10 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from agent.backend import Backend
-from agent.practice.dialects import DIALECTS, Dialect
-from agent.practice.samples import sample
-from agent.practice.script import Script
+from ..core.backend import Backend
+from .responses import DIALECTS, Dialect
+from .samples import sample
+from .script import Script
 
 #: Bytes; a longer request is answered with 413.
 BODY_LIMIT = 20 * 1024 * 1024

@@ -5,9 +5,9 @@
     ticket = quotas["claude"].reserve(now, Work("chat", 1200))
     ticket.settle(Spend(1, 1180, 240, 0.0048))
 
-Pure: time is passed in as seconds since the epoch. Windows begin when :mod:`agent.calendar` says;
-:mod:`~agent.quota.window` counts, :mod:`~agent.quota.limits` reads what providers report, :mod:`~agent.quota.estimate`
-guesses what a call will use, :mod:`~agent.quota.demand` what will be wanted, and :mod:`~agent.quota.meter` puts them
+Pure: time is passed in as seconds since the epoch. Windows begin when :mod:`agent.core.windows` says;
+:mod:`~agent.quota.window` counts, :mod:`~agent.quota.headers` reads what providers report, :mod:`~agent.quota.estimate`
+guesses what a call will use, :mod:`~agent.quota.demand` what will be wanted, and :mod:`~agent.quota.tracker` puts them
 together for one backend.
 """
 
@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from agent.backend import Backend
-from agent.quota.estimate import Spend, Work
-from agent.quota.meter import NO_PRESSURE, Gauge, Meter, Pressure, Ticket
+from ..core.backend import Backend
+from ..core.decision import Work
+from .estimate import Spend
+from .tracker import NO_PRESSURE, Gauge, Meter, Pressure, Ticket
 
 __all__ = ["NO_PRESSURE", "Gauge", "Meter", "Pressure", "Quotas", "Spend", "Ticket", "Work"]
 

@@ -11,11 +11,11 @@ reported to the estimated is a moving average per backend. So is the length of t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from agent.backend import Backend
-from agent.pricing import TYPICAL_ANSWER
+from ..core.backend import Backend
+from ..core.decision import Work
+from ..core.pricing import TYPICAL_ANSWER
 
 #: Weight of the newest report.
 SMOOTHING = 0.05
@@ -36,16 +36,6 @@ class Spend(NamedTuple):
         if unit == "tokens":
             return self.input_tokens + self.output_tokens
         return float(getattr(self, unit))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What ranking and quotas need to know of a task: ``tokens`` is its estimated input."""
-
-    kind: str
-    tokens: int
-    max_tokens: int | None = None
-    needs: frozenset[str] = frozenset()
 
 
 class Estimate:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from agent.backend import Quota
-from agent.calendar import bounds, length, told
+from ..core.backend import Quota
+from ..core.windows import bounds, length, told
 
 #: Into how many slices a rolling window is cut.
 SLICES = 500

@@ -21,24 +21,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.answer import Answer, Declined, Usage
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.task import Image, Message, Task, ToolCall
-from agent.wire.assembly import Assembly
-from agent.wire.body import (
-    Json,
-    Malformed,
-    base64_of,
-    child,
-    children,
-    count,
-    object_of,
-    parse,
-    rewritten,
-    text,
-)
-from agent.wire.fault import Complaint, strings
+from ..core.answer import Answer, Declined, Usage
+from ..core.backend import Backend
+from ..core.failures import AttemptFailed, Failure
+from ..core.task import Image, Message, Task, ToolCall
+from .assembler import Assembly
+from .body import Json, Malformed, base64_of, child, children, count, object_of, parse, rewritten, text
+from .errors import Complaint, strings
 
 PROBE = "/models"
 

@@ -17,25 +17,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from agent.answer import Answer, Declined, Usage
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.task import Message, Task, ToolCall
-from agent.wire.assembly import Assembly
-from agent.wire.body import (
-    Json,
-    Malformed,
-    base64_of,
-    child,
-    children,
-    count,
-    mean_logprob,
-    number,
-    object_of,
-    rewritten,
-    text,
-)
-from agent.wire.fault import Complaint, delay_in, status_in, strings
+from ..core.answer import Answer, Declined, Usage
+from ..core.backend import Backend
+from ..core.failures import AttemptFailed, Failure
+from ..core.task import Message, Task, ToolCall
+from .assembler import Assembly
+from .body import Json, Malformed, base64_of, child, children, count, mean_logprob, number, object_of, rewritten, text
+from .errors import Complaint, delay_in, status_in, strings
 
 PROBE = "/models"
 

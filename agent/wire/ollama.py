@@ -12,25 +12,13 @@ Where a refusal ends and a filter begins
 
 from __future__ import annotations
 
-from agent.answer import Answer, Usage
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.task import Image, Message, Task, ToolCall
-from agent.wire.assembly import Assembly, Spoken
-from agent.wire.body import (
-    Json,
-    Malformed,
-    base64_of,
-    child,
-    children,
-    count,
-    mean_logprob,
-    object_of,
-    rewritten,
-    spoken,
-    text,
-)
-from agent.wire.fault import Complaint, status_in, strings
+from ..core.answer import Answer, Usage
+from ..core.backend import Backend
+from ..core.failures import AttemptFailed, Failure
+from ..core.task import Image, Message, Task, ToolCall
+from .assembler import Assembly, Spoken
+from .body import Json, Malformed, base64_of, child, children, count, mean_logprob, object_of, rewritten, spoken, text
+from .errors import Complaint, status_in, strings
 
 PROBE = "/api/tags"
 

@@ -26,25 +26,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from agent.answer import Answer, Declined, Usage
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.task import Image, Message, Task, ToolCall
-from agent.wire.assembly import Assembly, Spoken
-from agent.wire.body import (
-    Json,
-    Malformed,
-    base64_of,
-    child,
-    children,
-    count,
-    dumps,
-    mean_logprob,
-    rewritten,
-    spoken,
-    text,
-)
-from agent.wire.fault import Complaint, filtered, status_in, strings
+from ..core.answer import Answer, Declined, Usage
+from ..core.backend import Backend
+from ..core.failures import AttemptFailed, Failure
+from ..core.task import Image, Message, Task, ToolCall
+from .assembler import Assembly, Spoken
+from .body import Json, Malformed, base64_of, child, children, count, dumps, mean_logprob, rewritten, spoken, text
+from .errors import Complaint, filtered, status_in, strings
 
 PROBE = "/models"
 

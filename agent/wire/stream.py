@@ -12,17 +12,14 @@ When may a broken event be passed over?
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from agent.answer import Answer, Usage
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.wire.body import Malformed, parse
-from agent.wire.fault import Complaint, failed, shown, unnamed
-from agent.wire.lines import MAX_EVENT, Event, EventStream, Framing, ObjectStream, TooLong
-
-if TYPE_CHECKING:
-    from agent.wire import Codec
+from ..core.answer import Answer, Usage
+from ..core.backend import Backend
+from ..core.failures import AttemptFailed, Failure
+from .body import Malformed, parse
+from .codecs import CODECS, Codec
+from .errors import Complaint, failed, shown, unnamed
+from .framing import MAX_EVENT, Event, EventStream, Framing, ObjectStream, TooLong
+from .response import decode, read
 
 #: Characters of text in one answer, and bytes of the stream that brings it; what is longer is malformed. A long answer
 #: of 128,000 tokens comes in some 40 MB of events.
@@ -100,8 +97,6 @@ class StreamDecoder:
 
     def finish(self) -> Answer:
         """The whole answer, now that the body has ended. Raises AttemptFailed, and nothing else."""
-        from agent.wire import decode, read
-
         try:
             for event in self._framing.rest():
                 self._take(event, last=True)
@@ -171,3 +166,8 @@ class StreamDecoder:
     def _malformed(self, why: str) -> AttemptFailed:
         reason = shown(f"HTTP {self._status}: {why}", self._backend)
         return AttemptFailed(Failure.MALFORMED, reason, status=self._status)
+
+
+def stream_decoder(backend: Backend, status: int = 200) -> StreamDecoder:
+    """What reads the body of a 2xx to a request that was encoded with ``stream=True``."""
+    return StreamDecoder(backend, CODECS[backend.api], status)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from agent.answer import Answer
-from agent.backend import Backend
-from agent.failures import AttemptFailed
-from agent.wire import decode
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.failures import AttemptFailed
+from uniwizard.agent.wire import decode
 
 
 def answer(api: str, body: Any, status: int = 200) -> Answer:

@@ -24,12 +24,12 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 
-from agent import AllBackendsFailed, Router, RouteResult, Task
-from agent.backend import Backend
-from agent.classify import Classifier
-from agent.config import Config, Rule
-from agent.events import Event
-from agent.transport import TwistedTransport
+from uniwizard.agent import AllBackendsFailed, Router, RouteResult, Task
+from uniwizard.agent.classify.classifier import Classifier
+from uniwizard.agent.config.settings import Config, Rule
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.events import Event
+from uniwizard.agent.transport.http import TwistedTransport
 
 QUESTION = Task("How do the tides work?", kind="knowledge")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.answer import Answer
-from agent.failures import AttemptFailed
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.failures import AttemptFailed
 
 KEY = "sk-live-abcdefghijklmnop"
 

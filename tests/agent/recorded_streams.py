@@ -8,9 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from agent.answer import Answer, Declined, Usage
-from agent.backend import Backend
-from agent.task import ToolCall
+from uniwizard.agent.core.answer import Answer, Declined, Usage
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.task import ToolCall
 
 
 @dataclass(frozen=True)

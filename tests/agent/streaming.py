@@ -12,10 +12,10 @@ from typing import Any
 from faults import QUESTION, Reply, RouterTest
 from recorded_streams import TEXT_BLOCK, block, candidate, chunk, line, message, ndjson, sse, stop, words
 
-from agent import RouteResult
-from agent.backend import Backend, Timeout
-from agent.events import FellBack
-from agent.practice.server import _BASES as BASES
+from uniwizard.agent import RouteResult
+from uniwizard.agent.core.backend import Backend, Timeout
+from uniwizard.agent.core.events import FellBack
+from uniwizard.agent.practice.server import _BASES as BASES
 
 PIECES = ("The moon pulls on the water, and ", "the earth turns below it. ", "So the sea rises ", "twice a day.")
 SAID = "".join(PIECES)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.backend import APIS, Backend
-from agent.blindfold import Blindfold, outbound_text
-from agent.cloud_caller import LeakFound, _inspect
-from agent.task import Image, Message, Task, Tool, ToolCall
-from agent.wire import WireRequest, encode
+from uniwizard.agent.cloud_caller import LeakFound, _inspect
+from uniwizard.agent.core.backend import APIS, Backend
+from uniwizard.agent.core.task import Image, Message, Task, Tool, ToolCall
+from uniwizard.agent.privacy.blindfold import Blindfold, outbound_text
+from uniwizard.agent.wire import WireRequest, encode
 
 NAMES = (
     "Timmy",

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.classify import Classifier
-from agent.kinds_file import FEATURES, KindsError
-from agent.task import KINDS, Image, Message, Task
+from uniwizard.agent.classify.classifier import Classifier
+from uniwizard.agent.config.kinds import FEATURES, KindsError
+from uniwizard.agent.core.task import KINDS, Image, Message, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS_FILE = ROOT / "configs" / "kinds.yaml"

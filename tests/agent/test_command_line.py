@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.data_file import CONFIGS
+from uniwizard.agent.config.yaml_files import CONFIGS
 
 ROOT = CONFIGS.parent
 

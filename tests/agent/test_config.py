@@ -11,10 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.backend import Price, Timeout
-from agent.config import Config, ConfigError, load
-from agent.data_file import CONFIGS
-from agent.task import KINDS
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.settings import Config
+from uniwizard.agent.config.yaml_files import CONFIGS, ConfigError
+from uniwizard.agent.core.backend import Price, Timeout
+from uniwizard.agent.core.task import KINDS
 
 DEFAULT = CONFIGS / "backends.yaml"
 SECRET = "sk-very-secret-0123456789"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.quota.demand import DAY, ENOUGH, HOUR, Demand
+from uniwizard.agent.quota.demand import DAY, ENOUGH, HOUR, Demand
 
 MONTH = 30 * DAY
 BEGAN = 20_000 * DAY

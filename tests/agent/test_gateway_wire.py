@@ -17,11 +17,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.test.requesthelper import DummyRequest
 
-from agent.gateway import Allowance, Caller, Gateway, GatewaySite, open_door
-from agent.gateway.asking import read
-from agent.gateway.rejection import Rejected
-from agent.gateway.serve import is_loopback
-from agent.gateway.streaming import EventStream
+from uniwizard.agent.gateway import Allowance, Caller, Gateway, GatewaySite, open_door
+from uniwizard.agent.gateway.errors import Rejected
+from uniwizard.agent.gateway.requests import read
+from uniwizard.agent.gateway.server import is_loopback
+from uniwizard.agent.gateway.sse import EventStream
 
 LIMIT = 20 * 1024 * 1024
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from agent.backend import Backend
-from agent.events import BreakerClosed, BreakerHalfOpened, BreakerOpened, Event
-from agent.failures import POLICIES, Failure, Opens
-from agent.health import Health, State
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.events import BreakerClosed, BreakerHalfOpened, BreakerOpened, Event
+from uniwizard.agent.core.failures import POLICIES, Failure, Opens
+from uniwizard.agent.health.breaker import Health, State
 
 
 class Kept:

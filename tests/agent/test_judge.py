@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.answer import Answer, Declined
-from agent.failures import Failure
-from agent.judge import JudgeSettings, Verdict, judge
-from agent.task import Task, ToolCall
+from uniwizard.agent.core.answer import Answer, Declined
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.task import Task, ToolCall
+from uniwizard.agent.core.verdict import Verdict
+from uniwizard.agent.judge import JudgeSettings, judge
 
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "judge_corpus"
 

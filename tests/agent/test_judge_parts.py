@@ -13,17 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import agent.judge
-from agent.judge import JudgeSettings, brief, fit, judge_rows
-from agent.judge.batch import read_rows
-from agent.judge.confidence import calibrated, confidence, fit_temperature
-from agent.judge.data import FOLDER, load
-from agent.judge.features import NAMES, measure
-from agent.judge.frames import END, SENTENCES, START, Frames, frames_in, load_frames, parts
-from agent.judge.language import language_of
-from agent.judge.model import model
-from agent.judge.phrases import task_book
-from agent.judge.reading import Sentence, Voice, read
-from agent.judge.structured import MAX_DEPTH, InvalidOutput, parse
+from uniwizard.agent.judge import JudgeSettings, fit, judge_rows
+from uniwizard.agent.judge.batch import read_rows
+from uniwizard.agent.judge.confidence import calibrated, confidence, fit_temperature
+from uniwizard.agent.judge.data import FOLDER, load
+from uniwizard.agent.judge.features import brief
+from uniwizard.agent.judge.features.measure import NAMES, measure
+from uniwizard.agent.judge.features.ngrams import END, SENTENCES, START, Frames, frames_in, load_frames, parts
+from uniwizard.agent.judge.model import model
+from uniwizard.agent.judge.schema import MAX_DEPTH, InvalidOutput, parse
+from uniwizard.agent.judge.text.language import language_of
+from uniwizard.agent.judge.text.phrases import task_book
+from uniwizard.agent.judge.text.sentences import Sentence, Voice, read
 
 # The reader
 
@@ -68,7 +69,7 @@ def test_a_language_is_told_by_its_little_words_or_its_script() -> None:
 
 def test_every_figure_is_named_once_and_in_the_order_of_the_weights() -> None:
     assert tuple(measure("Why?", read("I can't.")).values) == NAMES
-    data = load("weights.json", "weights.schema.json")
+    data = load("weights.json", "weights")
     assert set(data["declines"]["weights"]) == set(NAMES)
     assert set(data["brief"]["weights"]) == {*NAMES, *brief.NAMES}
     assert model() is model()
@@ -79,10 +80,10 @@ def test_a_task_for_a_story_asks_for_another_voice() -> None:
 
 
 def test_a_fault_in_a_data_file_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "phrases.schema.json").write_text(json.dumps({"required": ["language"]}))
+    (tmp_path / "phrases").write_text(json.dumps({"required": ["language"]}))
     (tmp_path / "phrases.xx.yaml").write_text("phrases: {}")
     with pytest.raises(ValueError, match=r"phrases\.xx\.yaml: \$: 'language' is a required property"):
-        load("phrases.xx.yaml", "phrases.schema.json", tmp_path)
+        load("phrases.xx.yaml", "phrases", tmp_path)
 
 
 # Settings
@@ -335,7 +336,7 @@ def test_a_sentence_without_spaces_is_taken_in_pairs_of_signs() -> None:
 
 
 def test_subjects_are_no_frames() -> None:
-    frames = load("frames.json", "frames.schema.json")["frames"]
+    frames = load("frames.json", "frames")["frames"]
     known = {word for frame in frames for word in frame.split()}
     assert len(known) > 300
     assert known.isdisjoint({"kill", "murder", "poison", "weapon", "rape", "cocaine", "women", "muslims", "poem"})

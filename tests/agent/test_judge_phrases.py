@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import agent.judge
-from agent.judge.phrases import MAX_STATES, PhraseBook, phrase_book
+from uniwizard.agent.judge.text.phrases import MAX_STATES, PhraseBook, phrase_book
 
 # The word automaton
 
@@ -106,7 +106,7 @@ def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
         ["i", "can't", "help"],
     ]
     expected = [BOOK.scan(words) for words in sentences]
-    monkeypatch.setattr("agent.judge.phrases.MAX_STATES", 3)
+    monkeypatch.setattr("agent.judge.text.phrases.MAX_STATES", 3)
     forgetful = PhraseBook(PHRASES)
     assert [forgetful.scan(words) for words in sentences * 3] == expected * 3
     assert len(forgetful._states) <= 3

@@ -6,11 +6,11 @@ from typing import Any
 
 from faults import Reply, RouterTest, answer, completion, refusal, response
 
-from agent import AllBackendsFailed, Task
-from agent.backend import Price
-from agent.config import Refusals
-from agent.events import Feedback
-from agent.failures import Failure
+from uniwizard.agent import AllBackendsFailed, Task
+from uniwizard.agent.config.settings import Refusals
+from uniwizard.agent.core.backend import Price
+from uniwizard.agent.core.events import Feedback
+from uniwizard.agent.core.failures import Failure
 
 QUESTION = Task("How do the tides work?", kind="knowledge")
 UNSURE = Task("How do the tides work? End with a line that says your confidence, 0 to 1.", kind="knowledge")

@@ -23,16 +23,16 @@ from twisted.web.client import (
 )
 from twisted.web.http_headers import Headers
 
-from agent.answer import Answer
-from agent.backend import APIS, Backend
-from agent.failures import AttemptFailed, Failure
-from agent.practice import PracticeServer, Scene
-from agent.practice.samples import sample
-from agent.practice.script import Script, sum_in
-from agent.practice.server import BODY_LIMIT, RETRY_AFTER
-from agent.task import Task
-from agent.wire import decode, decode_probe, encode, probe
-from agent.wire.request import WireRequest
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.backend import APIS, Backend
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.task import Task
+from uniwizard.agent.practice import PracticeServer, Scene
+from uniwizard.agent.practice.samples import sample
+from uniwizard.agent.practice.script import Script, sum_in
+from uniwizard.agent.practice.server import BODY_LIMIT, RETRY_AFTER
+from uniwizard.agent.wire import decode, decode_probe, encode, probe
+from uniwizard.agent.wire.request import WireRequest
 
 
 class Guest(Protocol):

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.answer import Usage
-from agent.backend import APIS, Backend, Price
-from agent.command_line.check import backend_rows, backends_told, provider_rows, providers_told
-from agent.config import ConfigError, load
-from agent.price_library import look_up
-from agent.pricing import cost_usd
-from agent.providers import catalogue, nearest
-from agent.task import Task
-from agent.wire import encode, probe
+from uniwizard.agent.cli.check import backend_rows, backends_told, provider_rows, providers_told
+from uniwizard.agent.config.catalogue import catalogue, nearest
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.prices import look_up
+from uniwizard.agent.config.yaml_files import ConfigError
+from uniwizard.agent.core.answer import Usage
+from uniwizard.agent.core.backend import APIS, Backend, Price
+from uniwizard.agent.core.pricing import cost_usd
+from uniwizard.agent.core.task import Task
+from uniwizard.agent.wire import encode, probe
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
 KEYS = {name: "k" for provider in catalogue().values() for name in provider.variables}

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
-from agent import AllBackendsFailed, Task
-from agent.backend import Backend, Price, Quota
-from agent.config import Config
-from agent.failures import Failure
-from agent.quota import Meter, Quotas, Spend, Ticket, Work
-from agent.quota.limits import Reported, moment, read
+from uniwizard.agent import AllBackendsFailed, Task
+from uniwizard.agent.config.settings import Config
+from uniwizard.agent.core.backend import Backend, Price, Quota
+from uniwizard.agent.core.decision import Work
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.quota import Meter, Quotas, Spend, Ticket
+from uniwizard.agent.quota.headers import Reported, moment, read
 
 NOW = 1_795_000_000.0
 WORK = Work("chat", 100)

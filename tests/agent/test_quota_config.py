@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.backend import Quota
-from agent.config import ConfigError, Headroom, load
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.settings import Headroom
+from uniwizard.agent.config.yaml_files import ConfigError
+from uniwizard.agent.core.backend import Quota
 
 FILE = """version: 1
 backends:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.backend import Quota
-from agent.calendar import bounds, told
-from agent.quota.window import SLICES, FixedWindow, RollingWindow, obstacle, window_of
+from uniwizard.agent.core.backend import Quota
+from uniwizard.agent.core.windows import bounds, told
+from uniwizard.agent.quota.window import SLICES, FixedWindow, RollingWindow, obstacle, window_of
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 

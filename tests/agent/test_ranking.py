@@ -8,14 +8,16 @@ from dataclasses import replace
 import pytest
 from faults import CLASSIFIER
 
-from agent.backend import Backend, Price
-from agent.config import Headroom, Rule, load
-from agent.data_file import CONFIGS
-from agent.failures import Failure
-from agent.health import Health
-from agent.quota import Quotas
-from agent.ranking import Ranked, Skipped, preferred, rank, work_of
-from agent.task import KINDS, Image, Task, Tool
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.settings import Headroom, Rule
+from uniwizard.agent.config.yaml_files import CONFIGS
+from uniwizard.agent.core.backend import Backend, Price
+from uniwizard.agent.core.decision import Ranked, Skipped, work_of
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.task import KINDS, Image, Task, Tool
+from uniwizard.agent.health.breaker import Health
+from uniwizard.agent.quota import Quotas
+from uniwizard.agent.strategies.ranked import preferred, rank
 
 KEYS = dict.fromkeys(
     ("ANTHROPIC_API_KEY", "MOONSHOT_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "XAI_API_KEY"), "key"

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from faults import CLASSIFIER
 
-from agent.backend import Backend, Price, Quota
-from agent.config import Headroom, Rule
-from agent.health import Health
-from agent.quota import Quotas, Spend, Work
-from agent.ranking import Ranked, Skipped, gains, rank
+from uniwizard.agent.config.settings import Headroom, Rule
+from uniwizard.agent.core.backend import Backend, Price, Quota
+from uniwizard.agent.core.decision import Ranked, Skipped, Work
+from uniwizard.agent.health.breaker import Health
+from uniwizard.agent.quota import Quotas, Spend
+from uniwizard.agent.strategies.ranked import gains, rank
 
 DAY = 86_400.0
 #: Midday of a day that windows of a day cut in half.

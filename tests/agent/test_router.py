@@ -20,13 +20,13 @@ from faults import (
 )
 from twisted.internet.defer import Deferred, gatherResults
 
-from agent import AllBackendsFailed, BudgetSpent, ContentFiltered, Router, Task, Tool
-from agent.backend import Price, Quota, Timeout
-from agent.clock import sleep
-from agent.config import Refusals, Rule
-from agent.events import Answered, AttemptEnded, FellBack, GaveUp, Leaked
-from agent.failures import Failure
-from agent.health import State
+from uniwizard.agent import AllBackendsFailed, BudgetSpent, ContentFiltered, Router, Task, Tool
+from uniwizard.agent.config.settings import Refusals, Rule
+from uniwizard.agent.core.backend import Price, Quota, Timeout
+from uniwizard.agent.core.clock import sleep
+from uniwizard.agent.core.events import Answered, AttemptEnded, FellBack, GaveUp, Leaked
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.health.breaker import State
 
 
 class Answering(RouterTest):

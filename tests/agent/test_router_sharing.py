@@ -5,8 +5,8 @@ from __future__ import annotations
 from faults import QUESTION, RouterTest, answer, gives_up, silent, status, thinking, tick
 from twisted.internet.defer import CancelledError, gatherResults
 
-from agent import Task
-from agent.failures import Failure
+from uniwizard.agent import Task
+from uniwizard.agent.core.failures import Failure
 
 
 class Sharing(RouterTest):

@@ -16,11 +16,12 @@ from faults import CLASSIFIER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.__main__ import main
-from agent.backend import Quota
-from agent.config import Config, load
-from agent.simulate import Outcome, Row, figures, optimum_of, read_traffic, simulate
-from agent.task import KINDS
+from uniwizard.agent.__main__ import main
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.settings import Config
+from uniwizard.agent.core.backend import Quota
+from uniwizard.agent.core.task import KINDS
+from uniwizard.agent.simulation import Outcome, Row, figures, optimum_of, read_traffic, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "tests/data/simulate.yaml"

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_streams import RECORDED, Recorded, candidate, chunk, line, message, ndjson, sse
 
-from agent.answer import Answer
-from agent.backend import APIS, Backend
-from agent.failures import AttemptFailed, Failure
-from agent.task import Task
-from agent.wire import StreamDecoder, encode, stream_decoder
-from agent.wire.lines import MAX_EVENT, Event, EventStream, ObjectStream
-from agent.wire.stream import MAX_TEXT
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.backend import APIS, Backend
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.task import Task
+from uniwizard.agent.wire import StreamDecoder, encode, stream_decoder
+from uniwizard.agent.wire.framing import MAX_EVENT, Event, EventStream, ObjectStream
+from uniwizard.agent.wire.stream import MAX_TEXT
 
 every_stream = pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 BACKENDS = {api: Backend("b", api, "http://127.0.0.1:1/v1", "m") for api in APIS}

@@ -11,12 +11,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from agent import AllBackendsFailed, ContentFiltered
-from agent.backend import APIS, Price
-from agent.events import Event, WordsBegan, WordsCame
-from agent.failures import Failure
-from agent.health import State
-from agent.release import Hearing
+from uniwizard.agent import AllBackendsFailed, ContentFiltered
+from uniwizard.agent.core.backend import APIS, Price
+from uniwizard.agent.core.events import Event, WordsBegan, WordsCame
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.engine.continuation import Hearing
+from uniwizard.agent.health.breaker import State
 
 
 class Whole(StreamTest):

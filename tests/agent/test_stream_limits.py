@@ -7,13 +7,13 @@ from faults import RouterTest, answer, status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import Task
-from agent.backend import Backend
-from agent.config import Rule
-from agent.failures import AttemptFailed, Failure
-from agent.health import State
-from agent.wire import decode
-from agent.wire.fault import resets_in
+from uniwizard.agent import Task
+from uniwizard.agent.config.settings import Rule
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.health.breaker import State
+from uniwizard.agent.wire import decode
+from uniwizard.agent.wire.errors import resets_in
 
 DATE = {"Date": "Fri, 20 Nov 2026 10:00:00 GMT"}
 NOON = 1_795_168_800  # of that date, in seconds since the epoch

@@ -20,10 +20,10 @@ from google import genai
 from google.genai import types as gt
 from recorded_streams import RECORDED, Recorded
 
-from agent.answer import Answer, Declined
-from agent.backend import APIS, Backend
-from agent.task import Task
-from agent.wire import encode, stream_decoder
+from uniwizard.agent.core.answer import Answer, Declined
+from uniwizard.agent.core.backend import APIS, Backend
+from uniwizard.agent.core.task import Task
+from uniwizard.agent.wire import encode, stream_decoder
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK: Any = [{"role": "user", "content": "How do tides work?"}]

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streaming import PIECES, SAID, StreamTest, begun, spoken, streamed, whole
 
-from agent import AnswerBroken, Router, Task
-from agent.answer import Answer
-from agent.blindfold import Veiled
-from agent.failures import Failure
-from agent.release import Release
+from uniwizard.agent import AnswerBroken, Router, Task
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.engine.continuation import Release
+from uniwizard.agent.privacy.blindfold import Veiled
 
 LETTERS = st.text("ab. ", max_size=30)
 

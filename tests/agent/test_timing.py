@@ -9,15 +9,15 @@ from faults import CLASSIFIER
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
-from agent import AllBackendsFailed, Router, RouteResult, Task
-from agent.answer import Answer
-from agent.backend import Backend
-from agent.config import Config, Rule
-from agent.drive import MAX_RETRY_AFTER
-from agent.events import Event, Retrying
-from agent.failures import AttemptFailed, Failure
-from agent.health import State
-from agent.router import FIRST_DELAY, MAX_DELAY
+from uniwizard.agent import AllBackendsFailed, Router, RouteResult, Task
+from uniwizard.agent.config.settings import Config, Rule
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.events import Event, Retrying
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.engine.runner import MAX_RETRY_AFTER
+from uniwizard.agent.health.breaker import State
+from uniwizard.agent.router import FIRST_DELAY, MAX_DELAY
 
 TASK = Task("hello", kind="chat")
 

@@ -15,10 +15,10 @@ from faults import FaultServer, Reply, ServerTest, gzipped, response, silent, ti
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 
-from agent.backend import Timeout
-from agent.connections import MAX_RESPONSE
-from agent.exchange import Response, fetch
-from agent.failures import AttemptFailed, Failure
+from uniwizard.agent.core.backend import Timeout
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.transport.client import Response, fetch
+from uniwizard.agent.transport.connections import MAX_RESPONSE
 
 THIRTY_SECONDS = Timeout()
 

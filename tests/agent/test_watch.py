@@ -8,10 +8,10 @@ from faults import RouterTest, answer, silent, status, tick
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from agent import AllBackendsFailed, Router, Task
-from agent.backend import Timeout
-from agent.events import PracticeBegan, PracticeEnded
-from agent.health import State
+from uniwizard.agent import AllBackendsFailed, Router, Task
+from uniwizard.agent.core.backend import Timeout
+from uniwizard.agent.core.events import PracticeBegan, PracticeEnded
+from uniwizard.agent.health.breaker import State
 
 TASK = Task("hello", kind="chat")
 

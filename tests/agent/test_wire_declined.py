@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from answers import PLAIN, answer, candidate, chat, completion, failure, message
 
-from agent.answer import Declined
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.wire import decode
+from uniwizard.agent.core.answer import Declined
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.wire import decode
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from answers import PLAIN, answer, candidate, chat, completion, message
 
-from agent.answer import Usage
-from agent.task import ToolCall
+from uniwizard.agent.core.answer import Usage
+from uniwizard.agent.core.task import ToolCall
 
 
 @pytest.mark.parametrize("api", PLAIN)

@@ -17,9 +17,9 @@ import pytest
 from google import genai
 from google.genai import types as gt
 
-from agent.backend import Backend
-from agent.task import Image, Message, Task, Tool, ToolCall
-from agent.wire import encode
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.task import Image, Message, Task, Tool, ToolCall
+from uniwizard.agent.wire import encode
 
 PNG = b"\x89PNG\r\n\x1a\n\xff\xfe\x00"
 PNG64 = base64.b64encode(PNG).decode()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent.backend import Backend
-from agent.failures import AttemptFailed, Failure
-from agent.wire import decode, decode_probe, probe
+from uniwizard.agent.core.backend import Backend
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.wire import decode, decode_probe, probe
 
 KEY = "sk-live-abcdefghijklmnop"
 

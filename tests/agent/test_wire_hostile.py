@@ -11,9 +11,9 @@ from hostile import ANSWERS, KEY, NAMES, check_answer, check_failure
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from agent.backend import APIS, Backend
-from agent.failures import AttemptFailed
-from agent.wire import decode, decode_probe
+from uniwizard.agent.core.backend import APIS, Backend
+from uniwizard.agent.core.failures import AttemptFailed
+from uniwizard.agent.wire import decode, decode_probe
 
 #: A busy machine is no failure: nothing here is about time.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.backend import APIS, Backend
-from agent.failures import AttemptFailed, Failure
-from agent.task import Image, Message, Task, ToolCall
-from agent.wire import encode, probe
+from uniwizard.agent.core.backend import APIS, Backend
+from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.task import Image, Message, Task, ToolCall
+from uniwizard.agent.wire import encode, probe
 
 
 def body_of(task: Task, api: str = "openai", url: str = "http://h/v1", system: str = "", **more: Any) -> Any:

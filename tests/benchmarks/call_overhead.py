@@ -38,9 +38,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from agent import Router, Task
-from agent.config import load
-from agent.data_file import CONFIGS
+from uniwizard.agent import Router, Task
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.config.yaml_files import CONFIGS
 
 PEERS = Path(__file__).parent / "peers"
 AT_ONCE = (1, 50, 200)

@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from agent.classify import Classifier  # noqa: E402
-from agent.task import Task  # noqa: E402
+from uniwizard.agent.classify.classifier import Classifier  # noqa: E402
+from uniwizard.agent.core.task import Task  # noqa: E402
 
 TEN = "Could you please explain how the engine of a car works?"
 CASES = {

@@ -36,11 +36,11 @@ from faults import CLASSIFIER, FaultServer, Reply, answer, completion, response,
 from recorded_streams import chunk, sse  # noqa: E402
 from streaming import PIECES, SAID, begun, closed, spoken, streamed, whole  # noqa: E402
 
-from agent import AllBackendsFailed, Router, RouteResult, Task  # noqa: E402
-from agent.backend import Backend, Price, Timeout  # noqa: E402
-from agent.config import Config, Rule  # noqa: E402
-from agent.events import AttemptStarted, Event  # noqa: E402
-from agent.health import State  # noqa: E402
+from uniwizard.agent import AllBackendsFailed, Router, RouteResult, Task  # noqa: E402
+from uniwizard.agent.config.settings import Config, Rule  # noqa: E402
+from uniwizard.agent.core.backend import Backend, Price, Timeout  # noqa: E402
+from uniwizard.agent.core.events import AttemptStarted, Event  # noqa: E402
+from uniwizard.agent.health.breaker import State  # noqa: E402
 
 reactor: Any = installed
 

@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "game")]
 
 from upstream import Upstream  # noqa: E402
 
-from server.uniwizard.game import Game  # noqa: E402
-from server.uniwizard.own_game import own_game  # noqa: E402
-from server.uniwizard.telnet import Telnet  # noqa: E402
+from uniwizard.server.game.process import Game  # noqa: E402
+from uniwizard.server.game.scratch import own_game  # noqa: E402
+from uniwizard.server.game.telnet import Telnet  # noqa: E402
 
 CONFIG = """
 version: 1

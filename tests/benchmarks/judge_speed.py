@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from agent.judge import judge
+from uniwizard.agent.judge import judge
 
 HELPS = (
     "The tide is pulled by the Moon, and twice a day the sea comes up the harbour wall. ",

@@ -18,8 +18,8 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "game")]
 
 from browser import Browser  # noqa: E402
 
-from server.uniwizard.game import Game  # noqa: E402
-from server.uniwizard.own_game import own_game  # noqa: E402
+from uniwizard.server.game.process import Game  # noqa: E402
+from uniwizard.server.game.scratch import own_game  # noqa: E402
 
 RECORD = """
 import time

@@ -14,12 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from agent.backend import Backend, Price, Quota  # noqa: E402
-from agent.classify import Classifier  # noqa: E402
-from agent.config import load  # noqa: E402
-from agent.quota import Meter, Spend, Work  # noqa: E402
-from agent.simulate.policies import Ranked  # noqa: E402
-from agent.simulate.replay import Situation  # noqa: E402
+from uniwizard.agent.classify.classifier import Classifier  # noqa: E402
+from uniwizard.agent.config.loader import load  # noqa: E402
+from uniwizard.agent.core.backend import Backend, Price, Quota  # noqa: E402
+from uniwizard.agent.core.decision import Work  # noqa: E402
+from uniwizard.agent.quota import Meter, Spend  # noqa: E402
+from uniwizard.agent.simulation.policies import Ranked  # noqa: E402
+from uniwizard.agent.simulation.replay import Situation  # noqa: E402
 
 NOW = 1_795_000_000.0
 CALLS = 20_000

@@ -153,9 +153,9 @@ def main() -> None:
             print(json.dumps(row))
         return
     sys.path.insert(0, str(ROOT))
-    from agent.classify import Classifier
-    from agent.config import load
-    from agent.simulate import optimum_of, read_traffic, simulate, table
+    from uniwizard.agent.classify.classifier import Classifier
+    from uniwizard.agent.config.loader import load
+    from uniwizard.agent.simulation import optimum_of, read_traffic, simulate, table
 
     config = load(ROOT / "tests/data/simulate.yaml", os.environ)
     suits = Classifier.load().suits

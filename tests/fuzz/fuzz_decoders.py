@@ -34,15 +34,15 @@ except ImportError:
     atheris = None
 
 if atheris is not None and __name__ == "__main__" and "--plain" not in sys.argv:
-    with atheris.instrument_imports(include=["agent.wire", "agent.failures"]):
+    with atheris.instrument_imports(include=["agent.wire", "agent.core.failures"]):
         import agent.wire as wire
 else:
     import agent.wire as wire
 
 from hostile import ANSWERS, KEY, NAMES, check_answer, check_failure  # noqa: E402
 
-from agent.backend import APIS, Backend  # noqa: E402
-from agent.failures import AttemptFailed  # noqa: E402
+from uniwizard.agent.core.backend import APIS, Backend  # noqa: E402
+from uniwizard.agent.core.failures import AttemptFailed  # noqa: E402
 
 FINDINGS = ROOT / ".uniwizard" / "fuzz"
 BACKENDS = [Backend("k", api, "http://127.0.0.1", "m", api_key=KEY) for api in APIS]

@@ -8,8 +8,8 @@ import pytest
 from fuzz_decoders import ANSWERS, BACKENDS, KEY, bounded, check_answer, check_failure, mutated, seeds
 
 import agent.wire as wire
-from agent.answer import Answer
-from agent.failures import AttemptFailed, Failure
+from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.failures import AttemptFailed, Failure
 
 
 def test_a_small_run_finds_nothing() -> None:

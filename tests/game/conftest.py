@@ -25,18 +25,18 @@ import pytest
 from upstream import Upstream
 from wired import newcomer
 
-from server.uniwizard.game import Game
-from server.uniwizard.own_game import own_game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.scratch import own_game
+from uniwizard.server.game.telnet import Telnet
 
-#: Runs ``python -m server.uniwizard.play`` in a game's directory, as ``make play`` does, with further arguments.
+#: Runs ``python -m uniwizard.server.game.play`` in a game's directory, as ``make play`` does, with further arguments.
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
 def play() -> Play:
     def run(game: Game, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "server.uniwizard.play", *arguments]
+        command = [sys.executable, "-m", "uniwizard.server.game.play", *arguments]
         return subprocess.run(
             command, cwd=game.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180
         )

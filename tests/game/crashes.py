@@ -26,9 +26,9 @@ from typing import Any
 from thinker import Thinker
 from upstream import Upstream
 
-from server.uniwizard.game import GameFailed
-from server.uniwizard.own_game import own_game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import GameFailed
+from uniwizard.server.game.scratch import own_game
+from uniwizard.server.game.telnet import Telnet
 
 CONFIG = """
 version: 1

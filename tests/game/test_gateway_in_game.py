@@ -15,8 +15,8 @@ import pytest
 from upstream import Upstream
 from wired import config, newcomer, wired
 
-from server.uniwizard.game import Game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
 
 SECRET = re.compile(r"(uwz-([0-9a-f]{8})-[0-9a-f]{64})")
 

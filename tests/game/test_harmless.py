@@ -14,7 +14,7 @@ from evennia.utils.text2html import parse_html
 from hypothesis import given
 from hypothesis import strategies as st
 
-from world.harmless import LIMIT, escape, line, plain, show
+from uniwizard.world.harmless import LIMIT, escape, line, plain, show
 
 assert alone  # Evennia reads its settings as it is imported
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from server.conf.uniwizard_settings import CHARACTER_CMDSET, STARTSTOP_MODULE, extend
-from server.uniwizard.addresses import Running
-from server.uniwizard.game import Game, GameFailed
-from server.uniwizard.lay import SECRET_SETTINGS, SETTINGS, SOURCE, lay, main, plugin_files, stock_files
-from server.uniwizard.own_game import own_game
-from server.uniwizard.private import stored_superuser, superuser, superuser_file
+from uniwizard.server.game.addresses import Running
+from uniwizard.server.game.lay import SECRET_SETTINGS, SETTINGS, SOURCE, lay, main, plugin_files, stock_files
+from uniwizard.server.game.private import stored_superuser, superuser, superuser_file
+from uniwizard.server.game.process import Game, GameFailed
+from uniwizard.server.game.scratch import own_game
+from uniwizard.server.plugin.settings import CHARACTER_CMDSET, STARTSTOP_MODULE, extend
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 

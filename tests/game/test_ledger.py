@@ -19,8 +19,8 @@ from browser import Browser
 from upstream import Upstream
 from wired import COST, PASSWORD, config, newcomer, think, wired
 
-from server.uniwizard.game import Game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
 
 CONFIG = config({"max_tokens": 1000, "allowed_fails": 100})
 #: What is set aside for a thought at most, in USD.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from world.ledger.budgets import BudgetReached, Budgets, Who
+from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
 
 VIENNA = ZoneInfo("Europe/Vienna")
 ANNA, BERTA = Who(1, "anna", 10, "Anna"), Who(2, "berta", 20, "Berta")

@@ -20,12 +20,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial import unittest
 
-from world.ledger import history, upkeep
-from world.ledger.models import Attempt, Outcome, Pending, RolledDay, Totals
-from world.ledger.report import tally
-from world.ledger.spill import Spill
-from world.ledger.storage import Storage, day_of
-from world.ledger.writer import Writer
+from uniwizard.world.ledger import history, upkeep
+from uniwizard.world.ledger.models import Attempt, Outcome, Pending, RolledDay, Totals
+from uniwizard.world.ledger.report import tally
+from uniwizard.world.ledger.spill import Spill
+from uniwizard.world.ledger.storage import Storage, day_of
+from uniwizard.world.ledger.writer import Writer
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 DAY = 86_400.0

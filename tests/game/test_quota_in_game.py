@@ -10,8 +10,8 @@ from browser import Browser
 from upstream import Upstream
 from wired import config, think, wired
 
-from server.uniwizard.game import Game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
 
 CONFIG = config({"max_tokens": 1000, "quota": [{"limit": 10, "unit": "requests", "per": "month"}]})
 EDIT = (

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
 from twisted.web.server import Site
 
-from server.uniwizard.relay import Relay
+from uniwizard.server.plugin.relay import Relay
 
 ASK = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: portal\r\nCookie: secret\r\nX-Forwarded-For: 192.0.2.7\r\n"
 ASK += b"Authorization: Bearer key\r\nUser-Agent: mine\r\nContent-Length: 2\r\n\r\n{}"

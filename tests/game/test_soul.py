@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from agent.data_file import CONFIGS
-from agent.kinds_file import FEATURES
-from world.soul import voice
+from uniwizard.agent.config.kinds import FEATURES
+from uniwizard.agent.config.yaml_files import CONFIGS
+from uniwizard.world.soul import voice
 
 
 def test_every_feature_of_a_task_has_words() -> None:

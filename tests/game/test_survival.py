@@ -9,8 +9,8 @@ import pytest
 from upstream import Upstream
 from wired import CLOSING, PASSWORD, config, configure, newcomer, think, wired
 
-from server.uniwizard.game import Game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
 
 SECRET = "sk-very-secret-0451"
 ONE = {"capabilities": ["tools", "json"], "timeout": 30, "allowed_fails": 0, "cooldown_time": 600}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.uniwizard.telnet import Telnet, Wire
+from uniwizard.server.game.telnet import Telnet, Wire
 
 # Bytes that mean something in telnet, ANSI and UTF-8, so that sequences are hit and cut.
 _MEANINGFUL = st.sampled_from(

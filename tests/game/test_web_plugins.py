@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.conf.uniwizard_settings import ACCOUNT_CMDSET, WEB_PLUGINS_MODULE, extend
+from uniwizard.server.plugin.settings import ACCOUNT_CMDSET, WEB_PLUGINS_MODULE, extend
 
 
 def settings(**more: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.uniwizard.demo import scenes
-from server.uniwizard.game import Game
-from server.uniwizard.telnet import NotSeen, Telnet
+from uniwizard.server.game.demo import scenes
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import NotSeen, Telnet
 
 CLOSING = re.compile(r"\[(?P<key>[a-z]+), [\d.]+ s, \$[\d.]+\]\n")
 
@@ -284,7 +284,7 @@ def test_the_demo_plays_in_a_running_game_and_puts_its_scenes_back(game: Game) -
             return session.expect(until)
 
     as_builder("practice kimi = hedge", "in the place of kimi")
-    command = [sys.executable, "-m", "server.uniwizard.demo"]
+    command = [sys.executable, "-m", "uniwizard.server.game.demo"]
     played = subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=300)
     assert played.returncode == 0, played.stderr
     for shown in ("[practice] 17*23 = 391.", "claude refuses", "The lamp over claude goes out"):

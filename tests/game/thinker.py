@@ -12,8 +12,8 @@ import re
 import time
 from collections import Counter
 
-from server.uniwizard.game import Game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
 
 #: Seconds that a player types in vain before logging in again.
 PATIENCE = 1.0

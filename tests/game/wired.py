@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from server.uniwizard.game import Game
-from server.uniwizard.own_game import own_game
-from server.uniwizard.telnet import Telnet
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.scratch import own_game
+from uniwizard.server.game.telnet import Telnet
 
 PASSWORD = "tjo-hopp-99"
 #: What ends a thought.

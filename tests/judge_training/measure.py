@@ -32,8 +32,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from agent.judge import judge  # noqa: E402
-from agent.judge.settings import JudgeSettings  # noqa: E402
+from uniwizard.agent.judge import judge  # noqa: E402
+from uniwizard.agent.judge.settings import JudgeSettings  # noqa: E402
 
 Row = dict[str, str]
 Calls = list[bool]

@@ -20,12 +20,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import scipy.sparse as sp  # noqa: E402
 
-from agent.judge import brief  # noqa: E402
-from agent.judge.data import words as listed  # noqa: E402
-from agent.judge.data import words_by_language  # noqa: E402
-from agent.judge.features import NAMES, measure  # noqa: E402
-from agent.judge.frames import SENTENCES, frames_in, parts, tokens  # noqa: E402
-from agent.judge.reading import plain, read, words_of  # noqa: E402
+from uniwizard.agent.judge.data import words as listed  # noqa: E402
+from uniwizard.agent.judge.data import words_by_language  # noqa: E402
+from uniwizard.agent.judge.features import brief  # noqa: E402
+from uniwizard.agent.judge.features.measure import NAMES, measure  # noqa: E402
+from uniwizard.agent.judge.features.ngrams import SENTENCES, frames_in, parts, tokens  # noqa: E402
+from uniwizard.agent.judge.text.sentences import plain, read, words_of  # noqa: E402
 
 Row = dict[str, str]
 

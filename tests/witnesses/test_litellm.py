@@ -6,8 +6,8 @@ import pytest
 from servers import KEY
 from witness import SCHEMA, WitnessTest
 
-from agent import Router, Tool
-from agent.failures import Failure
+from uniwizard.agent import Router, Tool
+from uniwizard.agent.core.failures import Failure
 
 LOOK = Tool("look", "Look at something.", {"type": "object", "properties": {"at": {"type": "string"}}})
 MODELS = ("plain", "json", "tools", "limited", "long", "broken", "nobody")

@@ -8,8 +8,8 @@ import pytest
 from servers import KEY
 from witness import WitnessTest
 
-from agent import Router
-from agent.failures import Failure
+from uniwizard.agent import Router
+from uniwizard.agent.core.failures import Failure
 
 TIDE = {
     "type": "object",

@@ -11,9 +11,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from agent import AllBackendsFailed, Router, RouteResult, Task
-from agent.config import load
-from agent.failures import Failure
+from uniwizard.agent import AllBackendsFailed, Router, RouteResult, Task
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.core.failures import Failure
 
 SCHEMA = {
     "type": "object",

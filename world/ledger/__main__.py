@@ -21,14 +21,14 @@ from typing import Any, TextIO
 
 def columns() -> list[str]:
     """The columns of an export, in order."""
-    from world.ledger.models import Attempt
+    from uniwizard.world.ledger.models import Attempt
 
     return [field.name for field in Attempt._meta.local_fields if field.name != "id"]
 
 
 def rows(since: date | None, until: date | None) -> Iterator[dict[str, Any]]:
     """Every attempt of those days as plain data; times are ISO 8601 in UTC."""
-    from world.ledger.models import Attempt
+    from uniwizard.world.ledger.models import Attempt
 
     found = Attempt.objects.order_by("started", "id")
     if since is not None:

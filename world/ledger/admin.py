@@ -20,12 +20,12 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from agent.task import KINDS
-from world.ledger import live
-from world.ledger.models import Attempt, Brain, Outcome
-from world.ledger.pictures import chart, meter
-from world.ledger.report import Tally, days_present, tally
-from world.ledger.storage import day_of, zone
+from uniwizard.agent.core.task import KINDS
+from uniwizard.world.ledger import live
+from uniwizard.world.ledger.models import Attempt, Brain, Outcome
+from uniwizard.world.ledger.pictures import chart, meter
+from uniwizard.world.ledger.report import Tally, days_present, tally
+from uniwizard.world.ledger.storage import day_of, zone
 
 #: Days in the pictures.
 _SPAN = 30

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent.failures import Failure
-from world.ledger.budgets import Who
-from world.ledger.models import Attempt, Outcome, Pending
-from world.ledger.storage import moment
+from uniwizard.agent.core.failures import Failure
+from uniwizard.world.ledger.budgets import Who
+from uniwizard.world.ledger.models import Attempt, Outcome, Pending
+from uniwizard.world.ledger.storage import moment
 
 _TURNED_AWAY = (str(Failure.NETWORK), str(Failure.RATE_LIMITED), str(Failure.QUOTA_EXHAUSTED))
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
-from agent.practice import Scene
-from world.ledger.storage import moment, zone
+from uniwizard.agent.practice import Scene
+from uniwizard.world.ledger.storage import moment, zone
 
 T = TypeVar("T")
 
@@ -79,14 +79,14 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _script() -> Any:
-    from typeclasses.backend_router import BackendRouter
+    from uniwizard.typeclasses.backend_router import BackendRouter
 
     return BackendRouter.find(None)
 
 
 def states() -> list[State]:
     """Every backend of the game's default BackendRouter; none where it is closed. In the reactor's thread."""
-    from typeclasses.backend_router import Closed
+    from uniwizard.typeclasses.backend_router import Closed
 
     script = _script()
     try:

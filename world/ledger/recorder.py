@@ -21,14 +21,15 @@ from django.conf import settings
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from agent.events import Attempt, AttemptEnded, AttemptStarted, Event, Leaked
-from agent.failures import Failure
-from world.ledger import database, history
-from world.ledger.budgets import BudgetReached, Budgets, Who
-from world.ledger.models import Outcome
-from world.ledger.spill import Spill
-from world.ledger.storage import Storage, zone
-from world.ledger.writer import Writer
+from uniwizard.agent.core.attempt import Attempt
+from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Event, Leaked
+from uniwizard.agent.core.failures import Failure
+from uniwizard.world.ledger import database, history
+from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
+from uniwizard.world.ledger.models import Outcome
+from uniwizard.world.ledger.spill import Spill
+from uniwizard.world.ledger.storage import Storage, zone
+from uniwizard.world.ledger.writer import Writer
 
 _log = Logger()
 

@@ -17,8 +17,8 @@ from typing import Any
 from django.db import connections
 from django.db.models import Case, Count, F, Q, Sum, When
 
-from world.ledger.database import alias
-from world.ledger.models import Attempt, Outcome, RolledDay, Totals
+from uniwizard.world.ledger.database import alias
+from uniwizard.world.ledger.models import Attempt, Outcome, RolledDay, Totals
 
 #: Whoever asked, as one column: the account's name, or a token's label.
 ASKER = Case(When(payer="", then=F("account")), default=F("payer"))

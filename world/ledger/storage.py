@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connections, transaction
 
-from world.ledger.database import alias
-from world.ledger.models import Attempt, Pending, RolledDay, Totals, fields_of
-from world.ledger.spill import Operation
+from uniwizard.world.ledger.database import alias
+from uniwizard.world.ledger.models import Attempt, Pending, RolledDay, Totals, fields_of
+from uniwizard.world.ledger.spill import Operation
 
 #: Written without Django's models, which take five times as long for a row. ON CONFLICT is SQLite's and PostgreSQL's.
 _COLUMNS = [field.column for field in Attempt._meta.local_fields if field.name != "id"]

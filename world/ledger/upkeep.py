@@ -18,13 +18,13 @@ from django.db.models import Count, Sum
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from world.ledger.database import alias
-from world.ledger.models import Attempt, RolledDay, Totals
-from world.ledger.report import ASKER, TOTALS_BY, days_present
-from world.ledger.storage import Storage, day_of
+from uniwizard.world.ledger.database import alias
+from uniwizard.world.ledger.models import Attempt, RolledDay, Totals
+from uniwizard.world.ledger.report import ASKER, TOTALS_BY, days_present
+from uniwizard.world.ledger.storage import Storage, day_of
 
 if TYPE_CHECKING:
-    from world.ledger.writer import Writer
+    from uniwizard.world.ledger.writer import Writer
 
 _log = Logger()
 

@@ -27,9 +27,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from world.ledger.database import alias
-from world.ledger.spill import Operation, Spill
-from world.ledger.storage import Storage
+from uniwizard.world.ledger.database import alias
+from uniwizard.world.ledger.spill import Operation, Spill
+from uniwizard.world.ledger.storage import Storage
 
 T = TypeVar("T")
 _log = Logger()

@@ -1,0 +1,1 @@
+"""What kind of work a task is, and how sure that is."""

@@ -1,0 +1,33 @@
+"""The task that ``route`` and ``think`` are given: TASK, ``--kind`` and ``--image``."""
+
+from __future__ import annotations
+
+import argparse
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+from ..core.task import KINDS, Image, Task
+from .base import Unusable
+from .files import bytes_of, standard_input
+
+
+def declare_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", nargs="?", metavar="TASK", help="what is to be done; - reads it from standard input")
+    parser.add_argument("--kind", choices=KINDS, metavar="KIND", help="the kind of work, instead of classifying it")
+    parser.add_argument("--image", action="append", type=Path, default=[], metavar="FILE", help="a picture or sound")
+
+
+def task_of(arguments: argparse.Namespace, **more: Any) -> Task:
+    """The task, with ``more`` of its fields. Raises Unusable."""
+    prompt = standard_input().read() if arguments.task == "-" else arguments.task
+    if not prompt.strip() and not arguments.image:
+        raise Unusable("the task is empty")
+    return Task(prompt, kind=arguments.kind, images=tuple(map(_image, arguments.image)), **more)
+
+
+def _image(path: Path) -> Image:
+    media_type, _ = mimetypes.guess_type(path.name)
+    if not media_type or media_type.split("/")[0] not in ("image", "audio"):
+        raise Unusable(f"{path}: is neither a picture nor a sound by its name")
+    return Image(media_type, bytes_of(path))

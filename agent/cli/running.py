@@ -1,0 +1,59 @@
+"""A router in a reactor, for as long as one command takes::
+
+return with_router(load(arguments.config, os.environ), ask)     # async def ask(router) -> exit status
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+from ..config.settings import Config
+from ..core.events import Event, FellBack, PracticeBegan, Refused
+from ..router import Router
+from .output import printable
+
+
+def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, start: bool = True) -> int:
+    """Run ``work`` in a reactor; its value is the exit status, and what it raises is raised.
+
+    ``start=False`` leaves the router's health checks alone.
+    """
+    status = 0
+    broken: list[Exception] = []
+
+    async def whole(reactor: Any) -> None:
+        nonlocal status
+        router = Router(config, reactor)
+        router.events.subscribe(narrate)
+        try:
+            if start:
+                await router.start()
+            status = await work(router)
+        except Exception as error:
+            broken.append(error)
+        finally:
+            await router.stop()
+
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))
+    except SystemExit as done:
+        if broken:
+            raise broken[0] from None
+        return status if done.code in (0, None) else 1
+    return status
+
+
+def narrate(event: Event) -> None:
+    """Tell a person at a terminal what they should know while it happens."""
+    match event:
+        case PracticeBegan(reason=reason):
+            print(f"Practice: {reason}; every answer is simulated.", file=sys.stderr)
+        case Refused(backend=key, evidence=evidence):
+            print(f"{key} refuses: {printable(evidence)[:80]}", file=sys.stderr)
+        case FellBack(backend=key, to=to, failure=failure):
+            print(f"{key}: {failure}; turns to {to}", file=sys.stderr)

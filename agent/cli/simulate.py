@@ -1,0 +1,57 @@
+"""``python -m agent simulate``: what the routing would have made of a month of traffic."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ..classify.classifier import Classifier
+from ..config.loader import load
+from ..simulation import Unsolvable, burn_down, figures, optimum_of, read_traffic, simulate, table
+from .base import Command, Unusable
+from .files import lines_of, write
+from .output import dumps
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--traffic",
+        required=True,
+        metavar="F.jsonl",
+        help='one {"time", "kind", "input_tokens", "output_tokens"} a line, the time ISO 8601 with a zone',
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="F.svg", help="draw what is left of each backend's quota; SVG only, no PNG"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.plot is not None and arguments.plot.suffix.lower() != ".svg":
+        raise Unusable(f"--plot: {arguments.plot}: only SVG can be drawn; name a file that ends in .svg")
+    config = load(arguments.config, os.environ)
+    with lines_of(arguments.traffic) as lines:
+        rows, faults = read_traffic(lines)
+    for fault in faults:
+        print(f"{arguments.traffic}: {fault}", file=sys.stderr)
+    suits = Classifier.load().suits
+    outcomes = simulate(rows, config, suits)
+    try:
+        outcomes |= optimum_of(rows, config, suits)
+    except Unsolvable as error:
+        print(error, file=sys.stderr)
+    print(dumps(figures(outcomes)) if arguments.json else "\n".join(table(outcomes)))
+    if arguments.plot is not None:
+        write(arguments.plot, burn_down({name: outcome.burn for name, outcome in outcomes.items()}))
+    return 1 if faults else 0
+
+
+COMMAND = Command(
+    "simulate",
+    "replay traffic through the routing and its rivals; asks nobody",
+    _declare,
+    _run,
+    description="Replay a month of traffic on a virtual clock through the real ranking and quotas, through the "
+    "policies of other routers, and through the optimum in hindsight, which needs scipy. API keys need not be set.",
+)

@@ -1,0 +1,85 @@
+"""What a backends file says, ready to use: :class:`Config` and its parts. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Tasks of these kinds prefer these backends, the first one most. ``*`` stands for any kind."""
+
+    kinds: frozenset[str]
+    prefer: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """What a refusal does: go on to the next brain, until ``max_refusals`` of them have declined.
+
+    provider  what is different for a refusal that a provider gives in a field of its own, with a category
+    kinds     what is different for a kind of work
+    backends  what is different for a backend; the last word, before kinds and provider
+    """
+
+    reroute: bool = True
+    max_refusals: int = 2
+    provider: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backends: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def rule(self, kind: str, backend: str, source: str) -> tuple[bool, int]:
+        """Whether this refusal is rerouted, and how many brains must agree. ``source``: ``provider`` or ``prose``."""
+        rule: dict[str, Any] = {"reroute": self.reroute, "max_refusals": self.max_refusals}
+        if source == "provider":
+            rule.update(self.provider)
+        rule.update(self.kinds.get(kind, {}))
+        rule.update(self.backends.get(backend, {}))
+        return rule["reroute"], rule["max_refusals"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """How much quota weighs in the ranking.
+
+    pull   the most that unused quota adds, as a share of the fit
+    push   the most that quota ahead of its pace takes away, as a share of the fit
+    price  how much the price of scarce quota counts: 1 as it is worked out, 0 not at all
+    save   whether a task is turned away when every quota it could use is worth more to the tasks still expected
+    reserve  the share of a window of a week or longer that is kept, as long as all is calm, for a surge nobody foresees
+    """
+
+    pull: float = 0.1
+    push: float = 0.1
+    price: float = 1.0
+    save: bool = True
+    reserve: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A valid backends file, ready to use.
+
+    backends        by key, in the file's order
+    content_filter  ``surface`` tells the caller of a provider's hard filter, ``reroute`` asks the next backend
+    practice        ``auto``, ``always`` or ``never``
+    probe_interval  seconds between health checks
+    identity        terms that must never leave, whoever asks
+    judge           how strict the judge is, by backend; see :class:`agent.judge.JudgeSettings`
+    headroom        how much quota weighs in the ranking
+    """
+
+    backends: Mapping[str, Backend]
+    rules: tuple[Rule, ...] = ()
+    refusals: Refusals = Refusals()
+    content_filter: str = "surface"
+    practice: str = "auto"
+    probe_interval: float = 60.0
+    identity: frozenset[str] = frozenset()
+    judge: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    headroom: Headroom = Headroom()
+    source: str = ""

@@ -1,0 +1,39 @@
+"""One request to one backend and what came of it: :class:`Attempt`. Pure data; the ledger keeps one row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .answer import Usage
+from .failures import Failure
+from .verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to one backend and its outcome.
+
+    failure     None when the answer was accepted
+    reason      one line: the provider's words or the judge's evidence; empty when accepted
+    latency_ms  from the moment a slot was free to the last byte, in milliseconds
+    usage       tokens; reported by the provider, or estimated for an answer that came without
+    cost_usd    USD; 0 for an attempt that failed without reported usage
+    verdict     the judge's, when there was an answer to judge
+    words       characters of an answer that broke off in mid-sentence; 0 for one that was never begun, or is whole
+    first_token_ms  from the same moment to the first words of a stream, in milliseconds; None where none came, or whole
+    """
+
+    backend: str
+    model: str
+    kind: str
+    failure: Failure | None
+    reason: str
+    started: float
+    latency_ms: float
+    usage: Usage
+    cost_usd: float
+    verdict: Verdict | None = None
+    status: int | None = None
+    practice: bool = False
+    words: int = 0
+    first_token_ms: float | None = None

@@ -1,0 +1,67 @@
+"""Whom to ask: what counts of a task when a backend is chosen for it, and the decision with its reasons. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What ranking and quotas need to know of a task: ``tokens`` is its estimated input."""
+
+    kind: str
+    tokens: int
+    max_tokens: int | None = None
+    needs: frozenset[str] = frozenset()
+
+
+def work_of(task: Task, kind: str) -> Work:
+    """What counts of ``task`` when a backend is chosen for it."""
+    return Work(kind, task.estimated_tokens, task.max_tokens, task.needs)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One backend that could be asked. ``cost_usd`` is an estimate made before any answer exists.
+
+    ``worth`` is the score without headroom.
+    """
+
+    backend: str
+    score: float
+    reasons: tuple[str, ...]
+    cost_usd: float
+    worth: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One backend that cannot be asked, and why. ``worth`` is above 0 where nothing but quota stands in the way."""
+
+    backend: str
+    reason: str
+    worth: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who would be asked and why. ``backend`` is empty when nobody can be."""
+
+    backend: str
+    kind: str
+    confidence: float
+    ranking: tuple[Ranked, ...]
+    skipped: tuple[Skipped, ...]
+    kind_reasons: tuple[str, ...] = ()
+    practice: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        plain = asdict(self)
+        for entry in (*plain["ranking"], *plain["skipped"]):
+            # For the quotas' own use; the score and the reasons say it all.
+            del entry["worth"]
+        return plain

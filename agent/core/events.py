@@ -1,0 +1,197 @@
+"""What happens to a task on its way, as frozen events, and the one emitter that tells whoever listens.
+
+The router emits; the game's messages, the ledger, the metrics and the health Attributes listen::
+
+    router.events.subscribe(listener)       # listener(event) -> None, called in the reactor thread
+    router.events.unsubscribe(listener)
+
+A listener that raises is logged and never stops the thought. Every event carries ``at``, seconds since the epoch as the
+router's clock tells them; those of a task carry its opaque ``task_id``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from .attempt import Attempt
+from .failures import Failure
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root of all events."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent(Event):
+    """Something that happened to one task."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted(TaskEvent):
+    """A request is about to leave for ``backend``; ``number`` counts the task's attempts from 1."""
+
+    backend: str
+    number: int
+    model: str = ""
+    practice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WordsBegan(TaskEvent):
+    """The first words of an answer have come from ``backend``. They are not judged yet."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsCame(TaskEvent):
+    """More words have come: ``words`` characters so far. Told once a second and attempt at the most."""
+
+    backend: str
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(TaskEvent):
+    """An attempt is over, well or badly; the ledger's row."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying(TaskEvent):
+    """The same backend will be asked again after ``delay`` seconds."""
+
+    backend: str
+    failure: Failure
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(TaskEvent):
+    """A 200 OK that declines. ``how`` is ``policy``, ``capability`` or ``deflection``."""
+
+    backend: str
+    how: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack(TaskEvent):
+    """The task turns from one backend to the next because of ``failure``.
+
+    ``words`` counts the characters that had come before ``backend`` broke off in mid-sentence; else it is 0.
+    """
+
+    backend: str
+    to: str
+    failure: Failure
+    reason: str
+    words: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(TaskEvent):
+    """The task is done; ``attempts`` counts all of them, ``cost_usd`` adds them up."""
+
+    backend: str
+    attempts: int
+    latency_ms: float
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(TaskEvent):
+    """Nobody gave a usable answer. ``failure`` is the last one, None when nobody could even be asked."""
+
+    attempts: int
+    failure: Failure | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback(TaskEvent):
+    """Somebody said whether the answer was good. ``attempt`` is the one that gave it, with its verdict."""
+
+    attempt: Attempt
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leaked(TaskEvent):
+    """An identity term stood in the encoded bytes, so they were not sent. The term itself is not told."""
+
+    backend: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """``until`` is seconds since the epoch; None means until the config changes or an admin resets it."""
+
+    backend: str
+    reason: str
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerHalfOpened(Event):
+    """The cooldown is over; the next task is the probe."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """The backend is trusted again."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeBegan(Event):
+    """No real backend can be asked; simulated ones take over. ``reason`` is one line."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeEnded(Event):
+    """A real backend answers again."""
+
+    backend: str
+
+
+Listener = Callable[[Event], None]
+
+
+class Events:
+    """Tells every listener of every event, in the order they subscribed."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> None:
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def emit(self, event: Event) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                _log.failure("a listener failed on {event}", event=type(event).__name__)

@@ -1,0 +1,115 @@
+"""``python -m agent serve``: the gateway in a process of its own.
+
+One key for everybody stands in UNIWIZARD_SERVE_KEY. Without it the server listens to this machine alone, and lets
+everybody in. SIGTERM and SIGINT end it: no new request is taken, those under way have :data:`GRACE` seconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as OutOfTime
+from twisted.internet.error import CannotListenError
+
+from ..config.settings import Config
+from ..core.clock import within
+from ..core.events import Event
+from ..router import Router
+from .auth import OneKey, open_door
+from .resource import Gateway
+from .site import GatewaySite
+
+KEY_VARIABLE = "UNIWIZARD_SERVE_KEY"
+#: Seconds that requests under way are given when the server is told to stop, and then their last bytes.
+GRACE, LAST_BYTES = 10.0, 2.0
+
+#: Objects after which the garbage collector looks at the newest, and how often it goes on to older ones.
+COLLECT_AFTER = (20_000, 20, 50)
+
+
+class NotServed(Exception):
+    """The server cannot start; the message says why, in one line."""
+
+
+def serve(config: Config, host: str, port: int, key: str, told: Callable[[Event], None], grace: float = GRACE) -> int:
+    """Serve until a signal ends it; returns the exit status. Raises NotServed."""
+    if not key and not is_loopback(host):
+        raise NotServed(f"--host {host}: reachable from elsewhere, this needs a key; set {KEY_VARIABLE}")
+    from twisted.internet import reactor
+
+    served = _Served(config, reactor, key, told, grace)
+    served.listen(host, port)
+    reactor.callWhenRunning(served.start)  # type: ignore[attr-defined]
+    reactor.addSystemEventTrigger("before", "shutdown", served.stop)  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
+    return 0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``. A name other than ``localhost`` could be anybody's."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Served:
+    """The router and the gateway over it, from the first listening to the last answer."""
+
+    def __init__(self, config: Config, reactor: Any, key: str, told: Callable[[Event], None], grace: float):
+        self.reactor = reactor
+        self.grace = grace
+        self.guarded = bool(key)
+        self.router = Router(config, reactor)
+        self.router.events.subscribe(told)
+        check = OneKey(key) if key else open_door
+        self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key)
+        self.site = GatewaySite(self.gateway, reactor)
+        self.port: Any = None
+
+    def listen(self, host: str, port: int) -> None:
+        interface = "127.0.0.1" if host == "localhost" else host
+        try:
+            self.port = self.reactor.listenTCP(port, self.site, backlog=512, interface=interface)
+        except CannotListenError as error:
+            raise NotServed(f"cannot listen on {host}:{port}: {error.socketError}") from None
+
+    def start(self) -> None:
+        started = Deferred.fromCoroutine(self.router.start())
+        started.addCallback(lambda _: self._say())
+        started.addErrback(lambda why: why.printTraceback())
+
+    def _say(self) -> None:
+        # What is there by now stays to the end: phrases, kinds, modules. Looking through all of it for garbage again
+        # and again would cost every request a tenth of its time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
+        address = self.port.getHost()
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        key = f"the key in {KEY_VARIABLE}" if self.guarded else "any key"
+        print(f"OpenAI's API at http://{host}:{address.port}/v1 with {key}; model auto, or a backend's key.")
+        if self.router.registry.practising:
+            print("Practice: every answer is simulated.")
+        sys.stdout.flush()
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self.port.stopListening()
+        try:
+            await within(self.gateway.close(), self.grace, self.reactor)
+        except OutOfTime:
+            self.gateway.abandon()
+        with suppress(OutOfTime):
+            await within(self.site.close(), LAST_BYTES, self.reactor)
+        await self.router.stop()

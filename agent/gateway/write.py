@@ -1,0 +1,32 @@
+"""What is written to a twisted.web request: headers and whole JSON bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.web.http import Request
+
+from ..wire.body import dump
+from .errors import Rejected
+
+
+def put_headers(request: Request, headers: Mapping[str, str]) -> None:
+    """Set headers; a value from outside, such as a model's name, cannot begin another header."""
+    for name, value in headers.items():
+        if not value.isascii() or not value.isprintable():
+            value = "".join(char if " " <= char <= "~" else "?" for char in value)
+        request.responseHeaders.setRawHeaders(name.encode(), [value.encode()])
+
+
+def put_json(request: Request, status: int, content: object, headers: Mapping[str, str]) -> None:
+    """Answer ``request`` with JSON, and be done with it."""
+    body = dump(content)
+    request.setResponseCode(status)
+    put_headers(request, {**headers, "content-type": "application/json", "content-length": str(len(body))})
+    request.write(body)
+    request.finish()
+
+
+def put_rejection(request: Request, rejected: Rejected, headers: Mapping[str, str]) -> None:
+    """Answer with an error."""
+    put_json(request, rejected.status, rejected.body(), {**headers, **rejected.headers})

@@ -1,0 +1,130 @@
+"""The small words in which something is said, one by one and in pairs: the second voice beside the phrases.
+
+    frames = load_frames()
+    frames.score(own_sentences, brief=True)         # a weighted sum; above 0 speaks for a refusal
+
+Phrases know what they know; what nobody wrote down ("isn't something", "why don't you", "a good one should") shows in
+how often such little pairs open an answer that declines. Only words that answers to many different tasks use of their
+own accord are weighed, chosen by ``tests/judge_training/train.py`` from the project's corpus: a word that tasks bring
+with them ("poison", "poem") is a subject, and subjects are no signs.
+
+Each has five weights, in ``configs/judge/frames.json``: for the first sentence, for the first two, for the first
+:data:`SENTENCES`; and where the answer is brief, for these again and for a last sentence that is not the first. A
+Chinese or Japanese sentence counts in pairs of signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from ..data import load
+from ..text.sentences import Sentence
+
+#: Sentences that are looked at; what declines says so before or after.
+SENTENCES = 6
+
+#: Where a sentence begins and ends.
+START, END = "^", "$"
+
+T = TypeVar("T")
+Weights = tuple[float, float, float, float, float]
+_Known = dict[str, tuple[Weights | None, dict[str, Weights]]]
+_Usual = dict[str, tuple[float, dict[str, float]]]
+
+#: The place of the last weight: the last sentence of a brief answer.
+LAST = 4
+
+
+def tokens(sentence: Sentence) -> list[str]:
+    """The words of ``sentence``, or pairs of signs where there are no spaces."""
+    if not sentence.unspaced:
+        return sentence.words
+    signs = "".join(sentence.words)
+    return [signs[i : i + 2] for i in range(len(signs) - 1)] or [signs]
+
+
+def frames_in(sentence: Sentence) -> list[str]:
+    """Every word, and every two that stand together, the edges of the sentence being words too."""
+    words = [START, *tokens(sentence), END]
+    return words[1:-1] + [f"{a} {b}" for a, b in pairwise(words)]
+
+
+def parts(own: Sequence[T], brief: bool) -> list[tuple[Sequence[T], float]]:
+    """The sentences that each of a frame's weights is for, and what one of them counts there."""
+    seen = own[:SENTENCES]
+    return [
+        (seen[:1], 1.0),
+        (seen[:2], 0.5),
+        (seen, 1 / max(len(seen), 2)),
+        (seen if brief else (), 1 / max(len(seen), 1)),
+        (seen[1:][-1:] if brief else (), 1.0),
+    ]
+
+
+class Frames:
+    """The weighted words and pairs, as they stand in the file."""
+
+    def __init__(self, data: Mapping[str, Sequence[float]]):
+        self._known: _Known = {}
+        self._usual: _Usual = {}
+        for name, (first, early, all_, brief, last) in data.items():
+            word, _, next_ = name.partition(" ")
+            _, pairs = self._known.setdefault(word, (None, {}))
+            _, usual_pairs = self._usual.setdefault(word, (0.0, {}))
+            if next_:
+                pairs[next_] = (first, early, all_, brief, last)
+                usual_pairs[next_] = all_
+            else:
+                self._known[word] = (first, early, all_, brief, last), pairs
+                self._usual[word] = all_, usual_pairs
+
+    def score(self, own: Sequence[Sentence], brief: bool) -> float:
+        """The sum over the first sentences of an answer."""
+        own = own[:SENTENCES]
+        # Of a longer answer only the opening counts in more than one way.
+        close = len(own) if brief else 2
+        found = [self._found(sentence) for sentence in own[:close]]
+        total = sum([self._sum(sentence) for sentence in own[close:]]) / max(len(own), 2)
+        for place, (sentences, weight) in enumerate(parts(own, brief)):
+            at = len(own) - 1 if place == LAST else 0
+            for hits in found[at : at + len(sentences)]:
+                total += weight * sum([weights[place] for weights in hits])
+        return total
+
+    def _found(self, sentence: Sentence) -> list[Weights]:
+        known, found = self._known, []
+        _, pairs = known.get(START, _UNKNOWN)
+        for word in tokens(sentence):
+            if word in pairs:
+                found.append(pairs[word])
+            single, pairs = known.get(word, _UNKNOWN)
+            if single is not None:
+                found.append(single)
+        if END in pairs:
+            found.append(pairs[END])
+        return found
+
+    def _sum(self, sentence: Sentence) -> float:
+        """What a sentence after the opening of a longer answer says: the same as :meth:`_found`, for one place."""
+        usual = self._usual
+        total, pairs = usual.get(START, _UNUSUAL)
+        for word in tokens(sentence):
+            if word in pairs:
+                total += pairs[word]
+            single, pairs = usual.get(word, _UNUSUAL)
+            total += single
+        return total + pairs.get(END, 0.0)
+
+
+_UNKNOWN: tuple[None, dict[str, Weights]] = (None, {})
+_UNUSUAL: tuple[float, dict[str, float]] = (0.0, {})
+
+
+@cache
+def load_frames() -> Frames:
+    """The shipped weights. Raises ValueError where their file does not fit the schema beside it."""
+    data: Mapping[str, Any] = load("frames.json", "frames")
+    return Frames(data["frames"])

@@ -1,0 +1,122 @@
+"""One verdict for one answer: the order in which everything in this folder is asked.
+
+1  the provider's own word        Answer.declined, finish content_filter or refusal
+2  nothing there                  empty
+3  prose that declines            refused (policy, capability, deflection), or partial
+4  broken                         malformed: cut off, looping, template left-overs, the wrong language
+5  not the JSON that was asked    invalid_output
+6  talk without substance         low_confidence
+7  too unsure of itself           low_confidence, if the settings name a threshold
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ..core.answer import Answer
+from ..core.failures import Failure
+from ..core.task import Task
+from ..core.verdict import Verdict
+from . import structure as shape
+from .confidence import calibrated, confidence
+from .features.hedging import hedging
+from .refusal import Refusal, find_refusal
+from .schema import InvalidOutput, has_json, parse, strings_in
+from .settings import JudgeSettings
+
+_DEFAULT = JudgeSettings()
+
+
+def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEFAULT) -> Verdict:
+    """Judge ``answer`` to ``task``. Deterministic; raises nothing, whatever the text."""
+    asked, schema = (task, None) if isinstance(task, str) else (_asked(task), task.schema)
+    answer = Answer(answer) if isinstance(answer, str) else answer
+    if settings.provider and (verdict := _provider(answer)):
+        return verdict
+    if nothing := shape.empty(answer.text):
+        if answer.tool_calls and answer.finish != "length":
+            return Verdict()
+        if not answer.text.strip() or not answer.tool_calls:
+            return Verdict(Failure.EMPTY, evidence=nothing)
+    read = find_refusal(asked, answer.text)
+    verdict = _prose(read, settings)
+    if verdict.failure and not (schema is not None and has_json(answer.text)):
+        return verdict
+    if broken := _broken(asked, answer, schema is not None, isinstance(task, Task) and task.may_be_cut):
+        return Verdict(Failure.MALFORMED, verdict.score, broken)
+    content: object = None
+    if schema is not None:
+        try:
+            content = parse(answer.text, schema)
+        except InvalidOutput as fault:
+            return Verdict(Failure.INVALID_OUTPUT, verdict.score, str(fault))
+        inside = _prose(find_refusal(asked, "\n\n".join(strings_in(content))), settings)
+        verdict = Verdict(
+            inside.failure, inside.score, inside.evidence, inside.kind, inside.source, inside.partial, content
+        )
+        if verdict.failure:
+            return verdict
+    elif settings.prose and not verdict.partial and hedging(read.figures) >= settings.hedge_at:
+        return Verdict(Failure.LOW_CONFIDENCE, verdict.score, read.figures.own[0].text[:120])
+    sure = confidence(asked, answer.text, content, answer.logprob)
+    if sure is None:
+        return verdict
+    believed = calibrated(sure, settings.temperature)
+    if settings.min_confidence is not None and believed < settings.min_confidence:
+        evidence = f"confidence {believed:.2f} below {settings.min_confidence:.2f}"
+        return Verdict(Failure.LOW_CONFIDENCE, verdict.score, evidence, sure=sure)
+    return replace(verdict, sure=sure)
+
+
+#: Characters after which a beginning is judged, once a sentence has ended; "Sure!" says nothing yet. And after which it
+#: is judged in any case: code and lists have no sentences.
+_BEGINNING, _LONG_BEGINNING = 40, 400
+_SENTENCE_END = re.compile(r"[.!?…]++[\"”’'»)\]*_]*+\s|[。！？]|\n[ \t\r]*+\n")
+
+
+def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdict | None:
+    """Judge how an answer begins, while the rest is still coming: accepted, refused, or None before a sentence is over.
+
+    An answer may begin well and decline later; who shows it before its end takes that on.
+    """
+    ends = [match.end() for match in _SENTENCE_END.finditer(text, 0, _LONG_BEGINNING)]
+    end = next((end for end in ends if end >= _BEGINNING), _LONG_BEGINNING if len(text) >= _LONG_BEGINNING else 0)
+    if not end:
+        return None
+    verdict = _prose(find_refusal(_asked(task), text[:end]), settings)
+    # A beginning that declines a part may be followed by anything.
+    return Verdict(Failure.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
+
+
+def _provider(answer: Answer) -> Verdict | None:
+    """The verdict of a field made for it: a classifier's refusal has a category, a model's own has words."""
+    if answer.declined is not None:
+        said = answer.declined
+        evidence = ": ".join(part for part in (said.category, said.explanation) if part) or said.source
+        return Verdict(Failure.REFUSED, 1.0, evidence, "policy", "provider")
+    if answer.finish in ("content_filter", "refusal"):
+        return Verdict(Failure.REFUSED, 1.0, answer.finish, "policy", "provider")
+    return None
+
+
+def _asked(task: Task) -> str:
+    """The words of the last user turn."""
+    return next((m.text for m in reversed(task.turns) if m.role == "user"), "")
+
+
+def _prose(read: Refusal, settings: JudgeSettings) -> Verdict:
+    if not settings.prose or read.score < settings.refuse_at:
+        return Verdict(score=read.score)
+    partial = read.partial
+    refused = not partial or settings.partial == "refuse"
+    return Verdict(Failure.REFUSED if refused else None, read.score, read.evidence, read.kind, "prose", partial)
+
+
+def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> str:
+    """Evidence that the answer is broken, or an empty string."""
+    if answer.finish == "length" and not may_be_cut:
+        return "cut at the length limit" + (f": {cut}" if (cut := shape.cut_off(answer.text)) else "")
+    if not structured and answer.finish != "length" and (cut := shape.cut_off(answer.text)):
+        return cut
+    return shape.left_over(asked, answer.text) or shape.loop(answer.text) or shape.wrong_language(asked, answer.text)

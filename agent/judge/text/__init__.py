@@ -1,0 +1,1 @@
+"""Texts as the judge reads them: sentences, phrases, languages."""

@@ -1,0 +1,336 @@
+"""One backend's quotas: all its windows, what the provider says of them, and what they mean for a choice.
+
+meter = Meter(backend, now)
+meter.obstacle(now, work)                  # "" or "quota: 100 usd per month used up; resets 2026-12-01 00:00 UTC"
+ticket = meter.reserve(now, work)          # counts the most that the call can use
+ticket.settle(Spend(1, 930, 210, 0.004))   # ... and is put right by what it has used
+ticket.release()                           # ... or given back; nothing once it is settled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..config.settings import Headroom
+from ..core.backend import Backend, Quota
+from ..core.decision import Work
+from ..core.windows import length, told
+from .demand import WEEK, Demand
+from .estimate import Estimate, Spend
+from .headers import Reported, read
+from .window import RollingWindow, Window, obstacle, window_of
+
+
+@dataclass(slots=True)
+class Gauge:
+    """One window and what is wanted of it."""
+
+    window: Window
+    demand: Demand
+    name: str = ""
+
+    def price(self, now: float, reserve: float = 0.0) -> float:
+        """Fit per unit. ``reserve`` is the share of a window of a week or longer that is kept for a surge."""
+        window = self.window
+        spare = 0.0
+        if isinstance(window, RollingWindow):
+            # Adding up what it forgets until its horizon takes a while, and its horizon moves with the clock.
+            if (known := self.demand.last_price(now)) is not None:
+                return known
+            until, left = window.horizon(now)
+            until = round(until / self.demand.length, 2) * self.demand.length
+        else:
+            until, left = window.horizon(now)
+            if self.demand.length >= WEEK:
+                spare = reserve * window.quota.limit
+        return self.demand.price(now, until, left, spare)
+
+
+@dataclass(slots=True)
+class Live:
+    """What the provider said was left; it fills up evenly until the reset."""
+
+    limit: float
+    remaining: float
+    at: float
+    reset: float
+
+    def left(self, now: float) -> float:
+        if now >= self.reset:
+            return self.limit
+        gone = max(0.0, now - self.at) / max(1e-9, self.reset - self.at)
+        return self.remaining + max(0.0, self.limit - self.remaining) * gone
+
+
+class Pressure(NamedTuple):
+    """What quota makes of a backend's worth: a factor above 0, the reasons, and whom the quota is rather kept for.
+
+    ``kept_for`` is a sentence where the quota that the task would take is worth more than the task makes of it.
+    """
+
+    factor: float
+    reasons: tuple[str, ...] = ()
+    kept_for: str = ""
+
+
+NO_PRESSURE = Pressure(1.0)
+
+
+class Ticket:
+    """A reservation: counted now, put right once."""
+
+    __slots__ = ("_meter", "_spend", "_tickets", "open", "work")
+
+    def __init__(self, meter: Meter | None = None, work: Work | None = None, spend: Spend | None = None):
+        self._meter = meter
+        self._spend = spend or Spend()
+        self._tickets: list[tuple[Window, float]] = []
+        self.work = work
+        self.open = meter is not None
+
+    def take(self, window: Window, now: float) -> None:
+        self._tickets.append((window, window.take(now, self._spend.of(window.quota.unit))))
+
+    def settle(self, spend: Spend) -> None:
+        """The call used ``spend``."""
+        if not self.open:
+            return
+        self.open = False
+        for window, ticket in self._tickets:
+            unit = window.quota.unit
+            window.amend(ticket, spend.of(unit) - self._spend.of(unit))
+        assert self._meter is not None
+        self._meter.in_flight -= 1
+
+    def release(self) -> None:
+        """The call used nothing. Does nothing once the ticket is settled."""
+        self.settle(Spend())
+
+
+#: For backends without quota: nothing to count.
+FREE = Ticket()
+
+
+class Meter:
+    """Everything that is counted for one backend."""
+
+    def __init__(self, backend: Backend, now: float):
+        self.backend = backend
+        self.estimate = Estimate(backend)
+        self.gauges = [_gauge(quota, now) for quota in backend.quota]
+        self.live: dict[str, Live] = {}
+        #: The provider asked to be left alone until then.
+        self.hold_until = 0.0
+        self.in_flight = 0
+
+    def reload(self, backend: Backend, now: float) -> None:
+        """Use another config; windows that stay keep what is used of them."""
+        before: dict[Quota, Gauge] = {gauge.window.quota: gauge for gauge in self.gauges}
+        similar = {_identity(quota): gauge for quota, gauge in before.items()}
+        self.backend = self.estimate.backend = backend
+        gauges = []
+        for quota in backend.quota:
+            gauge = before.get(quota) or similar.get(_identity(quota))
+            if gauge is None:
+                gauge = _gauge(quota, now)
+            else:
+                # Only the limit is another; what was used stays used.
+                gauge.window.quota, gauge.name = quota, str(quota)
+            gauges.append(gauge)
+        self.gauges = gauges
+
+    # -- may it be asked? ----------------------------------------------------------------------------------------
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is nothing at all to count."""
+        return not self.gauges and not self.live and not self.hold_until
+
+    def obstacle(self, now: float, work: Work) -> str:
+        """Why ``work`` does not go into the quotas now; empty when it does."""
+        if self.unlimited:
+            return ""
+        if now < self.hold_until:
+            return f"quota: the provider asks to wait until {told(self.hold_until)}"
+        most = self.estimate.most(work)
+        for gauge in self.gauges:
+            gauge.window.advance(now)
+            if why := obstacle(gauge.window, now, most.of(gauge.window.quota.unit)):
+                return why
+        # What the provider says is its own count of calls, not of our worst case.
+        likely = self.estimate.expected(work)
+        for unit, live in self.live.items():
+            if live.left(now) < min(likely.of(unit), live.limit):
+                words = unit.replace("_", " ")
+                return f"quota: the provider says {live.left(now):,.4g} {words} are left; resets {told(live.reset)}"
+        return ""
+
+    def reserve(self, now: float, work: Work) -> Ticket:
+        """Count the most that ``work`` can use. To be asked only where there is no obstacle."""
+        if self.unlimited:
+            return FREE
+        ticket = Ticket(self, work, self.estimate.most(work))
+        for gauge in self.gauges:
+            gauge.window.advance(now)
+            ticket.take(gauge.window, now)
+        likely = self.estimate.expected(work)
+        for unit, live in list(self.live.items()):
+            if now >= live.reset:
+                del self.live[unit]
+            else:
+                live.remaining = max(0.0, live.remaining - likely.of(unit))
+        self.in_flight += 1
+        return ticket
+
+    # -- what a choice should know -------------------------------------------------------------------------------
+
+    def pressure(self, now: float, work: Work, worth: float, weights: Headroom) -> Pressure:
+        """By how much ``worth`` is to be multiplied, and why."""
+        if not self.gauges:
+            return NO_PRESSURE
+        tightest, headroom = self.gauges[0], float("inf")
+        toll, dearest, most = 0.0, None, 0.0
+        expected = self.estimate.expected(work)
+        for gauge in self.gauges:
+            window = gauge.window
+            window.advance(now)
+            ratio = _headroom(window, now)
+            if ratio < headroom:
+                tightest, headroom = gauge, ratio
+            part = gauge.price(now, weights.reserve) * expected.of(window.quota.unit) * weights.price
+            toll += part
+            if part > most:
+                dearest, most = gauge, part
+        window = tightest.window
+        share = f"{1 - max(0.0, window.left) / window.quota.limit:.0%} of {tightest.name} used"
+        gone = "" if window.quota.rolling else f", {1 - window.time_left(now):.0%} of its time gone"
+        reasons: list[str] = []
+        pace = 1.0
+        if headroom > 1.0:
+            pace += weights.pull * (1.0 - 1.0 / headroom)
+            reasons.append(f"quota to burn ({share}{gone}): x{pace:.3f}")
+        elif headroom < 1.0:
+            pace -= weights.push * (1.0 - headroom)
+            reasons.append(f"quota ahead of its pace ({share}{gone}): x{pace:.3f}")
+        # The price takes away what the quota would bring elsewhere; what is left stays above nothing, in order.
+        part = toll / worth if worth > 0 else 0.0
+        kept = 1.0 - part if part < 0.9 else 0.09 / part
+        kept_for = ""
+        if dearest is not None and part > 0.0005:
+            pressed = f"{min(99.0, dearest.demand.pressed):.1f} times what is left of {dearest.name} is wanted"
+            reasons.append(f"{pressed}: x{kept:.3f}")
+            if part > 1.0:
+                kept_for = f"quota: kept for tasks that make more of it; {pressed}"
+        return Pressure(pace * kept, tuple(reasons), kept_for)
+
+    def wanted(self, now: float, work: Work, gain: float, reserve: float = 0.0) -> None:
+        """A task would have gained ``gain`` of fit here over the next best backend, whether it came or not."""
+        if not self.gauges:
+            return
+        expected = self.estimate.expected(work)
+        tolls = [gauge.price(now, reserve) * expected.of(gauge.window.quota.unit) for gauge in self.gauges]
+        whole = sum(tolls)
+        for gauge, toll in zip(self.gauges, tolls, strict=True):
+            gauge.demand.wanted(now, gain - (whole - toll), expected.of(gauge.window.quota.unit))
+
+    # -- what the provider says ----------------------------------------------------------------------------------
+
+    def heard(self, now: float, headers: Mapping[str, str]) -> None:
+        """Correct our count by a response's headers."""
+        for reported in read(headers, now):
+            self._correct(now, reported)
+
+    def _correct(self, now: float, reported: Reported) -> None:
+        for gauge in self.gauges:
+            window = gauge.window
+            if window.quota.unit == reported.unit and window.quota.limit == reported.limit:
+                window.advance(now)
+                used = reported.limit - reported.remaining
+                # With other calls under way theirs is older than ours; then only the larger count is safe.
+                if used > window.used or self.in_flight <= 1:
+                    window.amend(window.take(now, 0.0), used - window.used)
+        if reported.reset is None or reported.reset <= now:
+            self.live.pop(reported.unit, None)
+            return
+        limit = reported.remaining if reported.limit is None else max(reported.limit, reported.remaining)
+        self.live[reported.unit] = Live(max(1.0, limit), reported.remaining, now, reported.reset)
+
+    def hold(self, now: float, seconds: float) -> None:
+        """The provider asked to be left alone for so long."""
+        self.hold_until = max(self.hold_until, now + seconds)
+
+    def exhausted(self, now: float, retry_after: float | None = None) -> None:
+        """The provider says that a quota is used up. It does not say which: the fullest window closes until reset."""
+        if retry_after is not None:
+            self.hold(now, retry_after)
+        if self.gauges:
+            for gauge in self.gauges:
+                gauge.window.advance(now)
+            fullest = min(self.gauges, key=lambda gauge: gauge.window.left / gauge.window.quota.limit).window
+            whole = fullest.size if isinstance(fullest, RollingWindow) else fullest.reset - now
+            fullest.closed_until = now + (whole if retry_after is None else min(whole, retry_after))
+
+    # -- what is kept --------------------------------------------------------------------------------------------
+
+    def observe(self, at: float, spend: Spend) -> None:
+        """Count a call of the past; they must come in order of time."""
+        for gauge in self.gauges:
+            gauge.window.advance(at)
+            if isinstance(gauge.window, RollingWindow) or at >= gauge.window.start:
+                gauge.window.take(at, spend.of(gauge.window.quota.unit))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Plain data: what is used, wanted and learnt. A call under way counts as its reservation."""
+        return {
+            "estimate": self.estimate.snapshot(),
+            "hold_until": self.hold_until,
+            "windows": {
+                _identity(gauge.window.quota): gauge.window.snapshot() | {"demand": gauge.demand.snapshot()}
+                for gauge in self.gauges
+            },
+        }
+
+    def restore(self, kept: Mapping[str, Any], now: float) -> list[str]:
+        """Take up a snapshot, also one that somebody edited. Returns what could not be used, one line each."""
+        faults: list[str] = []
+        windows = kept.get("windows", {})
+        if not isinstance(windows, Mapping):
+            return ["windows: is not a mapping"]
+        if isinstance(kept.get("estimate"), Mapping):
+            self.estimate.restore(kept["estimate"])
+        hold = kept.get("hold_until")
+        if isinstance(hold, int | float) and 0 <= hold <= now + 86_400:
+            self.hold_until = float(hold)
+        for gauge in self.gauges:
+            gauge.window.advance(now)
+            found = windows.get(_identity(gauge.window.quota))
+            if isinstance(found, Mapping):
+                gauge.window.restore(dict(found), now)
+                gauge.window.advance(now)
+                if isinstance(found.get("demand"), Mapping):
+                    gauge.demand.restore(found["demand"])
+            elif found is not None:
+                faults.append(f"windows: {_identity(gauge.window.quota)}: is not a mapping")
+        return faults
+
+
+def _gauge(quota: Quota, now: float) -> Gauge:
+    return Gauge(window_of(quota, now), Demand(length(quota.per)), str(quota))
+
+
+def _identity(quota: Quota) -> str:
+    """What a window is known by when its limit changes."""
+    words = [quota.unit, "per", quota.per]
+    if quota.rolling:
+        words.append("rolling")
+    elif (quota.zone, quota.day, quota.hour) != ("UTC", None, 0):
+        words.append(f"from {quota.day} {quota.hour}h {quota.zone}")
+    return " ".join(words)
+
+
+def _headroom(window: Window, now: float) -> float:
+    """What is left of the window against what is left of its time: 1 is on pace, above it there is quota to burn."""
+    left = max(0.0, window.left) / window.quota.limit
+    return left / max(window.time_left(now), 1e-3)

@@ -1,0 +1,64 @@
+"""What the routing would have made of a month of traffic: ``python -m agent simulate --traffic F --config C``.
+
+    rows, faults = read_traffic(lines)
+    outcomes = simulate(rows, config, suits)         # by policy: headroom, rules, cheapest, ...
+    outcomes |= optimum_of(rows, config, suits)      # needs scipy
+    figures(outcomes)                                # what --json prints
+
+The rows run on a virtual clock through the real ranking and the real quotas, and through what other routers do
+(:mod:`~agent.simulation.policies`), against providers that count for themselves (:mod:`~agent.simulation.providers`).
+What could have been is a linear program (:mod:`~agent.simulation.optimum`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..config.settings import Config
+from .optimum import Unsolvable, optimum
+from .plot import burn_down
+from .policies import POLICIES
+from .replay import Outcome, Situation, replay
+from .traffic import Row, read_traffic
+
+__all__ = ["Outcome", "Row", "Unsolvable", "burn_down", "figures", "optimum_of", "read_traffic", "simulate", "table"]
+
+OPTIMUM = "optimum"
+
+
+def simulate(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:
+    """Every policy's outcome by its name."""
+    situation = Situation(config, suits)
+    return {policy.name: replay(rows, situation, policy) for policy in POLICIES}
+
+
+def optimum_of(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:
+    """The outcome that could have been, under its name. Raises Unsolvable, also where scipy is missing."""
+    return {OPTIMUM: optimum(rows, Situation(config, suits))}
+
+
+def figures(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """``{"policies": {"headroom": {"utilisation": 0..1, ...}, ...}}``"""
+    best = outcomes.get(OPTIMUM)
+    return {"policies": {name: outcome.figures(best) for name, outcome in outcomes.items()}}
+
+
+def table(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """The same for people, and how much of each quota was used."""
+    lines = [
+        f"{'policy':<17}{'of optimum':>11}{'utilisation':>13}{'first choice':>14}"
+        f"{'delayed':>9}{'violations':>12}{'cost':>11}"
+    ]
+    for name, figure in figures(outcomes)["policies"].items():
+        best = "-" if figure["of_optimum"] is None else f"{figure['of_optimum']:.1%}"
+        lines.append(
+            f"{name:<17}{best:>11}{figure['utilisation']:>13.1%}{figure['first_choice']:>14.1%}"
+            f"{figure['delayed']:>9}{figure['violations']:>12}{'$' + format(figure['cost_usd'], ',.2f'):>11}"
+        )
+    shown = {name: outcome for name, outcome in outcomes.items() if name in ("headroom", "rules", OPTIMUM)}
+    lines += ["", f"{'used of each quota at its reset':<46}" + "".join(f"{name:>10}" for name in shown)]
+    for quota in next(iter(outcomes.values())).used:
+        shares = (outcome.used.get(quota, (0.0, 0.0)) for outcome in shown.values())
+        lines.append(f"{quota:<46}" + "".join(f"{used / limit if limit else 0.0:>10.1%}" for used, limit in shares))
+    return lines

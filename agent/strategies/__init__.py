@@ -1,0 +1,1 @@
+"""Floor 5: whom to ask, and in what order."""

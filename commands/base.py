@@ -1,0 +1,72 @@
+"""What the Workshop's commands share: finding the BackendRouter, and saying plainly when there is none."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from textwrap import wrap
+
+from evennia.commands.default.muxcommand import MuxCommand
+from evennia.utils.ansi import ANSIString
+
+from uniwizard.commands.strict_switches import StrictSwitches
+from uniwizard.typeclasses.backend_router import BackendRouter, Closed
+from uniwizard.world.harmless import line, plain
+
+
+class _AbstractCommandMeta(type(MuxCommand), ABCMeta):
+    """What makes Evennia's commands, for commands that are not whole yet."""
+
+
+class UniwizardCommand(StrictSwitches, MuxCommand, metaclass=_AbstractCommandMeta):
+    """A command that needs a BackendRouter. Subclasses write ``do(router)``."""
+
+    help_category = "Workshop"
+
+    def func(self) -> None:
+        router = BackendRouter.find(self.caller.location)
+        if router is None:
+            self.caller.msg("There is no Workshop in this world: nobody here can lend a brain.")
+            return
+        if fault := self.fault_in_switches():
+            self.say(fault)
+            return
+        try:
+            router.brain  # noqa: B018 - wakes it
+            self.do(router)
+        except Closed as why:
+            self.say(f"|rThe Workshop is closed:|n its configuration has faults.\n{line(str(why), 1000)}")
+
+    @abstractmethod
+    def do(self, router: BackendRouter) -> None:
+        """What the command does, with a router that is awake."""
+
+    def say(self, text: str) -> None:
+        """Tell the caller, within the width of their screen."""
+        width = self.client_width()
+        lines: list[str] = []
+        for whole in text.split("\n"):
+            indent = " " * (len(whole) - len(whole.lstrip(" ")) + 2)
+            # Only at blanks: a piece of markup must not be cut in two.
+            fits = len(whole) <= width or len(ANSIString(whole)) <= width
+            lines += [whole] if fits else wrap(whole, width, subsequent_indent=indent, break_long_words=False)
+        self.caller.msg(text=("\n".join(lines), {"type": "uniwizard"}))
+
+    @property
+    def task(self) -> str:
+        """What was typed as a task, without control characters and outer blanks."""
+        return plain(self.args, limit=10**6).strip()
+
+    def is_builder(self) -> bool:
+        """Whether the caller may change things; tells them where not."""
+        if self.caller.check_permstring("Builder"):
+            return True
+        self.say("Only Builders and above may do that.")
+        return False
+
+    def is_backend(self, router: BackendRouter, key: str) -> bool:
+        """Whether ``key`` names a backend; tells the caller which there are where not."""
+        keys = [health.backend.key for health in router.brain.registry]
+        if key in keys:
+            return True
+        self.say(f"No brain called '{line(key, 40)}' stands on the shelf; there are: {', '.join(keys)}.")
+        return False

@@ -1,0 +1,37 @@
+"""The character's and the account's commands: whatever the game had, and the Workshop's on top of it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from evennia.utils.utils import class_from_module
+
+from uniwizard.commands.backends import CmdBackends
+from uniwizard.commands.ledger import CmdLedger
+from uniwizard.commands.practice import CmdPractice
+from uniwizard.commands.route import CmdRoute
+from uniwizard.commands.think import CmdThink
+from uniwizard.commands.token import CmdToken
+
+_Base = class_from_module(settings.UNIWIZARD_BASE_CHARACTER_CMDSET)
+_AccountBase = class_from_module(settings.UNIWIZARD_BASE_ACCOUNT_CMDSET)
+
+
+class CharacterCmdSet(_Base):
+    """The game's own character cmdset with think, route, backends, practice and ledger added."""
+
+    key = _Base.key
+
+    def at_cmdset_creation(self) -> None:
+        super().at_cmdset_creation()
+        for command in (CmdThink, CmdRoute, CmdBackends, CmdPractice, CmdLedger):
+            self.add(command())
+
+
+class AccountCmdSet(_AccountBase):
+    """The game's own account cmdset with token added."""
+
+    key = _AccountBase.key
+
+    def at_cmdset_creation(self) -> None:
+        super().at_cmdset_creation()
+        self.add(CmdToken())

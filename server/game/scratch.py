@@ -1,0 +1,59 @@
+"""A game of one's own, on free ports, that disturbs no other: for the tests and the demo::
+
+    game = own_game(Path(temporary_directory))
+    game.prepare()
+    game.start()
+
+Whoever makes it stops it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from uniwizard.server.game.lay import SECRET_SETTINGS, SOURCE, lay
+from uniwizard.server.game.process import Game
+
+_SETTINGS = """
+# A game of its own: reachable from this machine alone, on ports that were free.
+SERVERNAME = "Uniwizard"
+TELNET_PORTS = [{telnet}]
+TELNET_INTERFACES = ["127.0.0.1"]
+WEBSERVER_PORTS = [({web}, {inner})]
+WEBSERVER_INTERFACES = ["127.0.0.1"]
+WEBSOCKET_CLIENT_PORT = {websocket}
+WEBSOCKET_CLIENT_INTERFACE = "127.0.0.1"
+AMP_PORT = {amp}
+
+# Many accounts from one address are no attack here.
+CREATION_THROTTLE_LIMIT = LOGIN_THROTTLE_LIMIT = 10_000
+"""
+
+
+def own_game(
+    directory: Path,
+    *,
+    settings: str = "",
+    environ: Mapping[str, str] | None = None,
+    source: Path = SOURCE,
+) -> Game:
+    """Lay a game into ``directory``; it is neither prepared nor started yet.
+
+    ``settings`` is Python that ends its secret settings; ``environ`` is added to its environment.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lay(directory, source)
+    with (directory / SECRET_SETTINGS).open("a", encoding="utf-8") as file:
+        file.write(_SETTINGS.format_map(_free_ports()) + settings)
+    return Game(directory, environ)
+
+
+def _free_ports() -> dict[str, int]:
+    names = ("telnet", "web", "inner", "websocket", "amp")
+    with ExitStack() as held:
+        # All are held until all are known, so that none is given twice.
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
+        return {name: held_socket.getsockname()[1] for name, held_socket in zip(names, sockets, strict=True)}

@@ -1,0 +1,91 @@
+"""Compose Uniwizard with a game's settings. The last lines of ``server/conf/settings.py`` do it::
+
+    from server.conf.uniwizard_settings import extend
+
+    extend(globals())
+
+It comes after ``secret_settings.py`` and takes nothing away: it appends to lists, remembers what it wraps, and gives
+defaults only to settings that nobody has set. Any ``UNIWIZARD_*`` setting can be set above those lines.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from uniwizard.world.ledger import database
+
+CHARACTER_CMDSET = "uniwizard.commands.cmdsets.CharacterCmdSet"
+ACCOUNT_CMDSET = "uniwizard.commands.cmdsets.AccountCmdSet"
+STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
+WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
+HELP_MODULE = "uniwizard.world.help"
+
+#: Settings that a game may set for itself, with what holds where it does not.
+DEFAULTS: dict[str, Any] = {
+    # Seconds that a character waits between one `think` and the next.
+    "UNIWIZARD_THINK_COOLDOWN": 2,
+    # The longest task a player may type, in characters.
+    "UNIWIZARD_MAX_TASK_LENGTH": 4000,
+    # The port on which the practice backends listen on this machine; 0 takes any free one.
+    "UNIWIZARD_PRACTICE_PORT": 0,
+    # Whether programs of players come in at /v1 on the web server, with a token (command `token`).
+    "UNIWIZARD_WEB_API": True,
+    # The most that one token may be given, and how many an account may have.
+    "UNIWIZARD_TOKEN_LIMITS": {"requests_per_minute": 60, "usd_per_month": 5.0},
+    "UNIWIZARD_TOKENS_PER_ACCOUNT": 10,
+    # Whether the ledger keeps what was asked and answered, word for word.
+    "UNIWIZARD_LEDGER_TEXTS": False,
+    # Days after which an attempt is forgotten; its day's totals stay. None keeps all.
+    "UNIWIZARD_LEDGER_KEEP_DAYS": 400,
+    # What may be spent, such as {"game": {"usd": 50, "per": "month"}, "account": {"usd": 2, "per": "day"}}; also for
+    # each "character" and each "token". Per "day", "week" or "month" of TIME_ZONE. None is no limit.
+    "UNIWIZARD_BUDGETS": None,
+}
+
+LEDGER_APP = "world.ledger"
+
+#: Where the backends are described, relative to the game directory. The environment's UNIWIZARD_CONFIG comes first,
+#: then a UNIWIZARD_CONFIG setting, then this.
+DEFAULT_CONFIG = os.path.join("configs", "backends.yaml")
+
+
+def extend(settings: dict[str, Any]) -> None:
+    """Add Uniwizard to a Django settings namespace, in place; safe to repeat.
+
+    ``UNIWIZARD_BASE_CHARACTER_CMDSET`` and ``UNIWIZARD_BASE_ACCOUNT_CMDSET`` keep the paths of the cmdsets that the
+    game had, and are what it falls back to if Uniwizard's own fail to load. ``UNIWIZARD_BASE_WEB_PLUGINS`` keeps its
+    web plugin module, which is called first.
+    """
+    for name, value in DEFAULTS.items():
+        settings.setdefault(name, value)
+    config = os.environ.get("UNIWIZARD_CONFIG") or settings.get("UNIWIZARD_CONFIG") or DEFAULT_CONFIG
+    settings["UNIWIZARD_CONFIG"] = os.path.join(settings["GAME_DIR"], config)
+
+    if settings["CMDSET_CHARACTER"] != CHARACTER_CMDSET:
+        settings["UNIWIZARD_BASE_CHARACTER_CMDSET"] = settings["CMDSET_CHARACTER"]
+        settings["CMDSET_CHARACTER"] = CHARACTER_CMDSET
+    if settings["CMDSET_ACCOUNT"] != ACCOUNT_CMDSET:
+        settings["UNIWIZARD_BASE_ACCOUNT_CMDSET"] = settings["CMDSET_ACCOUNT"]
+        settings["CMDSET_ACCOUNT"] = ACCOUNT_CMDSET
+    fallbacks = {
+        CHARACTER_CMDSET: settings["UNIWIZARD_BASE_CHARACTER_CMDSET"],
+        ACCOUNT_CMDSET: settings["UNIWIZARD_BASE_ACCOUNT_CMDSET"],
+    }
+    settings["CMDSET_FALLBACKS"] = {**settings.get("CMDSET_FALLBACKS", {}), **fallbacks}
+
+    if settings.get("WEB_PLUGINS_MODULE") != WEB_PLUGINS_MODULE:
+        settings["UNIWIZARD_BASE_WEB_PLUGINS"] = settings.get("WEB_PLUGINS_MODULE", "")
+        settings["WEB_PLUGINS_MODULE"] = WEB_PLUGINS_MODULE
+    if LEDGER_APP not in settings["INSTALLED_APPS"]:
+        settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
+    database.compose(settings)
+
+    settings["FILE_HELP_ENTRY_MODULES"] = _with(settings.get("FILE_HELP_ENTRY_MODULES"), HELP_MODULE)
+    settings["AT_SERVER_STARTSTOP_MODULE"] = _with(settings.get("AT_SERVER_STARTSTOP_MODULE"), STARTSTOP_MODULE)
+
+
+def _with(present: Any, module: str) -> list[str]:
+    """Evennia takes one module or a list of them; a list of all of them."""
+    modules = [present] if isinstance(present, str) else list(present or ())
+    return modules if module in modules else [*modules, module]
