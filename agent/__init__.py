@@ -15,13 +15,13 @@ from .core import events
 from .core.attempt import Attempt
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
-from .core.failures import AttemptFailed, Failure, UniwizardError
+from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
 from .health import Health
-from .practice import Scene, practised
-from .router import Router
+from .practice import Scenario, practised
+from .router import Router, warm_up
 
 __all__ = [
     "CONFIGS",
@@ -38,6 +38,7 @@ __all__ = [
     "ContentFiltered",
     "Decision",
     "Failure",
+    "FailureCode",
     "Fault",
     "Health",
     "Image",
@@ -45,7 +46,7 @@ __all__ = [
     "Ranked",
     "RouteResult",
     "Router",
-    "Scene",
+    "Scenario",
     "Skipped",
     "Task",
     "Tool",
@@ -54,4 +55,5 @@ __all__ = [
     "load",
     "practised",
     "read_checked",
+    "warm_up",
 ]

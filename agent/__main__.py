@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from .cli import check, judge, route, serve, simulate, think
-from .cli.base import Unusable
+from .cli.base import UsageError
 from .config.yaml_files import CONFIGS, ConfigError
 
 DEFAULT_CONFIG = CONFIGS / "backends.yaml"
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return 2
-    except Unusable as error:
+    except UsageError as error:
         print(error, file=sys.stderr)
         return 2
     except BrokenPipeError:

@@ -16,7 +16,7 @@ from .core.backend import Backend
 from .core.clock import Clock
 from .core.events import Events
 from .health.breaker import Health, State
-from .quota import Quotas
+from .quota import Quotas, QuotaTracker
 
 
 class Registry:
@@ -29,6 +29,8 @@ class Registry:
         #: What is used of every backend's quota.
         self.quotas = Quotas(config.backends, clock.seconds())
         self._healths: dict[str, Health] = {}
+        #: In the place of those, by key, where a simulated backend stands in: nothing of its work is counted.
+        self._uncounted: dict[str, QuotaTracker] = {}
         #: Where simulated backends stand in for the real ones; empty when they do not.
         self._stand_ins: dict[str, str] = {}
         self.reload(config)
@@ -75,6 +77,10 @@ class Registry:
         self[key].close()
         self.quotas[key].hold_until = 0.0
 
+    def quota(self, key: str) -> QuotaTracker:
+        """What is counted of the backend that answers as ``key`` now. Raises KeyError."""
+        return self._uncounted.get(key) or self.quotas[key]
+
     def stand_in(self, urls: dict[str, str]) -> None:
         """Let simulated backends at ``urls`` (by key) answer in place of the real ones; ``{}`` ends it."""
         self._stand_ins = dict(urls)
@@ -94,5 +100,13 @@ class Registry:
             backend = self.config.backends[key]
             if key in self._stand_ins:
                 # A simulated backend must never see the real key.
-                backend = replace(backend, url=self._stand_ins[key], api_key="practice-key", asleep="", practice=True)
+                backend = replace(
+                    backend, url=self._stand_ins[key], api_key="practice-key", unconfigured="", practice=True
+                )
             health.play(backend)
+        now = self._clock.seconds()
+        self._uncounted = {
+            key: QuotaTracker(replace(health.backend, quota=()), now)
+            for key, health in self._healths.items()
+            if health.backend.practice
+        }

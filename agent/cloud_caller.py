@@ -2,7 +2,7 @@
 
     caller = CloudCaller(clock)
     answer = await caller.ask(veiled_task, backend, system, blindfold, total=30.0)    # raises AttemptFailed
-    answer = await caller.ask(veiled_task, backend, system, blindfold, 30.0, on_words)    # hears it as it comes
+    answer = await caller.ask(veiled_task, backend, system, blindfold, 30.0, on_text)    # hears it as it comes
 
 Between the encoder and the socket stands the scan: bytes that name anyone are not sent, and raise :class:`LeakFound`.
 """
@@ -16,7 +16,7 @@ from dataclasses import replace
 from .core.answer import Answer
 from .core.backend import Backend, Timeout
 from .core.clock import Clock
-from .core.failures import AttemptFailed, Failure
+from .core.failures import AttemptFailed, FailureCode, LeakFound
 from .core.task import Task
 from .privacy.blindfold import Blindfold, map_strings, ordinary, outbound_text, reworded, written_small
 from .transport.client import fetch, stream
@@ -27,23 +27,12 @@ from .wire import StreamDecoder, WireRequest, decode, decode_probe, encode, prob
 PROBE_TIMEOUT = 5.0
 
 
-class NotSent(AttemptFailed):
-    """The request has not left, so nobody has counted it."""
-
-
-class LeakFound(NotSent):
-    """An identity term stood in the encoded request, which was therefore not sent. The term is not repeated."""
-
-    def __init__(self) -> None:
-        super().__init__(Failure.BAD_REQUEST, "the request would have named someone and was not sent")
-
-
 class CloudCaller:
-    """Asks backends over one shared pool of connections. ``heard`` is told the headers of every response."""
+    """Asks backends over one shared pool of connections. ``on_headers`` is told the headers of every response."""
 
-    def __init__(self, clock: Clock, heard: Callable[[Backend, Mapping[str, str]], None] | None = None):
+    def __init__(self, clock: Clock, on_headers: Callable[[Backend, Mapping[str, str]], None] | None = None):
         self._clock = clock
-        self._heard = heard
+        self._on_headers = on_headers
         self._transport = TwistedTransport(clock)
 
     async def ask(
@@ -53,34 +42,34 @@ class CloudCaller:
         system: str,
         blindfold: Blindfold,
         total: float,
-        on_words: Callable[[str], None] | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> Answer:
         """Send ``task``, which must be veiled already, and decode what comes back within ``total`` seconds.
 
-        ``on_words`` is called with every piece of the answer as it comes, where the backend can ``stream``; the pieces
+        ``on_text`` is called with every piece of the answer as it comes, where the backend can ``stream``; the pieces
         are still veiled, and not judged. Raises AttemptFailed (LeakFound when the blindfold's scan finds a term).
         """
-        streams = on_words is not None and "stream" in backend.capabilities
+        streams = on_text is not None and "stream" in backend.capabilities
         try:
             request = encode(task, backend, system, streams)
         except (TypeError, ValueError, RecursionError):
-            raise AttemptFailed(Failure.BAD_REQUEST, "the task holds what no JSON can carry") from None
+            raise AttemptFailed(FailureCode.BAD_REQUEST, "the task holds what no JSON can carry") from None
         if not blindfold.empty:
             _inspect(request, task, backend, system, blindfold, streams)
         timeout = backend.timeout if total >= backend.timeout.total else replace(backend.timeout, total=total)
-        if streams and on_words is not None:
-            return await self._listen(request, backend, timeout, on_words)
+        if streams and on_text is not None:
+            return await self._listen(request, backend, timeout, on_text)
         response = await fetch(
             self._transport, request.method, request.url, request.headers, request.body, timeout, self._clock
         )
-        if self._heard is not None:
-            self._heard(backend, response.headers)
+        if self._on_headers is not None:
+            self._on_headers(backend, response.headers)
         return decode(backend, response.status, response.headers, response.body)
 
     async def _listen(
-        self, request: WireRequest, backend: Backend, timeout: Timeout, on_words: Callable[[str], None]
+        self, request: WireRequest, backend: Backend, timeout: Timeout, on_text: Callable[[str], None]
     ) -> Answer:
-        listener = _Listener(stream_decoder(backend), on_words)
+        listener = _Listener(stream_decoder(backend), on_text)
         try:
             response = await stream(
                 self._transport,
@@ -92,13 +81,13 @@ class CloudCaller:
                 self._clock,
                 listener,
             )
-            if self._heard is not None:
-                self._heard(backend, response.headers)
+            if self._on_headers is not None:
+                self._on_headers(backend, response.headers)
             if not 200 <= response.status < 300:
                 return decode(backend, response.status, response.headers, response.body)
             return listener.decoder.finish()
         except AttemptFailed as broken:
-            broken.words, broken.usage = listener.decoder.words, listener.decoder.usage
+            broken.chars, broken.usage = listener.decoder.chars, listener.decoder.usage
             raise
 
     async def probe(self, backend: Backend) -> None:
@@ -118,9 +107,9 @@ class CloudCaller:
 class _Listener:
     """Between the socket and the decoder: passes on what is new."""
 
-    def __init__(self, decoder: StreamDecoder, on_words: Callable[[str], None]):
+    def __init__(self, decoder: StreamDecoder, on_text: Callable[[str], None]):
         self.decoder = decoder
-        self._on_words = on_words
+        self._on_text = on_text
 
     @property
     def tokens(self) -> int:
@@ -133,7 +122,7 @@ class _Listener:
     def feed(self, data: bytes) -> None:
         said = "".join(self.decoder.feed(data))
         if said:
-            self._on_words(said)
+            self._on_text(said)
 
 
 def _inspect(

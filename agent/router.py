@@ -1,4 +1,4 @@
-"""The brain's front door: choose, ask, judge, fall back.
+"""The brain's public API and composition root: choose, ask, judge, fall back.
 
     router = Router.from_file("configs/backends.yaml", clock=reactor)
     await router.start()                     # health checks, and practice backends when nobody real is there
@@ -7,7 +7,11 @@
     result = await router.call_with_fallback(task)
     async for piece in router.stream(task): ...          # the same, piece by piece
 
-How a task finds its way is in :mod:`agent.engine.runner`; this is the front door, and what all tasks share.
+    plan = router.plan(task)                 # or in two steps: what is settled before anybody is asked,
+    result = await router.run(plan)          # ... and the doing, by the decision that the plan holds
+
+How a task finds its way is in :mod:`agent.engine.runner`; here the parts are put together, and what an operator or a
+game needs of them has its doors.
 """
 
 from __future__ import annotations
@@ -15,12 +19,10 @@ from __future__ import annotations
 import gc
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from .backend_registry import Registry
 from .classify.classifier import Classifier
@@ -32,15 +34,22 @@ from .core.backend import Backend
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped, Work, work_of
 from .core.events import Events, Feedback
+from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import Task
+from .engine.admission import Admission
 from .engine.answer_stream import AnswerStream
-from .engine.health_checker import HealthWatch
-from .engine.runner import Drive
-from .judge import JudgeSettings, judge
-from .judge.calibration import Calibration
+from .engine.health_checker import HealthChecker
+from .engine.next_backend import NextBackend
+from .engine.plan import Plan
+from .engine.ports import Budget, Client, Journal
+from .engine.runner import TaskRunner
+from .health import Health
+from .judge import judge
+from .judge.calibrated import CalibratedJudge
 from .privacy.blindfold import Blindfold
-from .strategies.ranked import rank
+from .quota import QuotaStatus
+from .strategies.ranked import gains, rank
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -48,11 +57,24 @@ FIRST_DELAY = 0.5
 MAX_DELAY = 8.0
 
 
+def warm_up() -> None:
+    """Read the judge's data now, and hide what lives as long as the process from the garbage collector.
+
+    For a program's main, once: phrases and automata are a hundred thousand objects that need not be read, nor walked
+    through, in the middle of somebody's thought.
+    """
+    judge("", "ready")
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+
+
 class Router:
-    """The brain's front door. All methods belong to the reactor thread.
+    """The brain. All methods belong to the reactor thread.
 
     clock     the reactor, or Twisted's Clock in tests
     random    returns 0 to 1; for the jitter
+    client    carries attempts over the wire; None for one of its own
     """
 
     def __init__(
@@ -63,33 +85,28 @@ class Router:
         classifier: Classifier | None = None,
         random: Callable[[], float] = random.random,
         practice_port: int = 0,
+        client: Client | None = None,
     ):
         self.clock = clock
         self.events = Events()
         self.registry = Registry(config, clock, self.events)
         self.classifier = classifier or Classifier.load()
-        self.caller = CloudCaller(clock, self._heard)
-        self.watch = HealthWatch(self.registry, self.caller, clock, self.events, practice_port)
+        self.caller = CloudCaller(clock, self._on_headers)
+        self.checker = HealthChecker(self.registry, self.caller, clock, self.events, practice_port)
+        self._judge = CalibratedJudge(config.judge)
         self._hidden: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
-        self._slots: dict[str, DeferredSemaphore] = {}
-        #: Awaited with the task's id between the announcement of an attempt and its request, so that whoever keeps
-        #: account has it on the disk before anything is spent; it must not fail.
-        self.noted: Callable[[str], Deferred[None]] | None = None
-        #: Asked before each attempt, with the task's id and the most that the attempt can cost in USD: why it may not
-        #: be made, which ends the task, or empty.
-        self.allowance: Callable[[str, float], str] = lambda task_id, usd: ""
-        #: What is known of each backend's own confidence, by key.
-        self.calibrations: dict[str, Calibration] = {}
-        self._strictness: dict[str, JudgeSettings] = {}
-        # The judge reads its data files when it is first asked; better now than in the middle of a thought.
-        judge("", "ready")
-        # Phrases and automata are a hundred thousand objects that live as long as the process. Put out of the garbage
-        # collector's sight, they need not be walked through in the middle of somebody's thought.
-        if not gc.get_freeze_count():
-            gc.collect()
-            gc.freeze()
+        self._admission = Admission(self.registry, clock)
+        self._runner = TaskRunner(
+            NextBackend(self.registry, self.rank),
+            self._admission,
+            client or self.caller,
+            self._judge,
+            self.events.emit,
+            clock,
+            self.backoff,
+        )
 
     @classmethod
     def from_file(cls, path: str | Path, clock: Clock, **options: Any) -> Router:
@@ -102,8 +119,8 @@ class Router:
     def reload(self, config: Config) -> None:
         """Use another config from now on; an attempt under way finishes with what it began with."""
         self.registry.reload(config)
-        self._slots.clear()
-        self._strictness.clear()
+        self._admission.reload()
+        self._judge.reload(config.judge)
         self.hide(*self._hidden)
 
     def hide(self, terms: Iterable[str], soul: Iterable[str] = ()) -> None:
@@ -114,13 +131,18 @@ class Router:
         self._hidden = frozenset(terms), frozenset(soul)
         self._blindfold = Blindfold(self._hidden[0], self.registry.config.identity | self._hidden[1])
 
+    def keep_account(self, journal: Journal | None, budget: Budget | None) -> None:
+        """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
+        self._runner.journal = journal
+        self._admission.budget = budget
+
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""
-        await self.watch.start()
+        await self.checker.start()
 
     async def stop(self) -> None:
         """End the checks and close idle connections."""
-        await self.watch.stop()
+        await self.checker.stop()
         await self.caller.close()
 
     # -- deciding ------------------------------------------------------------------------------------------------
@@ -134,10 +156,26 @@ class Router:
 
     def explain(self, task: Task | str) -> Decision:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
-        return self.decide(_as_task(task))[0]
+        return self.plan(task).decision
 
-    def decide(self, task: Task) -> tuple[Decision, Work]:
-        """The same, and what counts of the task when a backend is chosen for it."""
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
+        """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
+
+        pin    the backend to ask first, its fallbacks next
+        alone  ask that one and nobody else
+
+        Raises KeyError when ``pin`` is no backend.
+        """
+        task = Task(task) if isinstance(task, str) else task
+        if pin is not None:
+            self.registry[pin]
+        blindfold = self._blindfold.plus(task.identity)
+        redacted = blindfold.redact(task)
+        decision, work = self._decide(redacted.task)
+        system = self.classifier.system_prompt(decision.kind)
+        return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
+
+    def _decide(self, task: Task) -> tuple[Decision, Work]:
         found = self.classifier.classify(task)
         work = work_of(task, found.kind)
         ranking, skipped = self.rank(work)
@@ -154,20 +192,15 @@ class Router:
 
     def rank(self, work: Work) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
         """Everyone who can do the work now, best first, and everyone who cannot."""
-        config, quotas = self.registry.config, self.registry.quotas
+        registry, config = self.registry, self.registry.config
         now = self.clock.seconds()
-        return rank(work, self.registry, config.rules, self.classifier.suits, quotas, config.headroom, now)
-
-    def _heard(self, backend: Backend, headers: Mapping[str, str]) -> None:
-        if not backend.practice:
-            self.registry.quotas.heard(self.clock.seconds(), backend.key, headers)
+        return rank(work, registry, config.rules, self.classifier.suits, registry.quota, config.headroom, now)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
     async def call(self, key: str, prompt: Task | str) -> str:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
-        self.registry[key]
-        return (await Drive(self, _as_task(prompt), pin=key, alone=True).run()).text
+        return (await self._run_once(self.plan(prompt, key, alone=True))).text
 
     async def call_with_fallback(self, task: Task | str, pin: str | None = None) -> RouteResult:
         """Have the task done by whoever does it best, or by ``pin`` and its fallbacks.
@@ -175,10 +208,7 @@ class Router:
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
         stopped it), KeyError when ``pin`` is no backend. Cancelling the Deferred closes the connection in use.
         """
-        task = _as_task(task)
-        if pin is not None:
-            self.registry[pin]
-        return await self._think(task, pin)
+        return await self.run(self.plan(task, pin))
 
     def stream(self, task: Task | str, pin: str | None = None, mode: str = "whole") -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
@@ -187,54 +217,151 @@ class Router:
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        task = _as_task(task)
-        if pin is not None:
-            self.registry[pin]
+        plan = self.plan(task, pin)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
-        eager = mode == "eager" and task.schema is None
-        return AnswerStream(self.clock, lambda deliver: self._think(task, pin, deliver if eager else None))
+        eager = mode == "eager" and plan.task.schema is None
+        return AnswerStream(self.clock, lambda deliver: self.run(plan, deliver=deliver if eager else None))
 
-    async def _think(self, task: Task, pin: str | None, deliver: Callable[[str], None] | None = None) -> RouteResult:
+    async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
+        """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
         try:
-            return await Drive(self, task, pin, deliver=deliver).run()
+            return await self._run_once(plan, deliver=deliver)
         except AllBackendsFailed as failed:
-            if isinstance(failed, ContentFiltered | AnswerBroken | BudgetSpent) or not self.watch.consider_practice():
+            if isinstance(failed, ContentFiltered | AnswerBroken | BudgetSpent):
+                raise
+            if plan.alone or not self.checker.consider_practice():
                 raise
             # Everyone real has just turned out to be unreachable: practice has taken over, so it takes this one too.
-            return await Drive(self, task, pin, failed.attempts, deliver=deliver).run()
+            decision, work = self._decide(plan.redacted.task)
+            again = replace(plan, decision=decision, work=work)
+            return await self._run_once(again, attempts=failed.attempts, deliver=deliver)
 
-    def feedback(self, task_id: str, attempt: Attempt, *, good: bool) -> None:
-        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself."""
-        if attempt.verdict is not None and attempt.verdict.sure is not None:
-            self.calibrations.setdefault(attempt.backend, Calibration()).add(attempt.verdict.sure, right=good)
-            self._strictness.pop(attempt.backend, None)
-        self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
+    async def _run_once(
+        self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
+    ) -> RouteResult:
+        self._note_demand(plan)
+        return await self._runner.run(plan, attempts=attempts, deliver=deliver)
 
-    def strictness(self, key: str) -> JudgeSettings:
-        """How the judge reads this backend's answers: the config's settings, and its calibration."""
-        settings = self._strictness.get(key)
-        if settings is None:
-            settings = JudgeSettings.from_mapping(self.registry.config.judge.get(key, {}))
-            if key in self.calibrations:
-                settings = replace(settings, temperature=self.calibrations[key].temperature)
-            self._strictness[key] = settings
-        return settings
+    def _note_demand(self, plan: Plan) -> None:
+        """Let the quotas know what was wanted, whoever gets to do it."""
+        quotas, decision = self.registry.quotas, plan.decision
+        if quotas.metered and not decision.practice:
+            now, reserve = self.clock.seconds(), self.registry.config.headroom.reserve
+            for key, gain in gains(decision.ranking, decision.skipped):
+                quotas[key].wanted(now, plan.work, gain, reserve)
 
-    def slot(self, backend: Backend) -> DeferredSemaphore:
-        """The ``max_parallel`` places of a backend; who waits for one gets it first come, first served."""
-        if backend.key not in self._slots:
-            self._slots[backend.key] = DeferredSemaphore(backend.max_parallel)
-        return self._slots[backend.key]
+    def _on_headers(self, backend: Backend, headers: Mapping[str, str]) -> None:
+        self.registry.quota(backend.key).heard(self.clock.seconds(), headers)
 
     def backoff(self, retry: int) -> float:
         """Seconds to wait before the ``retry``-th retry, counted from 0."""
         return min(MAX_DELAY, FIRST_DELAY * 2.0**retry) * self._random()
 
+    def feedback(self, task_id: str, attempt: Attempt, *, good: bool) -> None:
+        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself."""
+        self._judge.learn(attempt, good=good)
+        self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
+
+    # -- the backends, for whoever looks after them --------------------------------------------------------------
+
     @property
-    def blindfold(self) -> Blindfold:
-        return self._blindfold
+    def practising(self) -> bool:
+        """Whether simulated backends stand in for real ones."""
+        return self.registry.practising
 
+    def keys(self) -> list[str]:
+        """Every backend's key, in the config's order."""
+        return [health.backend.key for health in self.registry]
 
-def _as_task(task: Task | str) -> Task:
-    return Task(task) if isinstance(task, str) else task
+    def states(self) -> Iterator[Health]:
+        """How every backend is, in the config's order."""
+        return iter(self.registry)
+
+    def state(self, key: str) -> Health:
+        """How the backend ``key`` is. Raises KeyError, naming those there are."""
+        return self.registry[key]
+
+    def configured(self, key: str) -> Backend:
+        """The backend as the config has it, also while a simulated one stands in. Raises KeyError."""
+        return self.registry.real(key)
+
+    def free_places(self, key: str) -> int:
+        """How many more attempts may be under way at ``key`` now. Raises KeyError."""
+        return self._admission.slot(self.registry[key].backend).tokens
+
+    def quota_status(self, key: str) -> list[QuotaStatus]:
+        """How far each quota window of ``key`` is used. Raises KeyError."""
+        return self.registry.quotas[key].status(self.clock.seconds())
+
+    def set_disabled(self, key: str, disabled: bool) -> None:
+        """Ask ``key`` no more, because an admin says so, or ask it again. Raises KeyError."""
+        self.registry[key].disabled = disabled
+
+    def reset(self, key: str) -> None:
+        """Trust the backend again: close its breaker, end the pause its provider has asked for. Raises KeyError."""
+        self.registry.reset(key)
+
+    async def probe(self, key: str) -> str:
+        """Check one real backend now: empty when it is well, else what is wrong. Raises KeyError."""
+        return await self.checker.probe(key)
+
+    async def probe_all(self) -> dict[str, str]:
+        """Check every real backend at once. By key: empty when well, else what is wrong."""
+        return await self.checker.probe_all()
+
+    def stage(self, key: str, scenario: str) -> None:
+        """Have a simulated backend play ``scenario`` in the place of ``key``; ``real`` ends it.
+
+        Raises KeyError for an unknown backend and ValueError, naming the scenarios, for an unknown scenario.
+        """
+        self.checker.stage(key, scenario)
+
+    def scenario(self, key: str) -> str:
+        """What a simulated backend plays in the place of ``key``; ``real`` where none stands in."""
+        return self.checker.scenario(key)
+
+    # -- what must not be forgotten ------------------------------------------------------------------------------
+
+    def kept(self) -> Iterator[tuple[str, str]]:
+        """The key and the category (``health`` or ``quota``) of everything that has a :meth:`snapshot`."""
+        for health in self.registry:
+            yield health.backend.key, "health"
+            if self.registry.quotas[health.backend.key].windows:
+                yield health.backend.key, "quota"
+
+    def snapshot(self, key: str, category: str) -> dict[str, Any]:
+        """The state of ``key`` as plain data, for :meth:`restore`. Raises KeyError."""
+        return (self.registry[key] if category == "health" else self.registry.quotas[key]).snapshot()
+
+    def restore(self, key: str, category: str, kept: Mapping[str, Any]) -> list[str]:
+        """Take up a snapshot, also one that a person edited. Returns what could not be used, one line each."""
+        if category == "health":
+            return self.registry[key].restore(kept)
+        return self.registry.quotas[key].restore(kept, self.clock.seconds())
+
+    def replay_attempt(
+        self, key: str, kind: str, failure: FailureCode | None, reason: str, latency_ms: float, cost_usd: float
+    ) -> None:
+        """Let the health of ``key`` know of an attempt of the past that its snapshot does not. Raises KeyError."""
+        health = self.registry[key]
+        health.attempts += 1
+        health.cost_usd += cost_usd
+        if failure is None:
+            health.succeeded(latency_ms / 1000.0)
+        else:
+            health.failed(failure, reason)
+        if failure in (None, FailureCode.REFUSED):
+            health.judged(kind, declined=failure is not None)
+
+    def replay_usage(self, at: float, key: str, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
+        """Count what an attempt of the past used against the quotas of ``key``; in order of time."""
+        self.registry.quotas.observe(at, key, input_tokens, output_tokens, cost_usd)
+
+    def calibrations(self) -> dict[str, list[tuple[float, bool]]]:
+        """What is known of each backend's own confidence, as plain data, for :meth:`restore_calibrations`."""
+        return self._judge.snapshot()
+
+    def restore_calibrations(self, kept: Mapping[str, Iterable[tuple[float, bool]]]) -> None:
+        """Take up what :meth:`calibrations` gave."""
+        self._judge.restore(kept)

@@ -106,7 +106,7 @@ class CmdBackends(UniwizardCommand):
 def _state(health: Health) -> str:
     """What a backend does now, in a word or two, and its colour."""
     obstacle = health.available()
-    if health.backend.asleep:
+    if health.backend.unconfigured:
         return "|xasleep|n"
     if health.disabled:
         return "|xdisabled|n"
@@ -183,8 +183,8 @@ def _detail(router: BackendRouter, key: str, width: int) -> list[str]:
         "turns to": ", ".join(real.fallbacks) or "whoever ranks next",
         "asked": f"{health.attempts} times, {health.reliability():.0%} well, ${health.cost_usd:.4f} in all",
     }
-    if real.asleep:
-        rows["asleep"] = line(real.asleep)
+    if real.unconfigured:
+        rows["asleep"] = line(real.unconfigured)
     declines = [f"{kind} {health.willingness(kind):.0%}" for kind in sorted(health.by_kind)]
     if declines:
         rows["willing"] = ", ".join(declines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uniwizard.agent.practice import Scene
+from uniwizard.agent.practice import Scenario
 from uniwizard.commands.base import UniwizardCommand
 from uniwizard.typeclasses.backend_router import BackendRouter
 from uniwizard.world.harmless import line
@@ -41,7 +41,7 @@ class CmdPractice(UniwizardCommand):
     locks = "cmd:perm(Builder)"
 
     def do(self, router: BackendRouter) -> None:
-        scenes = [*Scene, "real"]
+        scenes = [*Scenario, "real"]
         if not self.task:
             self.say("\n".join(_playbill(router)))
             return

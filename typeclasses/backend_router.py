@@ -33,7 +33,7 @@ from uniwizard.agent import ConfigError, Decision, Router, RouteResult, Task
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.config.settings import Config
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 from uniwizard.agent.health.breaker import Health
 from uniwizard.agent.judge.calibration import Calibration
 from uniwizard.world import identity
@@ -347,7 +347,7 @@ def _fared(health: Health, attempt: history.Fared) -> None:
         health.succeeded(attempt.latency_ms / 1000.0)
     else:
         health.failed(attempt.failure, attempt.evidence)
-    if attempt.failure in (None, Failure.REFUSED):
+    if attempt.failure in (None, FailureCode.REFUSED):
         health.judged(attempt.kind, declined=attempt.failure is not None)
 
 

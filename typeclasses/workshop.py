@@ -27,7 +27,7 @@ class Workshop(Room):
             return f"|rThe shelf is locked:|n {why}"
         jars = []
         for health in registry:
-            if health.backend.asleep:
+            if health.backend.unconfigured:
                 jars.append(f"|x{health.backend.key} (asleep)|n")
             elif health.disabled:
                 jars.append(f"|x{health.backend.key} (put away)|n")

@@ -71,11 +71,11 @@ class Narrator:
         match event:
             case AttemptStarted(backend=key):
                 thought.asked = key
-            case WordsCame(backend=key, words=count):
+            case WordsCame(backend=key, chars=count):
                 self._progress(thinker, thought, key, count)
             case Refused(backend=key, evidence=why):
                 self.tell("refused", thinker, {"key": key, "why": line(why, 42)})
-            case FellBack(backend=key, to=to, failure=failure, words=words) if words:
+            case FellBack(backend=key, to=to, failure=failure, chars=chars) if chars:
                 self.tell("broke_off", thinker, {"key": key, "to": to, "why": voice.failure(failure)})
             case FellBack(backend=key, to=to, failure=failure):
                 self.tell("fell_back", thinker, {"key": key, "to": to, "why": voice.failure(failure)})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.task import KINDS, Image, Task
-from .base import Unusable
+from .base import UsageError
 from .files import bytes_of, standard_input
 
 
@@ -19,15 +19,15 @@ def declare_task(parser: argparse.ArgumentParser) -> None:
 
 
 def task_of(arguments: argparse.Namespace, **more: Any) -> Task:
-    """The task, with ``more`` of its fields. Raises Unusable."""
+    """The task, with ``more`` of its fields. Raises UsageError."""
     prompt = standard_input().read() if arguments.task == "-" else arguments.task
     if not prompt.strip() and not arguments.image:
-        raise Unusable("the task is empty")
+        raise UsageError("the task is empty")
     return Task(prompt, kind=arguments.kind, images=tuple(map(_image, arguments.image)), **more)
 
 
 def _image(path: Path) -> Image:
     media_type, _ = mimetypes.guess_type(path.name)
     if not media_type or media_type.split("/")[0] not in ("image", "audio"):
-        raise Unusable(f"{path}: is neither a picture nor a sound by its name")
+        raise UsageError(f"{path}: is neither a picture nor a sound by its name")
     return Image(media_type, bytes_of(path))

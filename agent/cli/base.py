@@ -22,5 +22,5 @@ class Command:
     description: str | None = None
 
 
-class Unusable(Exception):
+class UsageError(Exception):
     """The command cannot do what it was told; the message says why, in one line."""

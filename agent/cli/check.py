@@ -65,7 +65,7 @@ def _probed(config: Config) -> dict[str, str]:
     health: dict[str, str] = {}
 
     async def ask(router: Router) -> int:
-        health.update(await router.watch.probe_all())
+        health.update(await router.probe_all())
         return 0
 
     with_router(config, ask, start=False)
@@ -85,7 +85,8 @@ def backend_rows(config: Config, health: Mapping[str, str]) -> list[Row]:
             "usd_per_1k_cached": backend.price.cached_input,
             "price_source": backend.price_source,
             "max_context": backend.max_context,
-            "state": health.get(backend.key, f"asleep: {backend.asleep}" if backend.asleep else "awake") or "answers",
+            "state": health.get(backend.key, f"asleep: {backend.unconfigured}" if backend.unconfigured else "awake")
+            or "answers",
         }
         for backend in config.backends.values()
     ]

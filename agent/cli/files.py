@@ -4,7 +4,7 @@
         for line in lines: ...
     schema = text_of(Path("schema.json"))
 
-All of them raise Unusable.
+All of them raise UsageError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..config.yaml_files import why_unreadable
-from .base import Unusable
+from .base import UsageError
 
 
 def bytes_of(path: Path) -> bytes:
@@ -25,7 +25,7 @@ def bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise Unusable(f"{path}: {why_unreadable(error)}") from None
+        raise UsageError(f"{path}: {why_unreadable(error)}") from None
 
 
 def text_of(path: Path) -> str:
@@ -33,7 +33,7 @@ def text_of(path: Path) -> str:
     try:
         return bytes_of(path).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Unusable(f"{path}: {why_unreadable(error)}") from None
+        raise UsageError(f"{path}: {why_unreadable(error)}") from None
 
 
 def write(path: Path, text: str) -> None:
@@ -41,7 +41,7 @@ def write(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise Unusable(f"{path}: cannot be written ({error.strerror})") from None
+        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def standard_input() -> TextIO:
@@ -74,4 +74,4 @@ def _opened(source: str) -> TextIO:
     try:
         return Path(source).open(encoding="utf-8", errors="replace")
     except (OSError, ValueError) as error:
-        raise Unusable(f"{source}: {why_unreadable(error)}") from None
+        raise UsageError(f"{source}: {why_unreadable(error)}") from None

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from ..judge import FitReport, fit, judge_rows
 from ..judge.batch import read_rows
-from .base import Command, Unusable
+from .base import Command, UsageError
 from .files import lines_of
 from .output import dumps
 
@@ -20,7 +20,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if (arguments.input is None) == (arguments.fit is None):
-        raise Unusable("judge takes either --input F.jsonl or --fit F.jsonl")
+        raise UsageError("judge takes either --input F.jsonl or --fit F.jsonl")
     return _judge(arguments.input) if arguments.fit is None else _fit(arguments.fit, arguments.json)
 
 

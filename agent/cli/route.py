@@ -14,7 +14,7 @@ from ..core.jsonlines import objects
 from ..core.task import Task
 from ..router import Router
 from .arguments import declare_task, task_of
-from .base import Command, Unusable
+from .base import Command, UsageError
 from .files import lines_of
 from .output import dumps
 from .running import with_router
@@ -27,7 +27,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if (arguments.task is None) == (arguments.input is None):
-        raise Unusable("route takes either TASK or --input F.jsonl")
+        raise UsageError("route takes either TASK or --input F.jsonl")
 
     async def decide(router: Router) -> int:
         return _decide_one(router, arguments) if arguments.input is None else _decide_each(router, arguments)

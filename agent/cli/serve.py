@@ -7,7 +7,7 @@ import os
 
 from ..config.loader import load
 from ..gateway.server import KEY_VARIABLE, NotServed, serve
-from .base import Command, Unusable
+from .base import Command, UsageError
 from .running import narrate
 
 
@@ -28,7 +28,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         return serve(config, arguments.host, arguments.port, key, narrate)
     except NotServed as error:
-        raise Unusable(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 COMMAND = Command("serve", "answer other programs, in OpenAI's protocol", _declare, _run)

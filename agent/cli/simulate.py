@@ -10,7 +10,7 @@ from pathlib import Path
 from ..classify.classifier import Classifier
 from ..config.loader import load
 from ..simulation import Unsolvable, burn_down, figures, optimum_of, read_traffic, simulate, table
-from .base import Command, Unusable
+from .base import Command, UsageError
 from .files import lines_of, write
 from .output import dumps
 
@@ -29,7 +29,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".svg":
-        raise Unusable(f"--plot: {arguments.plot}: only SVG can be drawn; name a file that ends in .svg")
+        raise UsageError(f"--plot: {arguments.plot}: only SVG can be drawn; name a file that ends in .svg")
     config = load(arguments.config, os.environ)
     with lines_of(arguments.traffic) as lines:
         rows, faults = read_traffic(lines)

@@ -15,7 +15,7 @@ from ..config.loader import load
 from ..core.result import AllBackendsFailed, RouteResult
 from ..router import Router
 from .arguments import declare_task, task_of
-from .base import Command, Unusable
+from .base import Command, UsageError
 from .files import text_of
 from .output import dumps, printable
 from .running import with_router
@@ -40,14 +40,14 @@ def _seconds(text: str) -> float:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.task is None:
-        raise Unusable("think takes a TASK")
+        raise UsageError("think takes a TASK")
     schema = _schema(arguments.schema) if arguments.schema else None
     task = task_of(arguments, schema=schema, deadline=arguments.deadline)
 
     async def ask(router: Router) -> int:
         if arguments.pin is not None and arguments.pin not in router.registry:
             known = ", ".join(health.backend.key for health in router.registry)
-            raise Unusable(f"--with: no backend {arguments.pin!r}; allowed: {known}")
+            raise UsageError(f"--with: no backend {arguments.pin!r}; allowed: {known}")
         try:
             result = await router.call_with_fallback(task, arguments.pin)
         except AllBackendsFailed as failed:
@@ -66,9 +66,9 @@ def _schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(text_of(path))
     except (ValueError, RecursionError):
-        raise Unusable(f"{path}: is not JSON") from None
+        raise UsageError(f"{path}: is not JSON") from None
     if not isinstance(schema, dict):
-        raise Unusable(f"{path}: a JSON Schema is an object")
+        raise UsageError(f"{path}: a JSON Schema is an object")
     return schema
 
 

@@ -196,7 +196,7 @@ def _backend(key: str, raw: Mapping[str, Any], env: Mapping[str, str], unset: li
     return Backend(
         key=key,
         api_key=api_key,
-        asleep=asleep,
+        unconfigured=asleep,
         timeout=_timeout(raw.get("timeout", 30)),
         quota=tuple(map(_quota, raw.get("quota", ()))),
         **settings,

@@ -34,7 +34,8 @@ def read_checked(path: str | Path, schema: str, *, number_keys: bool = False) ->
     Raises ConfigError with every fault found, in the order of their lines.
     """
     if Path(path).suffix == ".json":
-        document, lines = _read_json(path), {}
+        document = _read_json(path)
+        lines: dict[Place, int] = {}
     else:
         document, lines = read_yaml(path, number_keys=number_keys)
     faults = [fault for _, fault in schema_faults(document, lines, str(path), schema)]

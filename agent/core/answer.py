@@ -50,7 +50,7 @@ class Answer:
 
     text        all text of the answer, joined
     model       the model that the provider says answered; empty where it does not say
-    finish      ``stop``, ``length``, ``tool_calls``, ``content_filter``, ``refusal`` or ``other``
+    finish_reason  ``stop``, ``length``, ``tool_calls``, ``content_filter``, ``refusal`` or ``other``
     usage       None where the provider reports none
     declined    the provider's structured refusal, else None
     logprob     mean log-probability of the answer's tokens (natural log, at most 0), where the api returns it
@@ -58,7 +58,7 @@ class Answer:
 
     text: str
     model: str = ""
-    finish: str = "stop"
+    finish_reason: str = "stop"
     usage: Usage | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     declined: Declined | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .answer import Usage
-from .failures import Failure
+from .failures import FailureCode
 from .verdict import Verdict
 
 
@@ -19,14 +19,14 @@ class Attempt:
     usage       tokens; reported by the provider, or estimated for an answer that came without
     cost_usd    USD; 0 for an attempt that failed without reported usage
     verdict     the judge's, when there was an answer to judge
-    words       characters of an answer that broke off in mid-sentence; 0 for one that was never begun, or is whole
+    chars       characters of an answer that broke off in mid-sentence; 0 for one that was never begun, or is whole
     first_token_ms  from the same moment to the first words of a stream, in milliseconds; None where none came, or whole
     """
 
     backend: str
     model: str
     kind: str
-    failure: Failure | None
+    failure: FailureCode | None
     reason: str
     started: float
     latency_ms: float
@@ -35,5 +35,10 @@ class Attempt:
     verdict: Verdict | None = None
     status: int | None = None
     practice: bool = False
-    words: int = 0
+    chars: int = 0
     first_token_ms: float | None = None
+
+    @property
+    def words(self) -> int:
+        """The former name of ``chars``."""
+        return self.chars

@@ -64,7 +64,7 @@ class Backend:
     url           the base address, without the path of a single call: ``https://api.anthropic.com/v1``
     model         the provider's name of the model
     api_key       the secret; None when the config names none (a local server)
-    asleep        why this backend cannot be asked at all (its key is unset), or empty
+    unconfigured  why this backend cannot be asked at all (its key is unset), or empty
     provider      its key in ``configs/providers.yaml``; empty where the config describes the endpoint itself
     price         USD per 1,000 tokens
     price_source  where the price comes from: ``config`` gives it; ``library`` had it; ``local`` servers cost nothing;
@@ -89,7 +89,7 @@ class Backend:
     url: str
     model: str
     api_key: str | None = field(default=None, repr=False)
-    asleep: str = ""
+    unconfigured: str = ""
     provider: str = ""
     price: Price = Price()
     price_source: str = "config"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from .attempt import Attempt
-from .failures import Failure
+from .failures import FailureCode
 
 _log = Logger()
 
@@ -55,10 +55,15 @@ class WordsBegan(TaskEvent):
 
 @dataclass(frozen=True, slots=True)
 class WordsCame(TaskEvent):
-    """More words have come: ``words`` characters so far. Told once a second and attempt at the most."""
+    """More words have come: ``chars`` characters so far. Told once a second and attempt at the most."""
 
     backend: str
-    words: int
+    chars: int
+
+    @property
+    def words(self) -> int:
+        """The former name of ``chars``."""
+        return self.chars
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Retrying(TaskEvent):
     """The same backend will be asked again after ``delay`` seconds."""
 
     backend: str
-    failure: Failure
+    failure: FailureCode
     delay: float
 
 
@@ -90,14 +95,19 @@ class Refused(TaskEvent):
 class FellBack(TaskEvent):
     """The task turns from one backend to the next because of ``failure``.
 
-    ``words`` counts the characters that had come before ``backend`` broke off in mid-sentence; else it is 0.
+    ``chars`` counts the characters that had come before ``backend`` broke off in mid-sentence; else it is 0.
     """
 
     backend: str
     to: str
-    failure: Failure
+    failure: FailureCode
     reason: str
-    words: int = 0
+    chars: int = 0
+
+    @property
+    def words(self) -> int:
+        """The former name of ``chars``."""
+        return self.chars
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,7 @@ class GaveUp(TaskEvent):
     """Nobody gave a usable answer. ``failure`` is the last one, None when nobody could even be asked."""
 
     attempts: int
-    failure: Failure | None
+    failure: FailureCode | None
     reason: str
 
 

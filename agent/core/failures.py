@@ -2,9 +2,9 @@
 
 This is the one place that decides what a failure means. Everything else asks the table::
 
-    POLICIES[Failure.OVERLOADED].retry_here        # True
-    failure_of(429)                                # Failure.RATE_LIMITED
-    failure_of(429, "openai", ["insufficient_quota"])    # Failure.QUOTA_EXHAUSTED
+    HANDLING[FailureCode.OVERLOADED].retry_here        # True
+    failure_of(429)                                # FailureCode.RATE_LIMITED
+    failure_of(429, "openai", ["insufficient_quota"])    # FailureCode.QUOTA_EXHAUSTED
 
 Theory of operation
     An attempt ends in an answer or in :class:`AttemptFailed`. The router looks the failure up here and does what the
@@ -16,6 +16,8 @@ The exceptions
     UniwizardError
       · ConfigError          agent.config.loader: the backends file has faults
       · AttemptFailed        one attempt at one backend
+        · NotSent            the request has not left
+          · LeakFound        because it would have named somebody
       · AllBackendsFailed    agent.core.result: nobody gave a usable answer; carries every attempt
         · ContentFiltered    a provider's hard filter, told to the caller instead of shopped around
         · AnswerBroken       an answer that was shown as it came broke off, and nobody could continue it
@@ -30,7 +32,7 @@ from enum import StrEnum
 from .answer import Usage
 
 
-class Failure(StrEnum):
+class FailureCode(StrEnum):
     """The failures, by the words used everywhere."""
 
     TIMEOUT = "timeout"
@@ -61,7 +63,7 @@ class Opens(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Handling:
     """One row of the table; the columns are explained at the head of this module."""
 
     retry_here: bool
@@ -73,161 +75,161 @@ class Policy:
 _ALLOWED = Opens.AFTER_ALLOWED_FAILS
 
 #: A time-out is not retried: a silent route is not asked twice.
-POLICIES: dict[Failure, Policy] = {
+HANDLING: dict[FailureCode, Handling] = {
     #                                 retry  fall   counts
     #                                 here   back
-    Failure.TIMEOUT:           Policy(False, True,  True,  _ALLOWED),
-    Failure.NETWORK:           Policy(True,  True,  True,  _ALLOWED),
-    Failure.RATE_LIMITED:      Policy(True,  True,  True,  _ALLOWED),
-    Failure.OVERLOADED:        Policy(True,  True,  True,  _ALLOWED),
-    Failure.SERVER_ERROR:      Policy(True,  True,  True,  _ALLOWED),
-    Failure.AUTH:              Policy(False, True,  True,  Opens.UNTIL_RESET),
-    Failure.NOT_FOUND:         Policy(False, True,  True,  Opens.UNTIL_RESET),
-    Failure.BAD_REQUEST:       Policy(False, True,  False, Opens.NEVER),
-    Failure.CONTEXT_OVERFLOW:  Policy(False, True,  False, Opens.NEVER),
-    Failure.CONTENT_FILTER:    Policy(False, False, False, Opens.NEVER),
-    Failure.MALFORMED:         Policy(False, True,  True,  _ALLOWED),
-    Failure.REFUSED:           Policy(False, True,  False, Opens.NEVER),
-    Failure.EMPTY:             Policy(False, True,  True,  _ALLOWED),
-    Failure.INVALID_OUTPUT:    Policy(False, True,  False, Opens.NEVER),
-    Failure.LOW_CONFIDENCE:    Policy(False, True,  False, Opens.NEVER),
-    Failure.QUOTA_EXHAUSTED:   Policy(False, True,  False, Opens.AT_ONCE),
+    FailureCode.TIMEOUT:           Handling(False, True,  True,  _ALLOWED),
+    FailureCode.NETWORK:           Handling(True,  True,  True,  _ALLOWED),
+    FailureCode.RATE_LIMITED:      Handling(True,  True,  True,  _ALLOWED),
+    FailureCode.OVERLOADED:        Handling(True,  True,  True,  _ALLOWED),
+    FailureCode.SERVER_ERROR:      Handling(True,  True,  True,  _ALLOWED),
+    FailureCode.AUTH:              Handling(False, True,  True,  Opens.UNTIL_RESET),
+    FailureCode.NOT_FOUND:         Handling(False, True,  True,  Opens.UNTIL_RESET),
+    FailureCode.BAD_REQUEST:       Handling(False, True,  False, Opens.NEVER),
+    FailureCode.CONTEXT_OVERFLOW:  Handling(False, True,  False, Opens.NEVER),
+    FailureCode.CONTENT_FILTER:    Handling(False, False, False, Opens.NEVER),
+    FailureCode.MALFORMED:         Handling(False, True,  True,  _ALLOWED),
+    FailureCode.REFUSED:           Handling(False, True,  False, Opens.NEVER),
+    FailureCode.EMPTY:             Handling(False, True,  True,  _ALLOWED),
+    FailureCode.INVALID_OUTPUT:    Handling(False, True,  False, Opens.NEVER),
+    FailureCode.LOW_CONFIDENCE:    Handling(False, True,  False, Opens.NEVER),
+    FailureCode.QUOTA_EXHAUSTED:   Handling(False, True,  False, Opens.AT_ONCE),
 }  # fmt: skip
 
 #: HTTP status to failure, where the error body says nothing better. 529 is Anthropic's "overloaded"
 #: (https://docs.anthropic.com/en/api/errors); the rest is RFC 9110 and RFC 6585.
-_BY_STATUS: dict[int, Failure] = {
-    400: Failure.BAD_REQUEST,
-    401: Failure.AUTH,
-    402: Failure.QUOTA_EXHAUSTED,
-    403: Failure.AUTH,
-    404: Failure.NOT_FOUND,
-    408: Failure.TIMEOUT,
-    409: Failure.OVERLOADED,
-    413: Failure.CONTEXT_OVERFLOW,
-    422: Failure.BAD_REQUEST,
-    425: Failure.OVERLOADED,
-    429: Failure.RATE_LIMITED,
-    500: Failure.SERVER_ERROR,
-    502: Failure.SERVER_ERROR,
-    503: Failure.OVERLOADED,
-    504: Failure.TIMEOUT,
-    529: Failure.OVERLOADED,
+_BY_STATUS: dict[int, FailureCode] = {
+    400: FailureCode.BAD_REQUEST,
+    401: FailureCode.AUTH,
+    402: FailureCode.QUOTA_EXHAUSTED,
+    403: FailureCode.AUTH,
+    404: FailureCode.NOT_FOUND,
+    408: FailureCode.TIMEOUT,
+    409: FailureCode.OVERLOADED,
+    413: FailureCode.CONTEXT_OVERFLOW,
+    422: FailureCode.BAD_REQUEST,
+    425: FailureCode.OVERLOADED,
+    429: FailureCode.RATE_LIMITED,
+    500: FailureCode.SERVER_ERROR,
+    502: FailureCode.SERVER_ERROR,
+    503: FailureCode.OVERLOADED,
+    504: FailureCode.TIMEOUT,
+    529: FailureCode.OVERLOADED,
 }
 
 
 #: The word of an error body to failure, by api: OpenAI's ``code`` and ``type``, Anthropic's ``error.type`` and
 #: ``details.error_code``, Gemini's google.rpc status and ErrorInfo reason. Taken from the providers' error pages and
 #: the types of their SDKs; the openai rows also hold the words of Azure, Moonshot, llama.cpp, vLLM and LiteLLM.
-_BY_WORD: dict[tuple[str, str], Failure] = {
-    ("openai", "insufficient_quota"): Failure.QUOTA_EXHAUSTED,
-    ("openai", "billing_hard_limit_reached"): Failure.QUOTA_EXHAUSTED,
-    ("openai", "billing_not_active"): Failure.QUOTA_EXHAUSTED,
-    ("openai", "exceeded_current_quota_error"): Failure.QUOTA_EXHAUSTED,
-    ("openai", "budget_exceeded"): Failure.QUOTA_EXHAUSTED,
-    ("openai", "context_length_exceeded"): Failure.CONTEXT_OVERFLOW,
-    ("openai", "string_above_max_length"): Failure.CONTEXT_OVERFLOW,
-    ("openai", "exceed_context_size_error"): Failure.CONTEXT_OVERFLOW,
-    ("openai", "content_filter"): Failure.CONTENT_FILTER,
-    ("openai", "content_policy_violation"): Failure.CONTENT_FILTER,
-    ("openai", "responsibleaipolicyviolation"): Failure.CONTENT_FILTER,
-    ("openai", "invalid_prompt"): Failure.CONTENT_FILTER,
-    ("openai", "model_not_found"): Failure.NOT_FOUND,
-    ("openai", "deploymentnotfound"): Failure.NOT_FOUND,
-    ("openai", "resource_not_found_error"): Failure.NOT_FOUND,
-    ("openai", "notfounderror"): Failure.NOT_FOUND,
-    ("openai", "not_found_error"): Failure.NOT_FOUND,
-    ("openai", "invalid_api_key"): Failure.AUTH,
-    ("openai", "account_deactivated"): Failure.AUTH,
-    ("openai", "authentication_error"): Failure.AUTH,
-    ("openai", "invalid_authentication_error"): Failure.AUTH,
-    ("openai", "permission_denied_error"): Failure.AUTH,
-    ("openai", "unsupported_country_region_territory"): Failure.AUTH,
-    ("openai", "rate_limit_exceeded"): Failure.RATE_LIMITED,
-    ("openai", "rate_limit_error"): Failure.RATE_LIMITED,
-    ("openai", "rate_limit_reached_error"): Failure.RATE_LIMITED,
-    ("openai", "engine_overloaded_error"): Failure.OVERLOADED,
-    ("openai", "overloaded_error"): Failure.OVERLOADED,
-    ("openai", "unavailable_error"): Failure.OVERLOADED,
-    ("openai", "server_error"): Failure.SERVER_ERROR,
-    ("openai", "internal_server_error"): Failure.SERVER_ERROR,
-    ("anthropic", "authentication_error"): Failure.AUTH,
-    ("anthropic", "permission_error"): Failure.AUTH,
-    ("anthropic", "organization_on_hold"): Failure.AUTH,
-    ("anthropic", "billing_error"): Failure.QUOTA_EXHAUSTED,
-    ("anthropic", "contract_spend_limit_reached"): Failure.QUOTA_EXHAUSTED,
-    ("anthropic", "enforced_spend_limit_reached"): Failure.QUOTA_EXHAUSTED,
-    ("anthropic", "linked_organization_spend_limit_reached"): Failure.QUOTA_EXHAUSTED,
-    ("anthropic", "not_found_error"): Failure.NOT_FOUND,
-    ("anthropic", "request_too_large"): Failure.CONTEXT_OVERFLOW,
-    ("anthropic", "invalid_request_error"): Failure.BAD_REQUEST,
-    ("anthropic", "rate_limit_error"): Failure.RATE_LIMITED,
-    ("anthropic", "overloaded_error"): Failure.OVERLOADED,
-    ("anthropic", "timeout_error"): Failure.TIMEOUT,
-    ("anthropic", "api_error"): Failure.SERVER_ERROR,
-    ("gemini", "api_key_invalid"): Failure.AUTH,
-    ("gemini", "api_key_service_blocked"): Failure.AUTH,
-    ("gemini", "unauthenticated"): Failure.AUTH,
-    ("gemini", "permission_denied"): Failure.AUTH,
-    ("gemini", "resource_exhausted"): Failure.RATE_LIMITED,
-    ("gemini", "unavailable"): Failure.OVERLOADED,
-    ("gemini", "deadline_exceeded"): Failure.TIMEOUT,
-    ("gemini", "not_found"): Failure.NOT_FOUND,
-    ("gemini", "invalid_argument"): Failure.BAD_REQUEST,
-    ("gemini", "failed_precondition"): Failure.BAD_REQUEST,
-    ("gemini", "internal"): Failure.SERVER_ERROR,
+_BY_WORD: dict[tuple[str, str], FailureCode] = {
+    ("openai", "insufficient_quota"): FailureCode.QUOTA_EXHAUSTED,
+    ("openai", "billing_hard_limit_reached"): FailureCode.QUOTA_EXHAUSTED,
+    ("openai", "billing_not_active"): FailureCode.QUOTA_EXHAUSTED,
+    ("openai", "exceeded_current_quota_error"): FailureCode.QUOTA_EXHAUSTED,
+    ("openai", "budget_exceeded"): FailureCode.QUOTA_EXHAUSTED,
+    ("openai", "context_length_exceeded"): FailureCode.CONTEXT_OVERFLOW,
+    ("openai", "string_above_max_length"): FailureCode.CONTEXT_OVERFLOW,
+    ("openai", "exceed_context_size_error"): FailureCode.CONTEXT_OVERFLOW,
+    ("openai", "content_filter"): FailureCode.CONTENT_FILTER,
+    ("openai", "content_policy_violation"): FailureCode.CONTENT_FILTER,
+    ("openai", "responsibleaipolicyviolation"): FailureCode.CONTENT_FILTER,
+    ("openai", "invalid_prompt"): FailureCode.CONTENT_FILTER,
+    ("openai", "model_not_found"): FailureCode.NOT_FOUND,
+    ("openai", "deploymentnotfound"): FailureCode.NOT_FOUND,
+    ("openai", "resource_not_found_error"): FailureCode.NOT_FOUND,
+    ("openai", "notfounderror"): FailureCode.NOT_FOUND,
+    ("openai", "not_found_error"): FailureCode.NOT_FOUND,
+    ("openai", "invalid_api_key"): FailureCode.AUTH,
+    ("openai", "account_deactivated"): FailureCode.AUTH,
+    ("openai", "authentication_error"): FailureCode.AUTH,
+    ("openai", "invalid_authentication_error"): FailureCode.AUTH,
+    ("openai", "permission_denied_error"): FailureCode.AUTH,
+    ("openai", "unsupported_country_region_territory"): FailureCode.AUTH,
+    ("openai", "rate_limit_exceeded"): FailureCode.RATE_LIMITED,
+    ("openai", "rate_limit_error"): FailureCode.RATE_LIMITED,
+    ("openai", "rate_limit_reached_error"): FailureCode.RATE_LIMITED,
+    ("openai", "engine_overloaded_error"): FailureCode.OVERLOADED,
+    ("openai", "overloaded_error"): FailureCode.OVERLOADED,
+    ("openai", "unavailable_error"): FailureCode.OVERLOADED,
+    ("openai", "server_error"): FailureCode.SERVER_ERROR,
+    ("openai", "internal_server_error"): FailureCode.SERVER_ERROR,
+    ("anthropic", "authentication_error"): FailureCode.AUTH,
+    ("anthropic", "permission_error"): FailureCode.AUTH,
+    ("anthropic", "organization_on_hold"): FailureCode.AUTH,
+    ("anthropic", "billing_error"): FailureCode.QUOTA_EXHAUSTED,
+    ("anthropic", "contract_spend_limit_reached"): FailureCode.QUOTA_EXHAUSTED,
+    ("anthropic", "enforced_spend_limit_reached"): FailureCode.QUOTA_EXHAUSTED,
+    ("anthropic", "linked_organization_spend_limit_reached"): FailureCode.QUOTA_EXHAUSTED,
+    ("anthropic", "not_found_error"): FailureCode.NOT_FOUND,
+    ("anthropic", "request_too_large"): FailureCode.CONTEXT_OVERFLOW,
+    ("anthropic", "invalid_request_error"): FailureCode.BAD_REQUEST,
+    ("anthropic", "rate_limit_error"): FailureCode.RATE_LIMITED,
+    ("anthropic", "overloaded_error"): FailureCode.OVERLOADED,
+    ("anthropic", "timeout_error"): FailureCode.TIMEOUT,
+    ("anthropic", "api_error"): FailureCode.SERVER_ERROR,
+    ("gemini", "api_key_invalid"): FailureCode.AUTH,
+    ("gemini", "api_key_service_blocked"): FailureCode.AUTH,
+    ("gemini", "unauthenticated"): FailureCode.AUTH,
+    ("gemini", "permission_denied"): FailureCode.AUTH,
+    ("gemini", "resource_exhausted"): FailureCode.RATE_LIMITED,
+    ("gemini", "unavailable"): FailureCode.OVERLOADED,
+    ("gemini", "deadline_exceeded"): FailureCode.TIMEOUT,
+    ("gemini", "not_found"): FailureCode.NOT_FOUND,
+    ("gemini", "invalid_argument"): FailureCode.BAD_REQUEST,
+    ("gemini", "failed_precondition"): FailureCode.BAD_REQUEST,
+    ("gemini", "internal"): FailureCode.SERVER_ERROR,
 }
 
 #: LiteLLM's proxy, whichever door it is asked at, names its own exception in the message and calls the rest a bad
 #: request (tests/witnesses).
-_LITELLM: tuple[tuple[str, Failure], ...] = (
-    ("contextwindowexceedederror", Failure.CONTEXT_OVERFLOW),
-    ("contentpolicyviolationerror", Failure.CONTENT_FILTER),
-    ("invalid model name passed", Failure.NOT_FOUND),
+_LITELLM: tuple[tuple[str, FailureCode], ...] = (
+    ("contextwindowexceedederror", FailureCode.CONTEXT_OVERFLOW),
+    ("contentpolicyviolationerror", FailureCode.CONTENT_FILTER),
+    ("invalid model name passed", FailureCode.NOT_FOUND),
 )
 
 #: What a provider says only in prose, in lower case; the first that the message contains decides, before any word.
-_BY_PHRASE: dict[str, tuple[tuple[str, Failure], ...]] = {
+_BY_PHRASE: dict[str, tuple[tuple[str, FailureCode], ...]] = {
     "openai": (
-        ("maximum context length", Failure.CONTEXT_OVERFLOW),
-        ("available context size", Failure.CONTEXT_OVERFLOW),
-        ("exceeded model token limit", Failure.CONTEXT_OVERFLOW),
-        ("maximum prompt length", Failure.CONTEXT_OVERFLOW),
-        ("content violates usage guidelines", Failure.CONTENT_FILTER),
-        ("exceeded your current quota", Failure.QUOTA_EXHAUSTED),
-        ("incorrect api key", Failure.AUTH),
-        ("currently overloaded", Failure.OVERLOADED),
+        ("maximum context length", FailureCode.CONTEXT_OVERFLOW),
+        ("available context size", FailureCode.CONTEXT_OVERFLOW),
+        ("exceeded model token limit", FailureCode.CONTEXT_OVERFLOW),
+        ("maximum prompt length", FailureCode.CONTEXT_OVERFLOW),
+        ("content violates usage guidelines", FailureCode.CONTENT_FILTER),
+        ("exceeded your current quota", FailureCode.QUOTA_EXHAUSTED),
+        ("incorrect api key", FailureCode.AUTH),
+        ("currently overloaded", FailureCode.OVERLOADED),
         *_LITELLM,
     ),
     "anthropic": (
-        ("prompt is too long", Failure.CONTEXT_OVERFLOW),
-        ("exceed context limit", Failure.CONTEXT_OVERFLOW),
-        ("credit balance is too low", Failure.QUOTA_EXHAUSTED),
-        ("specified api usage limits", Failure.QUOTA_EXHAUSTED),
-        ("blocked by content filtering policy", Failure.CONTENT_FILTER),
+        ("prompt is too long", FailureCode.CONTEXT_OVERFLOW),
+        ("exceed context limit", FailureCode.CONTEXT_OVERFLOW),
+        ("credit balance is too low", FailureCode.QUOTA_EXHAUSTED),
+        ("specified api usage limits", FailureCode.QUOTA_EXHAUSTED),
+        ("blocked by content filtering policy", FailureCode.CONTENT_FILTER),
         *_LITELLM,
     ),
     "gemini": (
-        ("token count exceeds", Failure.CONTEXT_OVERFLOW),
-        ("exceeds the maximum number of tokens", Failure.CONTEXT_OVERFLOW),
-        ("api key not valid", Failure.AUTH),
+        ("token count exceeds", FailureCode.CONTEXT_OVERFLOW),
+        ("exceeds the maximum number of tokens", FailureCode.CONTEXT_OVERFLOW),
+        ("api key not valid", FailureCode.AUTH),
         # The id of a daily quota, which no wait of seconds refills.
-        ("perday", Failure.QUOTA_EXHAUSTED),
+        ("perday", FailureCode.QUOTA_EXHAUSTED),
     ),
     "ollama": (
-        ("exceeds the context", Failure.CONTEXT_OVERFLOW),
-        ("exceeds maximum context", Failure.CONTEXT_OVERFLOW),
-        ("exceeds the available context", Failure.CONTEXT_OVERFLOW),
-        ("usage limit", Failure.QUOTA_EXHAUSTED),
-        ("server busy", Failure.OVERLOADED),
-        ("unauthorized", Failure.AUTH),
-        ("does not support", Failure.BAD_REQUEST),
-        ("not found", Failure.NOT_FOUND),
+        ("exceeds the context", FailureCode.CONTEXT_OVERFLOW),
+        ("exceeds maximum context", FailureCode.CONTEXT_OVERFLOW),
+        ("exceeds the available context", FailureCode.CONTEXT_OVERFLOW),
+        ("usage limit", FailureCode.QUOTA_EXHAUSTED),
+        ("server busy", FailureCode.OVERLOADED),
+        ("unauthorized", FailureCode.AUTH),
+        ("does not support", FailureCode.BAD_REQUEST),
+        ("not found", FailureCode.NOT_FOUND),
     ),
 }
 
 
-def failure_of(status: int, api: str = "", words: Iterable[str] = (), message: str = "") -> Failure:
+def failure_of(status: int, api: str = "", words: Iterable[str] = (), message: str = "") -> FailureCode:
     """The failure that an error response means: by its message, else its words, else its HTTP status.
 
     ``api`` is one of :data:`agent.core.backend.APIS`; ``words`` the machine-readable codes of the error body, the most
@@ -244,10 +246,14 @@ def failure_of(status: int, api: str = "", words: Iterable[str] = (), message: s
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:
-        return Failure.BAD_REQUEST
+        return FailureCode.BAD_REQUEST
     if status >= 500:
-        return Failure.SERVER_ERROR
-    return Failure.MALFORMED
+        return FailureCode.SERVER_ERROR
+    return FailureCode.MALFORMED
+
+
+#: The former name.
+Failure = FailureCode
 
 
 class UniwizardError(Exception):
@@ -258,16 +264,29 @@ class AttemptFailed(UniwizardError):
     """One attempt at one backend gave no usable answer.
 
     ``reason`` is one line for people, free of secrets; ``retry_after`` is in seconds from now, where the provider
-    gave one; ``status`` the HTTP status, where there was a response. Of a stream that broke, ``words`` counts the
+    gave one; ``status`` the HTTP status, where there was a response. Of a stream that broke, ``chars`` counts the
     characters that had come, and ``usage`` holds the tokens that the provider had reported by then.
     """
 
-    words = 0
+    chars = 0
     usage: Usage | None = None
 
-    def __init__(self, failure: Failure, reason: str, *, retry_after: float | None = None, status: int | None = None):
+    def __init__(
+        self, failure: FailureCode, reason: str, *, retry_after: float | None = None, status: int | None = None
+    ):
         super().__init__(f"{failure}: {reason}")
         self.failure = failure
         self.reason = reason
         self.retry_after = retry_after
         self.status = status
+
+
+class NotSent(AttemptFailed):
+    """The request has not left, so nobody has counted it."""
+
+
+class LeakFound(NotSent):
+    """An identity term stood in the encoded request, which was therefore not sent. The term is not repeated."""
+
+    def __init__(self) -> None:
+        super().__init__(FailureCode.BAD_REQUEST, "the request would have named someone and was not sent")

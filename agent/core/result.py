@@ -9,7 +9,7 @@ from typing import Any
 from .answer import Usage
 from .attempt import Attempt
 from .decision import Skipped
-from .failures import Failure, UniwizardError
+from .failures import FailureCode, UniwizardError
 from .task import ToolCall
 
 
@@ -26,7 +26,7 @@ class RouteResult:
     latency_ms  of the whole road, queueing and failed attempts included
     refused     True when the brains that were asked agreed to decline, and ``text`` is that refusal
     partial     True when a part of the task was declined
-    finish      why the answer ended, in the words of :class:`agent.core.answer.Answer`
+    finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
     """
 
@@ -40,19 +40,29 @@ class RouteResult:
     latency_ms: float
     content: object = None
     tool_calls: tuple[ToolCall, ...] = ()
-    finish: str = "stop"
+    finish_reason: str = "stop"
     refused: bool = False
     partial: bool = False
     practice: bool = False
 
     @property
+    def finish(self) -> str:
+        """The former name of ``finish_reason``."""
+        return self.finish_reason
+
+    @property
     def refusals(self) -> tuple[Attempt, ...]:
         """The attempts that declined."""
-        return tuple(attempt for attempt in self.attempts if attempt.failure is Failure.REFUSED)
+        return tuple(attempt for attempt in self.attempts if attempt.failure is FailureCode.REFUSED)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return asdict(self)
+        plain = asdict(self)
+        # Their former names, for programs that know those.
+        plain["finish"] = self.finish_reason
+        for attempt in plain["attempts"]:
+            attempt["words"] = attempt["chars"]
+        return plain
 
 
 class AllBackendsFailed(UniwizardError):
@@ -65,7 +75,7 @@ class AllBackendsFailed(UniwizardError):
         super().__init__(self.explain())
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> FailureCode | None:
         """The last attempt's failure; None when nobody could be asked."""
         return self.attempts[-1].failure if self.attempts else None
 

@@ -99,7 +99,7 @@ class Task:
     max_tokens   the longest answer wanted, in tokens; None takes the backend's own setting
     temperature  None leaves it to the provider
     deadline     seconds from now in which the whole road must end, fallbacks included; None is no limit
-    may_be_cut   an answer that ends at ``max_tokens`` is wanted all the same; its ``finish`` says ``length``
+    may_be_cut   an answer that ends at ``max_tokens`` is wanted all the same; its ``finish_reason`` says ``length``
     identity     terms that must not leave (names, rooms, addresses); veiled in the text, scanned for in the bytes
     id           an opaque random token, for listeners; never sent
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .failures import Failure
+from .failures import FailureCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Verdict:
     sure      how sure the model was of its answer, 0 to 1 and uncalibrated; None where nothing tells
     """
 
-    failure: Failure | None = None
+    failure: FailureCode | None = None
     score: float = 0.0
     evidence: str = ""
     kind: str = ""
@@ -36,4 +36,4 @@ class Verdict:
 
     @property
     def refused(self) -> bool:
-        return self.failure is Failure.REFUSED
+        return self.failure is FailureCode.REFUSED

@@ -1,8 +1,9 @@
-"""An answer on its way to the reader: what is heard of it while it comes, and what of it may be shown before its end.
+"""An answer on its way to the reader: how far it has come, and what of it may be shown before its end.
 
-:class:`Hearing` tells the listeners that words come. :class:`Release` is for readers who would rather see a beginning
-than wait (``mode="eager"``): it lets the text go as soon as its first sentence has been judged, and when the backend
-then breaks, it joins the next one's continuation to what has been shown, so that nothing is said twice.
+:class:`StreamProgress` tells the listeners that text comes. :class:`StreamContinuation` is for readers who would
+rather see a beginning than wait (``mode="eager"``): it lets the text go as soon as its first sentence has been judged,
+and when the backend then breaks, it joins the next one's continuation to what has been shown, so that nothing is said
+twice.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..core.clock import Clock
 from ..core.events import Event, WordsBegan, WordsCame
 from ..core.task import Message, Task
 from ..judge import opening
-from ..privacy.blindfold import Veiled
+from ..privacy.blindfold import Redacted
 
 #: Seconds between two reports of progress.
 PROGRESS = 1.0
@@ -29,7 +30,7 @@ _SHORTEST_REPEAT = 8
 _HALF_A_NAME = re.compile(r"(?:\[?NAME )?\S*\Z", re.IGNORECASE)
 
 
-class Hearing:
+class StreamProgress:
     """Tells of the words of one attempt as they come: the first at once, then how many there are, once a second."""
 
     def __init__(
@@ -45,28 +46,28 @@ class Hearing:
         self._task_id = task_id
         self._backend = backend
         self._also = also
-        self._words = 0
+        self._chars = 0
         self._told = 0.0
         #: When the first words came, in seconds since the epoch; None as long as none have.
         self.began: float | None = None
 
     def __call__(self, said: str) -> None:
         now = self._clock.seconds()
-        if not self._words:
+        if not self._chars:
             self._told = self.began = now
             self._emit(WordsBegan(now, self._task_id, self._backend))
-        self._words += len(said)
+        self._chars += len(said)
         if now - self._told >= PROGRESS:
             self._told = now
-            self._emit(WordsCame(now, self._task_id, self._backend, self._words))
+            self._emit(WordsCame(now, self._task_id, self._backend, self._chars))
         if self._also is not None:
             self._also(said)
 
 
-class Release:
+class StreamContinuation:
     """What of one task's answer has been shown. ``deliver`` takes the pieces, with every name put back."""
 
-    def __init__(self, veiled: Veiled, deliver: Callable[[str], None]):
+    def __init__(self, veiled: Redacted, deliver: Callable[[str], None]):
         self._veiled = veiled
         self._deliver = deliver
         self._shown: list[str] = []
@@ -83,7 +84,7 @@ class Release:
     @property
     def text(self) -> str:
         """The text that has been shown."""
-        return self._veiled.unveil(self.given)
+        return self._veiled.restore(self.given)
 
     def begin(self) -> Task:
         """What to ask now: the task, or that its answer be continued where the last backend broke off."""
@@ -120,7 +121,7 @@ class Release:
         piece, self._pending = self._pending[:length], self._pending[length:]
         if piece:
             self._shown.append(piece)
-            self._deliver(self._veiled.unveil(piece))
+            self._deliver(self._veiled.restore(piece))
 
     def complete(self, answer: Answer) -> Answer:
         """``answer`` with all its text, of which a part may have come from another backend."""

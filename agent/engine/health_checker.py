@@ -1,6 +1,6 @@
 """Looks after the backends between tasks: free health checks on a timer, and practice when nobody real is left.
 
-    watch = HealthWatch(registry, caller, clock, events)
+    watch = HealthChecker(registry, caller, clock, events)
     await watch.start()           # checks everyone once, then every probe_interval seconds
     await watch.probe("claude")   # "" when well, else what is wrong
     await watch.stop()
@@ -19,13 +19,13 @@ from ..backend_registry import Registry
 from ..cloud_caller import CloudCaller
 from ..core.clock import Clock, DelayedCall
 from ..core.events import Events, PracticeBegan, PracticeEnded
-from ..core.failures import AttemptFailed, Failure
-from ..practice import PracticeServer
+from ..core.failures import AttemptFailed, FailureCode
+from ..practice import PracticeServer, Scenario
 
 _log = Logger()
 
 
-class HealthWatch:
+class HealthChecker:
     """Health checks and the practice backends of one registry."""
 
     def __init__(self, registry: Registry, caller: CloudCaller, clock: Clock, events: Events, practice_port: int = 0):
@@ -77,13 +77,13 @@ class HealthWatch:
 
     async def _check(self, key: str) -> str:
         health, backend = self._registry[key], self._registry.real(key)
-        if backend.asleep:
-            return f"asleep: {backend.asleep}"
+        if backend.unconfigured:
+            return f"asleep: {backend.unconfigured}"
         try:
             await self._caller.probe(backend)
         except AttemptFailed as failed:
-            health.reachable = failed.failure not in (Failure.NETWORK, Failure.TIMEOUT)
-            if failed.failure is Failure.AUTH and not health.backend.practice:
+            health.reachable = failed.failure not in (FailureCode.NETWORK, FailureCode.TIMEOUT)
+            if failed.failure is FailureCode.AUTH and not health.backend.practice:
                 health.failed(failed.failure, failed.reason)
             return f"{failed.failure}: {failed.reason}"
         except CancelledError:
@@ -123,7 +123,7 @@ class HealthWatch:
         """Why no real backend can be asked at all; empty when one can, or may."""
         asleep, unreachable = 0, 0
         for health in self._registry:
-            if self._registry.real(health.backend.key).asleep:
+            if self._registry.real(health.backend.key).unconfigured:
                 asleep += 1
             elif health.reachable is False:
                 unreachable += 1
@@ -144,24 +144,30 @@ class HealthWatch:
         if wanted:
             self._events.emit(PracticeBegan(self._clock.seconds(), why))
         else:
-            awake = [h.backend.key for h in self._registry if not h.backend.asleep and h.reachable]
+            awake = [h.backend.key for h in self._registry if not h.backend.unconfigured and h.reachable]
             self._events.emit(PracticeEnded(self._clock.seconds(), awake[0] if awake else ""))
         return wanted
 
-    def stage(self, key: str, scene: str) -> None:
-        """Have a simulated backend play ``scene`` in the place of ``key``; ``real`` ends it.
+    def stage(self, key: str, scenario: str) -> None:
+        """Have a simulated backend play ``scenario`` in the place of ``key``; ``real`` ends it.
 
-        Raises KeyError for an unknown backend and ValueError, naming the scenes, for an unknown scene.
+        Raises KeyError for an unknown backend and ValueError, naming the scenarios, for an unknown scenario.
         """
         self._registry[key]
         server = self._server()
-        if scene == "real":
-            server.set_scene(key, "answer")
+        if scenario == "real":
+            server.set_scenario(key, "answer")
             self._staged.discard(key)
         else:
-            server.set_scene(key, scene)
+            server.set_scenario(key, scenario)
             self._staged.add(key)
         self._apply()
+
+    def scenario(self, key: str) -> str:
+        """What a simulated backend plays in the place of ``key``; ``real`` where none stands in. Raises KeyError."""
+        if self.practice is None or not self._registry[key].backend.practice:
+            return "real"
+        return str(self.practice.scenarios.get(key, Scenario.ANSWER))
 
     def _apply(self) -> None:
         keys = [h.backend.key for h in self._registry] if self._whole_practice else sorted(self._staged)

@@ -1,235 +1,195 @@
-"""One task on its way: the loop that goes from backend to backend until somebody gives a usable answer.
+"""One task on its way: from backend to backend until somebody gives a usable answer.
+
+    result = await runner.run(plan)
 
 Theory of operation
-    A :class:`Drive` veils the task once, then goes from backend to backend: each is asked up to ``retries`` times more
-    while its failures are of the kind that pass; then the failure table says whether the task moves on. An answer is
-    judged before anyone sees it, although it comes as a stream wherever the backend can: so a brain that dies in
-    mid-sentence is found out at once. Who asks for a stream in eager mode sees it after its first sentence, and has it
-    continued by another backend when it breaks. Two brains that decline (``max_refusals``) are believed. Everything
-    that happens is told through ``router.events`` and nowhere else.
+    :meth:`TaskRunner.run` is the whole way. Each backend is asked up to ``retries`` times more while its failures are
+    of the kind that pass; then the failure table says whether the task moves on. An answer is judged before anyone
+    sees it, although it comes as a stream wherever the backend can: so a backend that dies in mid-sentence is found
+    out at once. Who asks for a stream in eager mode sees it after its first sentence, and has it continued by another
+    backend when it breaks. Two backends that decline (``max_refusals``) are believed. Everything that happens is told
+    as events.
+
+    What the runner needs is passed to it (:mod:`agent.engine.ports`), so it can be tested with fakes and no router.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import TimeoutError as OutOfTime
 
-from ..cloud_caller import LeakFound, NotSent
 from ..core.answer import Answer, Usage
 from ..core.attempt import Attempt
 from ..core.backend import Backend
-from ..core.clock import sleep, within
+from ..core.clock import Clock, sleep, within
 from ..core.decision import Skipped
-from ..core.events import Answered, AttemptEnded, AttemptStarted, Event, FellBack, GaveUp, Leaked, Refused, Retrying
-from ..core.failures import POLICIES, AttemptFailed, Failure
+from ..core.events import Answered, AttemptEnded, AttemptStarted, FellBack, GaveUp, Leaked, Refused, Retrying
+from ..core.failures import HANDLING, AttemptFailed, FailureCode, LeakFound, NotSent
 from ..core.pricing import cost_usd, usage_of
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from ..core.task import Task
 from ..core.verdict import Verdict
-from ..health.breaker import Health
-from ..judge import judge
-from ..quota import Meter, Spend, Ticket
-from ..strategies.ranked import gains
-from .continuation import Hearing, Release
-
-if TYPE_CHECKING:
-    from ..router import Router
-
-#: A provider that asks for a longer wait than this (seconds) is left alone; the task moves on.
-MAX_RETRY_AFTER = 5.0
-#: Tokens that a provider's tokenizer may make of an estimated one, when an attempt's cost is bounded before it.
-INPUT_MARGIN = 1.5
-#: Failures after which a provider has counted nothing against a quota: the request was turned away or never arrived.
-_UNCOUNTED = (Failure.NETWORK, Failure.RATE_LIMITED, Failure.QUOTA_EXHAUSTED)
+from .admission import MAX_RETRY_AFTER, BudgetReached, NotAdmitted
+from .continuation import StreamProgress
+from .plan import Plan
+from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
+from .run import AttemptOutcome, Run
 
 
-class Drive:
-    """One task on its way."""
+class TaskRunner:
+    """Runs plans.
+
+    journal  None where nothing is written down
+    backoff  seconds to wait before the n-th retry, counted from 0
+    """
 
     def __init__(
         self,
-        router: Router,
-        task: Task,
-        pin: str | None = None,
-        attempts: Iterable[Attempt] = (),
-        *,
-        alone: bool = False,
-        deliver: Callable[[str], None] | None = None,
+        chooser: Chooser,
+        admission: Admission,
+        client: Client,
+        judge: Judge,
+        emit: Emit,
+        clock: Clock,
+        backoff: Callable[[int], float],
+        journal: Journal | None = None,
     ):
-        self.router = router
-        self.registry = router.registry
-        self.clock = router.clock
-        self.started = self.clock.seconds()
-        self.blindfold = router.blindfold.plus(task.identity)
-        self.veiled = self.blindfold.veil(task)
-        self.task = task
-        self.decision, self.work = router.decide(self.veiled.task)
-        if self.registry.quotas.metered and not self.decision.practice:
-            reserve = self.registry.config.headroom.reserve
-            for key, gain in gains(self.decision.ranking, self.decision.skipped):
-                self.registry.quotas[key].wanted(self.started, self.work, gain, reserve)
-        self.system = router.classifier.system_prompt(self.decision.kind)
-        self.pin = pin
-        self.alone = alone
-        self.release = Release(self.veiled, deliver) if deliver is not None else None
-        self.fallbacks: tuple[str, ...] = ()
-        self.attempts = list(attempts)
-        self.tried: set[str] = set()
-        self.overflowed = 0
+        self._chooser = chooser
+        self._admission = admission
+        self._client = client
+        self._judge = judge
+        self._emit = emit
+        self._clock = clock
+        self._backoff = backoff
+        self.journal = journal
 
-    async def run(self) -> RouteResult:
-        """Go from backend to backend until one answers, the brains agree to decline, or nobody is left."""
-        key = self.pin or self.decision.backend
-        self.fallbacks = self.registry[key].backend.fallbacks if key else ()
+    async def run(
+        self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
+    ) -> RouteResult:
+        """Go from backend to backend until one answers, enough of them decline, or nobody is left.
+
+        attempts  those that were made of an earlier plan of the same task
+        deliver   takes the pieces of an answer that is shown as it comes
+
+        Raises AllBackendsFailed.
+        """
+        run = Run(plan, self._clock.seconds(), attempts, deliver)
+        key = plan.first
+        run.fallbacks = self._chooser.fallbacks(key) if key else ()
         while key:
-            self.tried.add(key)
-            result, failure, reason = await self._ask(key)
-            if result is not None:
-                return result
-            following = self._following(failure)
-            if following:
-                lost = self._words_lost(key)
-                self._emit(FellBack(self.clock.seconds(), self.task.id, key, following, failure, reason, lost))
-            key = following
-        raise self._give_up()
-
-    def _following(self, failure: Failure) -> str:
-        """Whom to turn to now; empty when that is nobody."""
-        if self.alone or self._time_left() <= 0 or not self._falls_back(failure):
-            return ""
-        ranking, _ = self.router.rank(self.work)
-        able = [entry.backend for entry in ranking if entry.backend not in self.tried]
-        if self.fallbacks:
-            able = [key for key in self.fallbacks if key in able]
-        able = [key for key in able if self.registry[key].backend.max_context > self.overflowed]
-        if failure is Failure.LOW_CONFIDENCE:
-            # Providers price by strength, so a dearer model is the stronger one; where there is none, the next best.
-            price = self.registry.real(self.attempts[-1].backend).price.output
-            able.sort(key=lambda key: self.registry.real(key).price.output <= price)
-        if self._shown:
-            able = [key for key in able if "prefill" in self.registry[key].backend.capabilities]
-        return able[0] if able else ""
-
-    def _falls_back(self, failure: Failure) -> bool:
-        if failure is Failure.CONTENT_FILTER:
-            return self.registry.config.content_filter == "reroute"
-        return POLICIES[failure].fall_back
-
-    @property
-    def _shown(self) -> bool:
-        """Whether a beginning of the answer has been shown already, which the next backend must continue."""
-        return self.release is not None and bool(self.release.given)
-
-    def _words_lost(self, key: str) -> int:
-        """The characters that came before ``key`` broke off in the middle of its last answer."""
-        return self.attempts[-1].words if self.attempts and self.attempts[-1].backend == key else 0
+            run.tried.add(key)
+            outcome = await self._ask(run, key)
+            if outcome.answer is not None and self._chooser.settles(run, outcome):
+                return self._answered(run, outcome)
+            key = self._turn(run, key, outcome)
+        raise self._give_up(run)
 
     # -- one backend ---------------------------------------------------------------------------------------------
 
-    async def _ask(self, key: str) -> tuple[RouteResult | None, Failure, str]:
-        """Ask one backend, again while that makes sense. The result, or the last failure and its reason."""
-        health = self.registry[key]
+    async def _ask(self, run: Run, key: str) -> AttemptOutcome:
+        """Ask one backend, again while that makes sense; the last outcome."""
         retry = 0
         while True:
-            slot = self.router.slot(health.backend)
             try:
-                await within(slot.acquire(), self._time_left(), self.clock)
-            except OutOfTime:
-                return None, Failure.TIMEOUT, "the deadline passed while waiting for a free place"
-            try:
-                if self._time_left() <= 0:
-                    return None, Failure.TIMEOUT, "the deadline passed before it could be asked"
-                if obstacle := health.available():
-                    return None, Failure.OVERLOADED, obstacle
-                meter = self._meter(health.backend)
-                if meter is not None and (obstacle := meter.obstacle(self.clock.seconds(), self.work)):
-                    return None, Failure.QUOTA_EXHAUSTED, obstacle
-                if why := self.router.allowance(self.task.id, self._dearest(health.backend)):
-                    raise self._give_up(why, BudgetSpent)
-                attempt, answer, verdict, retry_after = await self._attempt(health)
-            finally:
-                slot.release()
-            if answer is not None and verdict is not None and self._settles(attempt):
-                return self._result(attempt, answer, verdict), Failure.REFUSED, ""
-            assert attempt.failure is not None
-            delay = self._delay(attempt.failure, retry, retry_after)
-            if delay is None or retry >= health.backend.retries or health.available() or self._moves_on(attempt):
-                return None, attempt.failure, attempt.reason
-            self._emit(Retrying(self.clock.seconds(), self.task.id, key, attempt.failure, delay))
+                reservation = await self._admission.acquire(key, run.plan, run.until)
+            except NotAdmitted as obstacle:
+                return AttemptOutcome(obstacle.failure, obstacle.reason)
+            except BudgetReached as reached:
+                raise self._give_up(run, str(reached), BudgetSpent) from None
+            outcome = await self._attempt(run, reservation)
+            if outcome.answer is not None and self._chooser.settles(run, outcome):
+                return outcome
+            delay = self._retry_delay(run, reservation.backend, outcome, retry)
+            if delay is None:
+                return outcome
+            assert outcome.failure is not None
+            self._emit(Retrying(self._clock.seconds(), run.plan.task.id, key, outcome.failure, delay))
             retry += 1
-            await sleep(self.clock, delay)
+            await sleep(self._clock, delay)
 
-    def _dearest(self, backend: Backend) -> float:
-        """The most that an attempt can cost in USD: the longest answer, and input with a margin."""
-        if backend.practice:
-            return 0.0
-        longest = backend.max_tokens if self.work.max_tokens is None else self.work.max_tokens
-        asked = round(self.work.tokens * INPUT_MARGIN + len(self.system) / 4)
-        return cost_usd(backend, Usage(asked, longest))
-
-    def _delay(self, failure: Failure, retry: int, retry_after: float | None) -> float | None:
+    def _retry_delay(self, run: Run, backend: Backend, outcome: AttemptOutcome, retry: int) -> float | None:
         """Seconds to wait before this backend is asked again; None when it should not be."""
-        if not POLICIES[failure].retry_here or (retry_after or 0.0) > MAX_RETRY_AFTER:
+        failure, wait = outcome.failure, outcome.retry_after or 0.0
+        assert failure is not None and outcome.attempt is not None
+        if not HANDLING[failure].retry_here or wait > MAX_RETRY_AFTER or retry >= backend.retries:
             return None
-        delay = max(self.router.backoff(retry), retry_after or 0.0)
-        return delay if delay < self._time_left() else None
+        delay = max(self._backoff(retry), wait)
+        if delay >= self._left(run) or self._chooser.obstacle(backend.key):
+            return None
+        # A backend that died in mid-sentence may recover, but somebody else can take over now.
+        if run.shown and "prefill" not in backend.capabilities:
+            return None
+        if outcome.attempt.chars and self._chooser.following(run, failure):
+            return None
+        return delay
 
-    def _moves_on(self, attempt: Attempt) -> bool:
-        """Whether somebody else should take over from a backend that died in mid-sentence, although it may recover."""
-        backend = self.registry[attempt.backend].backend
-        if self._shown and "prefill" not in backend.capabilities:
-            return True
-        return bool(attempt.words) and attempt.failure is not None and bool(self._following(attempt.failure))
-
-    async def _attempt(self, health: Health) -> tuple[Attempt, Answer | None, Verdict | None, float | None]:
-        """One request: the attempt, the answer and its verdict where there are any, and the provider's Retry-After."""
-        backend, number = health.backend, len(self.attempts) + 1
-        self._emit(
-            AttemptStarted(self.clock.seconds(), self.task.id, backend.key, number, backend.model, backend.practice)
-        )
-        started = self.clock.seconds()
+    async def _attempt(self, run: Run, reservation: Reservation) -> AttemptOutcome:
+        """One request, judged and accounted for. Raises AllBackendsFailed where it would have named somebody."""
+        plan, backend, task_id = run.plan, reservation.backend, run.plan.task.id
+        started = self._clock.seconds()
+        number = len(run.attempts) + 1
+        self._emit(AttemptStarted(started, task_id, backend.key, number, backend.model, backend.practice))
+        continuation = run.continuation
+        task = plan.redacted.task if continuation is None else continuation.begin()
+        also = continuation.hear if continuation is not None else None
+        progress = StreamProgress(self._emit, self._clock, task_id, backend.key, also)
         answer: Answer | None = None
         verdict: Verdict | None = None
         failed: AttemptFailed | None = None
-        meter = self._meter(backend)
-        ticket = meter.reserve(started, self.work) if meter is not None else Ticket()
-        release = self.release
-        task = self.veiled.task if release is None else release.begin()
-        hearing = Hearing(self._emit, self.clock, self.task.id, backend.key, release.hear if release else None)
-        health.begin()
         try:
-            await self._noted()
-            started = self.clock.seconds()
-            answer = await self.router.caller.ask(
-                task, backend, self.system, self.blindfold, self._time_left(), hearing
-            )
-            if release is not None:
-                answer = release.complete(answer)
-            verdict = judge(self.veiled.task, answer, self.router.strictness(backend.key))
+            await self._recorded(run)
+            started = self._clock.seconds()
+            answer = await self._client.ask(task, backend, plan.system, plan.blindfold, run.until - started, progress)
+            if continuation is not None:
+                answer = continuation.complete(answer)
+            verdict = self._judge(plan.redacted.task, answer, backend.key)
         except AttemptFailed as error:
             failed = error
         except BaseException:
             # Cancelled, or broken: nothing is known to have been used.
-            ticket.release()
+            reservation.release()
             raise
-        finally:
-            health.end()
-        took = self.clock.seconds() - started
-        failure: Failure | None
+        outcome = self._outcome(run, backend, started, progress, answer, verdict, failed)
+        self._settle(run, reservation, outcome)
+        if isinstance(failed, LeakFound):
+            # It would be found at every other backend, too.
+            self._emit(Leaked(self._clock.seconds(), task_id, backend.key, "request"))
+            raise self._give_up(run, failed.reason)
+        return outcome
+
+    async def _recorded(self, run: Run) -> None:
+        """Wait until the journal has the attempt. Raises NotSent when the deadline passes meanwhile."""
+        if self.journal is not None:
+            try:
+                await within(self.journal.recorded(run.plan.task.id), self._left(run), self._clock)
+            except OutOfTime:
+                raise NotSent(FailureCode.TIMEOUT, "the deadline passed before it could be asked") from None
+
+    def _outcome(
+        self,
+        run: Run,
+        backend: Backend,
+        started: float,
+        progress: StreamProgress,
+        answer: Answer | None,
+        verdict: Verdict | None,
+        failed: AttemptFailed | None,
+    ) -> AttemptOutcome:
+        """What came of the request, as one object."""
+        plan, took = run.plan, self._clock.seconds() - started
+        failure: FailureCode | None
         if failed is not None:
             # A provider that had reported tokens by then charges for them.
             failure, reason, usage = failed.failure, failed.reason, failed.usage or Usage()
         else:
             assert answer is not None and verdict is not None
-            failure, reason, usage = verdict.failure, verdict.evidence, usage_of(self.task, answer)
+            failure, reason, usage = verdict.failure, verdict.evidence, usage_of(plan.task, answer)
         attempt = Attempt(
             backend=backend.key,
             model=answer.model if answer is not None and answer.model else backend.model,
-            kind=self.decision.kind,
+            kind=plan.decision.kind,
             failure=failure,
-            reason=self.veiled.unveil(reason),
+            reason=plan.redacted.restore(reason),
             started=started,
             latency_ms=took * 1000.0,
             usage=usage,
@@ -237,128 +197,90 @@ class Drive:
             verdict=verdict,
             status=failed.status if failed is not None else 200,
             practice=backend.practice,
-            words=failed.words if failed is not None else 0,
-            first_token_ms=None if hearing.began is None else (hearing.began - started) * 1000.0,
+            chars=failed.chars if failed is not None else 0,
+            first_token_ms=None if progress.began is None else (progress.began - started) * 1000.0,
         )
-        self.attempts.append(attempt)
-        self._settle_quota(ticket, backend, attempt, failed)
-        self._account(health, attempt, took, failed)
-        if isinstance(failed, LeakFound):
-            # It would be found at every other backend, too.
-            self._emit(Leaked(self.clock.seconds(), self.task.id, attempt.backend, "request"))
-            raise self._give_up(failed.reason)
-        return attempt, answer, verdict, failed.retry_after if failed is not None else None
+        return AttemptOutcome(
+            failure,
+            attempt.reason,
+            attempt,
+            answer,
+            verdict,
+            failed.retry_after if failed is not None else None,
+            sent=not isinstance(failed, NotSent),
+            blames=not isinstance(failed, LeakFound),
+        )
 
-    async def _noted(self) -> None:
-        """Wait until whoever keeps account has the attempt. Raises NotSent when the deadline passes meanwhile."""
-        if self.router.noted is not None:
-            try:
-                await within(self.router.noted(self.task.id), self._time_left(), self.clock)
-            except OutOfTime:
-                raise NotSent(Failure.TIMEOUT, "the deadline passed before it could be asked") from None
+    def _settle(self, run: Run, reservation: Reservation, outcome: AttemptOutcome) -> None:
+        """Book the attempt and tell of it."""
+        attempt, now, task_id = outcome.attempt, self._clock.seconds(), run.plan.task.id
+        assert attempt is not None
+        run.attempts.append(attempt)
+        self._emit(AttemptEnded(now, task_id, attempt))
+        # A deadline shorter than the backend's own time-out says nothing of the backend.
+        overdue = outcome.failure is FailureCode.TIMEOUT and now >= run.until
+        reservation.settle(outcome, overdue=overdue)
+        if outcome.failure is FailureCode.REFUSED and outcome.verdict is not None:
+            self._emit(Refused(now, task_id, attempt.backend, outcome.verdict.kind, attempt.reason))
+        elif outcome.failure is FailureCode.CONTEXT_OVERFLOW:
+            run.overflowed = max(run.overflowed, reservation.backend.max_context)
 
-    def _account(self, health: Health, attempt: Attempt, took: float, failed: AttemptFailed | None) -> None:
-        """Let health and listeners know of an attempt that is over."""
-        now = self.clock.seconds()
-        health.cost_usd += attempt.cost_usd
-        self._emit(AttemptEnded(now, self.task.id, attempt))
-        if attempt.failure is None:
-            health.succeeded(took)
-        elif not isinstance(failed, LeakFound) and not (attempt.failure is Failure.TIMEOUT and self._time_left() <= 0):
-            # A deadline shorter than the backend's own time-out says nothing of the backend.
-            wait = failed.retry_after if failed is not None else None
-            health.failed(attempt.failure, attempt.reason, wait)
-            if wait is not None and wait > MAX_RETRY_AFTER and POLICIES[attempt.failure].retry_here:
-                health.rest(wait)
-        if attempt.failure in (None, Failure.REFUSED):
-            health.judged(attempt.kind, declined=attempt.failure is not None)
-        if attempt.failure is Failure.REFUSED and attempt.verdict is not None:
-            how = attempt.verdict.kind
-            self._emit(Refused(now, self.task.id, attempt.backend, how, attempt.reason))
-        elif attempt.failure is Failure.CONTEXT_OVERFLOW:
-            self.overflowed = max(self.overflowed, health.backend.max_context)
+    # -- what follows --------------------------------------------------------------------------------------------
 
-    def _meter(self, backend: Backend) -> Meter | None:
-        """What is counted of ``backend``: nothing in practice, nor when a reload has taken it away meanwhile."""
-        return None if backend.practice else self.registry.quotas.get(backend.key)
+    def _turn(self, run: Run, key: str, outcome: AttemptOutcome) -> str:
+        """Whom to turn to now, and tell of it; empty when that is nobody."""
+        failure = outcome.failure
+        assert failure is not None
+        following = self._chooser.following(run, failure) if self._left(run) > 0 else ""
+        if following:
+            # The characters that came before it broke off in the middle of its last answer.
+            lost = run.attempts[-1].chars if run.attempts and run.attempts[-1].backend == key else 0
+            now = self._clock.seconds()
+            self._emit(FellBack(now, run.plan.task.id, key, following, failure, outcome.reason, lost))
+        return following
 
-    def _settle_quota(self, ticket: Ticket, backend: Backend, attempt: Attempt, failed: AttemptFailed | None) -> None:
-        """Put the reservation right by what the attempt used, and heed what the provider said of its quota."""
-        usage = attempt.usage
-        if attempt.failure in _UNCOUNTED or isinstance(failed, NotSent):
-            ticket.release()
-        else:
-            ticket.settle(Spend(1, usage.input_tokens, usage.output_tokens, attempt.cost_usd))
-        meter, now = self._meter(backend), self.clock.seconds()
-        if meter is None:
-            return
-        if failed is None and not usage.estimated:
-            meter.estimate.learn(self.work, usage.input_tokens, usage.output_tokens)
-        elif attempt.failure is Failure.QUOTA_EXHAUSTED:
-            meter.exhausted(now, failed.retry_after if failed is not None else None)
-        elif failed is not None and attempt.failure is Failure.RATE_LIMITED and failed.retry_after:
-            meter.hold(now, failed.retry_after)
-
-    # -- how it ends ---------------------------------------------------------------------------------------------
-
-    def _settles(self, attempt: Attempt) -> bool:
-        """Whether the road ends here: with an answer, or because enough brains have declined.
-
-        Words that have been shown cannot be taken back, so what came after them is told with them.
-        """
-        if attempt.failure is None or self._shown:
-            return True
-        if attempt.failure is not Failure.REFUSED:
-            return False
-        source = attempt.verdict.source if attempt.verdict is not None else "prose"
-        reroute, enough = self.registry.config.refusals.rule(attempt.kind, attempt.backend, source)
-        declined = {a.backend for a in self.attempts if a.failure is Failure.REFUSED}
-        return not reroute or len(declined) >= enough
-
-    def _result(self, attempt: Attempt, answer: Answer, verdict: Verdict) -> RouteResult:
-        now = self.clock.seconds()
+    def _answered(self, run: Run, outcome: AttemptOutcome) -> RouteResult:
+        now, redacted = self._clock.seconds(), run.plan.redacted
+        attempt, answer, verdict = outcome.attempt, outcome.answer, outcome.verdict
+        assert attempt is not None and answer is not None and verdict is not None
         declined = answer.declined.explanation if answer.declined is not None else ""
         result = RouteResult(
-            text=self.veiled.unveil(answer.text or declined),
+            text=redacted.restore(answer.text or declined),
             backend=attempt.backend,
             model=attempt.model,
             kind=attempt.kind,
-            attempts=tuple(self.attempts),
+            attempts=tuple(run.attempts),
             usage=attempt.usage,
-            cost_usd=sum(a.cost_usd for a in self.attempts),
-            latency_ms=(now - self.started) * 1000.0,
-            content=self.veiled.unveil_content(verdict.content),
-            tool_calls=self.veiled.unveil_calls(answer.tool_calls),
-            finish=answer.finish,
-            refused=attempt.failure is Failure.REFUSED,
+            cost_usd=sum(a.cost_usd for a in run.attempts),
+            latency_ms=(now - run.started) * 1000.0,
+            content=redacted.restore_content(verdict.content),
+            tool_calls=redacted.restore_calls(answer.tool_calls),
+            finish_reason=answer.finish_reason,
+            refused=attempt.failure is FailureCode.REFUSED,
             partial=verdict.partial,
             practice=attempt.practice,
         )
         self._emit(
-            Answered(now, self.task.id, result.backend, len(result.attempts), result.latency_ms, result.cost_usd)
+            Answered(now, run.plan.task.id, result.backend, len(result.attempts), result.latency_ms, result.cost_usd)
         )
         return result
 
-    def _give_up(self, why: str = "", how: type[AllBackendsFailed] = AllBackendsFailed) -> AllBackendsFailed:
-        skipped = [entry for entry in self.decision.skipped if entry.backend not in self.tried]
-        for key in sorted(self.tried - {attempt.backend for attempt in self.attempts}):
-            obstacle = self.registry[key].available() if key in self.registry else "no longer configured"
-            skipped.append(Skipped(key, obstacle or "no free place before the deadline"))
-        filtered = bool(self.attempts) and self.attempts[-1].failure is Failure.CONTENT_FILTER
-        if not why and self._time_left() <= 0:
-            why = f"the deadline of {self.task.deadline:g} s passed"
+    def _give_up(self, run: Run, why: str = "", how: type[AllBackendsFailed] = AllBackendsFailed) -> AllBackendsFailed:
+        skipped = [entry for entry in run.plan.decision.skipped if entry.backend not in run.tried]
+        for key in sorted(run.tried - {attempt.backend for attempt in run.attempts}):
+            skipped.append(Skipped(key, self._chooser.obstacle(key) or "no free place before the deadline"))
+        if not why and self._left(run) <= 0:
+            why = f"the deadline of {run.plan.task.deadline:g} s passed"
         failed: AllBackendsFailed
-        if self.release is not None and self._shown:
-            failed = AnswerBroken(self.attempts, skipped, why, self.release.text)
+        if run.continuation is not None and run.shown:
+            failed = AnswerBroken(run.attempts, skipped, why, run.continuation.text)
         else:
-            failed = (ContentFiltered if filtered else how)(self.attempts, skipped, why)
-        self._emit(GaveUp(self.clock.seconds(), self.task.id, len(self.attempts), failed.failure, failed.explain()))
+            filtered = bool(run.attempts) and run.attempts[-1].failure is FailureCode.CONTENT_FILTER
+            failed = (ContentFiltered if filtered else how)(run.attempts, skipped, why)
+        now, task_id = self._clock.seconds(), run.plan.task.id
+        self._emit(GaveUp(now, task_id, len(run.attempts), failed.failure, failed.explain()))
         return failed
 
-    def _time_left(self) -> float:
-        if self.task.deadline is None:
-            return float("inf")
-        return self.started + self.task.deadline - self.clock.seconds()
-
-    def _emit(self, event: Event) -> None:
-        self.router.events.emit(event)
+    def _left(self, run: Run) -> float:
+        """Seconds until the task's deadline; infinity where it has none."""
+        return run.until - self._clock.seconds()

@@ -10,8 +10,8 @@ Rooms of this house, each below the one before it:
     site       a server of its own: bounded bodies, bounded patience, an orderly end
     door       the resource: which path, who knocks, what is sent back
     streaming  server-sent events: keep-alive while the answer is judged, then the answer
-    answering  a RouteResult in OpenAI's words
-    asking     a request's JSON as a Task
+    responses  a RouteResult in OpenAI's words
+    requests   a request's JSON as a Task
     keys       who may come in, and how much of it
     rejection  every error in OpenAI's format
 """

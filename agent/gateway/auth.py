@@ -71,7 +71,7 @@ class Caller:
         return None
 
     def charge(self, usd: float, now: float) -> None:
-        """Book ``usd`` that a request has cost."""
+        """UsageSink ``usd`` that a request has cost."""
         self._turn_month(now)
         self.spent_usd += usd
         if self.changed is not None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.attempt import Attempt
-from ..core.failures import Failure, UniwizardError
+from ..core.failures import FailureCode, UniwizardError
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered
 
 #: OpenAI's ``type`` by status.
@@ -28,12 +28,12 @@ _TYPES = {
 }
 
 #: Status, code: what a task comes to when all its attempts failed in this one way.
-_BY_FAILURE: dict[Failure, tuple[int, str]] = {
-    Failure.RATE_LIMITED: (429, "rate_limit_exceeded"),
-    Failure.QUOTA_EXHAUSTED: (429, "insufficient_quota"),
-    Failure.TIMEOUT: (504, "timeout"),
-    Failure.CONTEXT_OVERFLOW: (400, "context_length_exceeded"),
-    Failure.BAD_REQUEST: (400, "invalid_request"),
+_BY_FAILURE: dict[FailureCode, tuple[int, str]] = {
+    FailureCode.RATE_LIMITED: (429, "rate_limit_exceeded"),
+    FailureCode.QUOTA_EXHAUSTED: (429, "insufficient_quota"),
+    FailureCode.TIMEOUT: (504, "timeout"),
+    FailureCode.CONTEXT_OVERFLOW: (400, "context_length_exceeded"),
+    FailureCode.BAD_REQUEST: (400, "invalid_request"),
 }
 
 
@@ -105,8 +105,8 @@ def _meaning(failed: AllBackendsFailed, too_long: bool) -> tuple[int, str]:
     if failed.why.startswith("the deadline"):
         return 504, "timeout"
     ways = {attempt.failure for attempt in failed.attempts}
-    if ways == {Failure.RATE_LIMITED, Failure.QUOTA_EXHAUSTED}:
-        ways = {Failure.RATE_LIMITED}
+    if ways == {FailureCode.RATE_LIMITED, FailureCode.QUOTA_EXHAUSTED}:
+        ways = {FailureCode.RATE_LIMITED}
     if len(ways) == 1 and (only := ways.pop()) in _BY_FAILURE:
         return _BY_FAILURE[only]
     return 503, "all_backends_failed"

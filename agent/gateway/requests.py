@@ -56,7 +56,7 @@ _REFUSED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChatRequest:
     """One request, understood.
 
     model        as the request names it
@@ -78,7 +78,9 @@ class Asked:
     one_call: bool = False
 
 
-def read(node: object, keys: Collection[str], identity: frozenset[str] = frozenset(), mode: str = "") -> Asked:
+def parse_request(
+    node: object, keys: Collection[str], identity: frozenset[str] = frozenset(), mode: str = ""
+) -> ChatRequest:
     """What the request ``node`` asks of the backends ``keys``. Raises Rejected.
 
     identity  terms of whoever asks; mode  the stream mode that a header names, which the body's overrules
@@ -106,7 +108,7 @@ def read(node: object, keys: Collection[str], identity: frozenset[str] = frozens
     options = node.get("stream_options")
     stop = _stop(node.get("stop"))
     eager = _mode(_text(node, "stream_mode") or mode) == "eager"
-    return Asked(
+    return ChatRequest(
         task=task,
         model=name,
         pin=pin,

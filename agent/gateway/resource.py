@@ -29,11 +29,10 @@ from ..core.task import Task
 from ..practice import practised
 from ..router import Router
 from ..wire.body import Malformed, parse
-from . import requests as asking
-from . import responses as answering
+from . import requests, responses
 from .auth import Caller, KeyCheck
 from .errors import Rejected, rejected_for
-from .requests import Asked
+from .requests import ChatRequest
 from .sse import KEEP_ALIVE, EventStream
 from .write import put_json, put_rejection
 
@@ -45,7 +44,7 @@ BODY_LIMIT = 20 * 1024 * 1024
 Headers = dict[str, str]
 
 
-class Book(Protocol):
+class UsageSink(Protocol):
     """Who keeps account of the callers' tasks, beside the Router's events; the game's is its ledger.
 
     open     a task of ``caller`` is about to begin; why it may not, or the empty string
@@ -58,7 +57,7 @@ class Book(Protocol):
     def close(self, task: Task) -> None: ...
 
 
-class NoBook:
+class NoUsageSink:
     """Keeps no account."""
 
     def open(self, caller: Caller, task: Task) -> str:
@@ -90,7 +89,7 @@ class Gateway(Resource):
         *,
         unguarded: bool = False,
         keep_alive: float = KEEP_ALIVE,
-        book: Book | None = None,
+        book: UsageSink | None = None,
     ):
         super().__init__()
         self._brain = brain
@@ -98,7 +97,7 @@ class Gateway(Resource):
         self._check = check
         self._unguarded = unguarded
         self._keep_alive = keep_alive
-        self._book: Book = book or NoBook()
+        self._book: UsageSink = book or NoUsageSink()
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
         #: The models that eager streams are being asked of, by task, and the router that says so.
@@ -199,7 +198,7 @@ class Gateway(Resource):
         node = _content(request)
         router = self._router()
         keys = [health.backend.key for health in router.registry]
-        asked = asking.read(node, keys, caller.identity, request.getHeader("x-stream-mode") or "")
+        asked = requests.parse_request(node, keys, caller.identity, request.getHeader("x-stream-mode") or "")
         if why_not := self._book.open(caller, asked.task):
             raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
         try:
@@ -208,11 +207,11 @@ class Gateway(Resource):
                 return
             result = await self._result(router, caller, asked)
             now = self._clock.seconds()
-            put_json(request, 200, answering.completion(result, asked, now), headers | answering.headers(result))
+            put_json(request, 200, responses.completion(result, asked, now), headers | responses.headers(result))
         finally:
             self._book.close(asked.task)
 
-    async def _result(self, router: Router, caller: Caller, asked: Asked) -> Any:
+    async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
         """The judged answer, written down. Raises Rejected; books what it cost, either way."""
         try:
             result = await router.call_with_fallback(asked.task, asked.pin)
@@ -224,16 +223,18 @@ class Gateway(Resource):
         await self._book.written(asked.task)
         return result
 
-    async def _stream(self, request: Request, headers: Headers, caller: Caller, router: Router, asked: Asked) -> None:
+    async def _stream(
+        self, request: Request, headers: Headers, caller: Caller, router: Router, asked: ChatRequest
+    ) -> None:
         events = EventStream(request, self._clock, headers, self._keep_alive)
-        chunks = answering.Chunks(asked, self._clock.seconds())
+        chunks = responses.Chunks(asked, self._clock.seconds())
         events.wait()
         try:
             if asked.eager:
                 await self._as_it_comes(events, chunks, caller, router, asked)
             else:
                 result = await self._result(router, caller, asked)
-                events.send(chunks.whole(result), answering.headers(result))
+                events.send(chunks.whole(result), responses.headers(result))
             events.end()
         except Rejected as rejected:
             if not events.begun:
@@ -243,7 +244,7 @@ class Gateway(Resource):
             events.rest()
 
     async def _as_it_comes(
-        self, events: EventStream, chunks: answering.Chunks, caller: Caller, router: Router, asked: Asked
+        self, events: EventStream, chunks: responses.Chunks, caller: Caller, router: Router, asked: ChatRequest
     ) -> None:
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
         self._hear(router)
@@ -289,7 +290,7 @@ class Gateway(Resource):
         registry = self._router().registry
         keys = [health.backend.key for health in registry]
         if name:
-            asking.model(name, keys)
+            requests.model(name, keys)
             return self._model(name)
         return {"object": "list", "data": [self._model(each) for each in ("auto", *keys)]}
 
@@ -337,9 +338,9 @@ def too_large() -> Rejected:
     return Rejected(413, f"The request is larger than {BODY_LIMIT // 1024**2} MB.", code="request_too_large")
 
 
-def _too_long(router: Router, asked: Asked) -> bool:
+def _too_long(router: Router, asked: ChatRequest) -> bool:
     """Whether the task fits nobody who could be asked if it were shorter."""
-    awake = [health.backend for health in router.registry if not health.backend.asleep]
+    awake = [health.backend for health in router.registry if not health.backend.unconfigured]
     return bool(awake) and asked.task.estimated_tokens > max(backend.max_context for backend in awake)
 
 

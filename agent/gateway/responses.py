@@ -20,7 +20,7 @@ from ..core.result import RouteResult
 from ..core.task import ToolCall
 from ..wire.body import dumps
 from .errors import attempt_of
-from .requests import Asked
+from .requests import ChatRequest
 
 #: Characters of one chunk's text, give or take a word.
 PIECE = 160
@@ -32,7 +32,7 @@ def completion_id() -> str:
     return f"chatcmpl-{uuid.uuid4().hex}"
 
 
-def completion(result: RouteResult, asked: Asked, seconds: float) -> dict[str, Any]:
+def completion(result: RouteResult, asked: ChatRequest, seconds: float) -> dict[str, Any]:
     """The whole answer; ``seconds`` since the epoch is when it was made."""
     text, calls = said(result, asked)
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": result.text if result.refused else None}
@@ -49,7 +49,7 @@ def completion(result: RouteResult, asked: Asked, seconds: float) -> dict[str, A
     }
 
 
-def said(result: RouteResult, asked: Asked) -> tuple[str | None, tuple[ToolCall, ...]]:
+def said(result: RouteResult, asked: ChatRequest) -> tuple[str | None, tuple[ToolCall, ...]]:
     """The text and the tool calls that the caller sees."""
     if result.refused:
         return (None if asked.task.schema is not None else result.text), ()
@@ -71,7 +71,7 @@ def stopped(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
     return (text[: min(ends)], True) if ends else (text, False)
 
 
-def finish(result: RouteResult, asked: Asked, calls: tuple[ToolCall, ...]) -> str:
+def finish(result: RouteResult, asked: ChatRequest, calls: tuple[ToolCall, ...]) -> str:
     """OpenAI's finish_reason; a tool that was forced ends in ``stop``, as it does at OpenAI."""
     if result.refused or asked.forced_tool is not None:
         return "stop"
@@ -79,7 +79,7 @@ def finish(result: RouteResult, asked: Asked, calls: tuple[ToolCall, ...]) -> st
         return "tool_calls"
     if asked.stop and stopped(result.text, asked.stop)[1]:
         return "stop"
-    return _FINISH.get(result.finish, "stop")
+    return _FINISH.get(result.finish_reason, "stop")
 
 
 def usage(used: Usage) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 class Chunks:
     """Makes the chunks of one answer; all of them share an id and a time."""
 
-    def __init__(self, asked: Asked, seconds: float):
+    def __init__(self, asked: ChatRequest, seconds: float):
         self._asked = asked
         self._head = {"id": completion_id(), "object": "chat.completion.chunk", "created": int(seconds)}
 

@@ -3,7 +3,7 @@
     health = Health(backend, clock.seconds, emit)
     health.available()            # "" when it may be asked, else why not
     health.succeeded(0.8)         # seconds the answer took
-    health.failed(Failure.OVERLOADED, "503", retry_after=None)
+    health.failed(FailureCode.OVERLOADED, "503", retry_after=None)
 
 The breaker
     closed ── allowed_fails exceeded, or a failure that opens at once ──▶ open
@@ -27,7 +27,7 @@ from typing import Any
 
 from ..core.backend import Backend
 from ..core.events import BreakerClosed, BreakerHalfOpened, BreakerOpened, Event
-from ..core.failures import POLICIES, Failure, Opens
+from ..core.failures import HANDLING, FailureCode, Opens
 
 #: Weight of the newest observation in the moving averages: the last ten or so calls count.
 SMOOTHING = 0.2
@@ -105,8 +105,8 @@ class Health:
 
     def available(self) -> str:
         """Why this backend may not be asked now; empty when it may."""
-        if self.backend.asleep:
-            return f"asleep: {self.backend.asleep}"
+        if self.backend.unconfigured:
+            return f"asleep: {self.backend.unconfigured}"
         if self.disabled:
             return "disabled by an admin"
         self._tick()
@@ -153,10 +153,10 @@ class Health:
         if self.state is not State.CLOSED:
             self.close()
 
-    def failed(self, failure: Failure, reason: str, retry_after: float | None = None) -> None:
+    def failed(self, failure: FailureCode, reason: str, retry_after: float | None = None) -> None:
         """An attempt failed. ``retry_after`` (seconds) lengthens the cooldown, never shortens it."""
-        policy = POLICIES[failure]
-        self._was_reached(failure not in (Failure.NETWORK, Failure.TIMEOUT))
+        policy = HANDLING[failure]
+        self._was_reached(failure not in (FailureCode.NETWORK, FailureCode.TIMEOUT))
         if policy.counts:
             self.fails += 1
             self.success_rate = self._recovered() * (1.0 - SMOOTHING)

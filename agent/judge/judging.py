@@ -15,10 +15,10 @@ import re
 from dataclasses import replace
 
 from ..core.answer import Answer
-from ..core.failures import Failure
+from ..core.failures import FailureCode
 from ..core.task import Task
 from ..core.verdict import Verdict
-from . import structure as shape
+from . import structure
 from .confidence import calibrated, confidence
 from .features.hedging import hedging
 from .refusal import Refusal, find_refusal
@@ -34,23 +34,23 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
     answer = Answer(answer) if isinstance(answer, str) else answer
     if settings.provider and (verdict := _provider(answer)):
         return verdict
-    if nothing := shape.empty(answer.text):
-        if answer.tool_calls and answer.finish != "length":
+    if nothing := structure.empty(answer.text):
+        if answer.tool_calls and answer.finish_reason != "length":
             return Verdict()
         if not answer.text.strip() or not answer.tool_calls:
-            return Verdict(Failure.EMPTY, evidence=nothing)
+            return Verdict(FailureCode.EMPTY, evidence=nothing)
     read = find_refusal(asked, answer.text)
     verdict = _prose(read, settings)
     if verdict.failure and not (schema is not None and has_json(answer.text)):
         return verdict
     if broken := _broken(asked, answer, schema is not None, isinstance(task, Task) and task.may_be_cut):
-        return Verdict(Failure.MALFORMED, verdict.score, broken)
+        return Verdict(FailureCode.MALFORMED, verdict.score, broken)
     content: object = None
     if schema is not None:
         try:
             content = parse(answer.text, schema)
         except InvalidOutput as fault:
-            return Verdict(Failure.INVALID_OUTPUT, verdict.score, str(fault))
+            return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, str(fault))
         inside = _prose(find_refusal(asked, "\n\n".join(strings_in(content))), settings)
         verdict = Verdict(
             inside.failure, inside.score, inside.evidence, inside.kind, inside.source, inside.partial, content
@@ -58,14 +58,14 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
         if verdict.failure:
             return verdict
     elif settings.prose and not verdict.partial and hedging(read.figures) >= settings.hedge_at:
-        return Verdict(Failure.LOW_CONFIDENCE, verdict.score, read.figures.own[0].text[:120])
+        return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, read.figures.own[0].text[:120])
     sure = confidence(asked, answer.text, content, answer.logprob)
     if sure is None:
         return verdict
     believed = calibrated(sure, settings.temperature)
     if settings.min_confidence is not None and believed < settings.min_confidence:
         evidence = f"confidence {believed:.2f} below {settings.min_confidence:.2f}"
-        return Verdict(Failure.LOW_CONFIDENCE, verdict.score, evidence, sure=sure)
+        return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, evidence, sure=sure)
     return replace(verdict, sure=sure)
 
 
@@ -86,7 +86,7 @@ def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdic
         return None
     verdict = _prose(find_refusal(_asked(task), text[:end]), settings)
     # A beginning that declines a part may be followed by anything.
-    return Verdict(Failure.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
+    return Verdict(FailureCode.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
 
 
 def _provider(answer: Answer) -> Verdict | None:
@@ -94,9 +94,9 @@ def _provider(answer: Answer) -> Verdict | None:
     if answer.declined is not None:
         said = answer.declined
         evidence = ": ".join(part for part in (said.category, said.explanation) if part) or said.source
-        return Verdict(Failure.REFUSED, 1.0, evidence, "policy", "provider")
-    if answer.finish in ("content_filter", "refusal"):
-        return Verdict(Failure.REFUSED, 1.0, answer.finish, "policy", "provider")
+        return Verdict(FailureCode.REFUSED, 1.0, evidence, "policy", "provider")
+    if answer.finish_reason in ("content_filter", "refusal"):
+        return Verdict(FailureCode.REFUSED, 1.0, answer.finish_reason, "policy", "provider")
     return None
 
 
@@ -110,13 +110,17 @@ def _prose(read: Refusal, settings: JudgeSettings) -> Verdict:
         return Verdict(score=read.score)
     partial = read.partial
     refused = not partial or settings.partial == "refuse"
-    return Verdict(Failure.REFUSED if refused else None, read.score, read.evidence, read.kind, "prose", partial)
+    return Verdict(FailureCode.REFUSED if refused else None, read.score, read.evidence, read.kind, "prose", partial)
 
 
 def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> str:
     """Evidence that the answer is broken, or an empty string."""
-    if answer.finish == "length" and not may_be_cut:
-        return "cut at the length limit" + (f": {cut}" if (cut := shape.cut_off(answer.text)) else "")
-    if not structured and answer.finish != "length" and (cut := shape.cut_off(answer.text)):
+    if answer.finish_reason == "length" and not may_be_cut:
+        return "cut at the length limit" + (f": {cut}" if (cut := structure.cut_off(answer.text)) else "")
+    if not structured and answer.finish_reason != "length" and (cut := structure.cut_off(answer.text)):
         return cut
-    return shape.left_over(asked, answer.text) or shape.loop(answer.text) or shape.wrong_language(asked, answer.text)
+    return (
+        structure.left_over(asked, answer.text)
+        or structure.loop(answer.text)
+        or structure.wrong_language(asked, answer.text)
+    )

@@ -3,7 +3,7 @@
     server = PracticeServer(reactor)
     server.start()                                # "http://127.0.0.1:40123"
     server.url_for(backend)                       # stands in for backend.url, whatever its key and api
-    server.set_scene("claude", "refuse")          # from now on, claude says no
+    server.set_scenario("claude", "refuse")          # from now on, claude says no
     server.seen["claude"].count                   # requests so far
     await server.stop()
 
@@ -17,6 +17,6 @@ configs/practice.yaml.
     server     the HTTP server and its scenes
 """
 
-from .server import PracticeServer, Scene, Seen, practised
+from .server import PracticeServer, Scenario, Seen, practised
 
-__all__ = ["PracticeServer", "Scene", "Seen", "practised"]
+__all__ = ["PracticeServer", "Scenario", "Seen", "practised"]

@@ -21,7 +21,7 @@ def main() -> None:
     for setting in options.scene:
         key, _, word = setting.partition("=")
         try:
-            server.set_scene(key, word)
+            server.set_scenario(key, word)
         except ValueError as error:
             parser.error(str(error))
     try:

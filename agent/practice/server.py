@@ -70,7 +70,7 @@ _ADDRESSES = tuple(
 )
 
 
-class Scene(StrEnum):
+class Scenario(StrEnum):
     """What a backend plays. ``refuse`` is prose in a 200; ``decline`` is the api's own field for it, if it has one.
 
     ``cut`` breaks off in mid-sentence, ``stall`` falls silent there, ``silent`` never begins.
@@ -90,7 +90,7 @@ class Scene(StrEnum):
 
 
 #: The scenes in which the whole backend is in trouble, so that its list of models is as well.
-_OUTAGES = {Scene.UNAVAILABLE, Scene.SLOW, Scene.CUT, Scene.STALL, Scene.SILENT}
+_OUTAGES = {Scenario.UNAVAILABLE, Scenario.SLOW, Scenario.CUT, Scenario.STALL, Scenario.SILENT}
 
 
 def practised(model: str) -> str:
@@ -120,7 +120,7 @@ class PracticeServer:
     def __init__(
         self, reactor: Any, port: int = 0, host: str = "127.0.0.1", *, slow: float = 5.0, pace: float = PACE
     ) -> None:
-        self.scenes: dict[str, Scene] = {}
+        self.scenarios: dict[str, Scenario] = {}
         self.seen: dict[str, Seen] = {}
         self.slow = slow
         self.pace = pace
@@ -160,12 +160,12 @@ class PracticeServer:
         """The address that stands in for ``backend.url``."""
         return f"{self.url}/{quote(backend.key, safe='')}{_BASES[backend.api]}"
 
-    def set_scene(self, key: str, scene: str) -> None:
+    def set_scenario(self, key: str, scene: str) -> None:
         """What ``key`` plays from now on; raises ValueError for a word that is no scene."""
         try:
-            self.scenes[key] = Scene(scene)
+            self.scenarios[key] = Scenario(scene)
         except ValueError:
-            raise ValueError(f"unknown scene {scene!r}; allowed: {', '.join(Scene)}") from None
+            raise ValueError(f"unknown scene {scene!r}; allowed: {', '.join(Scenario)}") from None
 
     def receive(self, request: Request, body: bytes | None) -> None:
         """Play one request; ``body`` is None where it was longer than :data:`BODY_LIMIT`."""
@@ -178,7 +178,7 @@ class PracticeServer:
         self._note(key, address, headers, body or b"")
         api, act, model = _placed(request.method.decode("latin-1"), rest, headers)
         dialect = DIALECTS[api]
-        scene = self.scenes.get(key, Scene.ANSWER)
+        scene = self.scenarios.get(key, Scenario.ANSWER)
         if body is None:
             return self._fail(request, dialect, 413, "The request is larger than 20 MB.")
         if not act:
@@ -187,7 +187,7 @@ class PracticeServer:
             return self._fail(request, dialect, 401, "The API key is not valid.")
         if act not in ("chat", "stream"):
             listed = {"version": "0.0.0-practice"} if act == "version" else dialect.models()
-            return self._play(request, dialect, scene if scene in _OUTAGES else Scene.ANSWER, listed)
+            return self._play(request, dialect, scene if scene in _OUTAGES else Scenario.ANSWER, listed)
         try:
             asked = json.loads(body)
             question, schema = dialect.question(asked), dialect.schema(asked)
@@ -200,17 +200,17 @@ class PracticeServer:
             return self._fail(request, dialect, 400, f"The request cannot be read: {told}")
         return self._play(request, dialect, scene, said, events)
 
-    def _said(self, dialect: Dialect, scene: Scene, model: str, question: str, schema: object) -> dict[str, Any]:
+    def _said(self, dialect: Dialect, scene: Scenario, model: str, question: str, schema: object) -> dict[str, Any]:
         """The body of the 200 that belongs to ``scene``."""
-        if scene is Scene.DECLINE:
+        if scene is Scenario.DECLINE:
             declined = dialect.decline(model, question, "[practice] This falls under a policy on practice refusals.")
             if declined is not None:
                 return declined
-        if scene in (Scene.REFUSE, Scene.DECLINE):
+        if scene in (Scenario.REFUSE, Scenario.DECLINE):
             text = self._script.refusal(question)
-        elif scene is Scene.HEDGE:
+        elif scene is Scenario.HEDGE:
             text = self._script.hedge(question)
-        elif scene is Scene.EMPTY:
+        elif scene is Scenario.EMPTY:
             text = ""
         elif schema is not None:
             text = json.dumps(sample(schema), ensure_ascii=False)
@@ -222,44 +222,44 @@ class PracticeServer:
         self,
         request: Request,
         dialect: Dialect,
-        scene: Scene,
+        scene: Scenario,
         said: dict[str, Any],
         events: list[bytes] | None = None,
     ) -> None:
         """Play ``scene``; what it says goes out as ``events`` where a stream was asked for."""
-        if scene is Scene.SILENT:
+        if scene is Scenario.SILENT:
             return
-        if scene is Scene.UNAVAILABLE:
+        if scene is Scenario.UNAVAILABLE:
             self._fail(request, dialect, 503, "The practice model is currently overloaded. Please try again later.")
-        elif scene is Scene.RATE_LIMITED:
+        elif scene is Scenario.RATE_LIMITED:
             self._fail(request, dialect, 429, "Practice rate limit reached. Please try again later.")
         elif events is not None:
             self._begin_stream(request, dialect, scene, events)
-        elif scene is Scene.SLOW:
+        elif scene is Scenario.SLOW:
             self._later(request, self.slow, self._send, request, 200, said)
-        elif scene in (Scene.CUT, Scene.STALL):
+        elif scene in (Scenario.CUT, Scenario.STALL):
             self._break_off(request, scene, said)
         else:
             self._send(request, 200, said)
 
-    def _begin_stream(self, request: Request, dialect: Dialect, scene: Scene, events: list[bytes]) -> None:
+    def _begin_stream(self, request: Request, dialect: Dialect, scene: Scenario, events: list[bytes]) -> None:
         kind = b"application/x-ndjson" if dialect is DIALECTS["ollama"] else b"text/event-stream; charset=utf-8"
         request.setHeader(b"content-type", kind)
-        if scene in (Scene.CUT, Scene.STALL):
+        if scene in (Scenario.CUT, Scenario.STALL):
             # In the middle of the text, and of an event.
             half = events[: max(1, len(events) // 2)]
             events = [*half, events[len(half)][:-9]] if len(half) < len(events) else half
-        self._later(request, self.slow if scene is Scene.SLOW else 0.0, self._stream, request, scene, events)
+        self._later(request, self.slow if scene is Scenario.SLOW else 0.0, self._stream, request, scene, events)
 
-    def _stream(self, request: Request, scene: Scene, events: list[bytes]) -> None:
+    def _stream(self, request: Request, scene: Scenario, events: list[bytes]) -> None:
         if events:
             request.write(events[0])
-            pace = max(self.pace, self.slow / _SLOW_PIECES) if scene is Scene.SLOW else self.pace
+            pace = max(self.pace, self.slow / _SLOW_PIECES) if scene is Scenario.SLOW else self.pace
             self._later(request, pace, self._stream, request, scene, events[1:])
-        elif scene is Scene.CUT:
+        elif scene is Scenario.CUT:
             connection: Any = request.channel
             connection.transport.abortConnection()
-        elif scene is not Scene.STALL:
+        elif scene is not Scenario.STALL:
             request.finish()
 
     def _later(self, request: Request, seconds: float, act: Callable[..., None], *details: Any) -> None:
@@ -286,12 +286,12 @@ class PracticeServer:
         request.write(body)
         request.finish()
 
-    def _break_off(self, request: Request, scene: Scene, said: dict[str, Any]) -> None:
+    def _break_off(self, request: Request, scene: Scenario, said: dict[str, Any]) -> None:
         body = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
         request.setHeader(b"content-type", b"application/json")
         request.setHeader(b"content-length", str(len(body)).encode())
         request.write(body[: len(body) // 2])
-        if scene is Scene.CUT:
+        if scene is Scenario.CUT:
             connection: Any = request.channel
             self._later(request, _BEFORE_THE_CUT, connection.transport.abortConnection)
 

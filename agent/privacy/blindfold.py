@@ -1,13 +1,13 @@
 """The blindfold: what keeps identity out of every outbound byte.
 
-It works in two independent steps. ``veil`` replaces every identity term in a task's words by a placeholder, and
-``unveil`` puts the words back into the answer. ``scan`` is the last step before the socket: it looks for the terms
+It works in two independent steps. ``redact`` replaces every identity term in a task's words by a placeholder, and
+``restore`` puts the words back into the answer. ``scan`` is the last step before the socket: it looks for the terms
 in the encoded bytes themselves, so that a mistake anywhere above it is caught rather than sent::
 
     blindfold = Blindfold(["Timmy", "Anna Kowalska", "10.0.0.7"])
-    veiled = blindfold.veil(task)            # "ask [NAME_1] about tides"
+    veiled = blindfold.redact(task)            # "ask [NAME_1] about tides"
     blindfold.scan(outbound_text(...))       # the terms that were found; () is what is wanted
-    veiled.unveil("[NAME_1] says: the moon") # "Anna Kowalska says: the moon"
+    veiled.restore("[NAME_1] says: the moon") # "Anna Kowalska says: the moon"
 
 A term is matched as whole words and without regard to case; in scripts that put no blanks between words, every letter
 counts as one. The cost is one pass over the words, however many terms there are, so a game may name all of its players.
@@ -40,29 +40,29 @@ _TAKEN = re.compile(r"NAME[ _](\d{1,4})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Veiled:
+class Redacted:
     """A task without its names, and the names to put back."""
 
     task: Task
     names: Mapping[int, str]
 
-    def unveil(self, text: str) -> str:
+    def restore(self, text: str) -> str:
         """``text`` with every placeholder turned into the words it stood for; unknown ones stay."""
         if not self.names:
             return text
         return _PLACEHOLDER.sub(lambda match: self.names.get(int(match[1]), match[0]), text)
 
-    def unveil_content(self, content: object) -> object:
+    def restore_content(self, content: object) -> object:
         """The same for parsed JSON, in every string of it and every key."""
         if not self.names:
             return content
-        return map_strings(content, self.unveil)
+        return map_strings(content, self.restore)
 
-    def unveil_calls(self, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    def restore_calls(self, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
         """The same for what a model wants to hand to a tool."""
         if not self.names:
             return calls
-        return tuple(replace(call, arguments=_in_json(call.arguments, self.unveil)) for call in calls)
+        return tuple(replace(call, arguments=_in_json(call.arguments, self.restore)) for call in calls)
 
 
 class Blindfold:
@@ -102,10 +102,10 @@ class Blindfold:
             if words not in known:
                 self._by_first[words[0]] = tuple(sorted((*known, words), key=len, reverse=True))
 
-    def veil(self, task: Task) -> Veiled:
+    def redact(self, task: Task) -> Redacted:
         """The task with placeholders for every term in its messages, its tools' descriptions and its schemas."""
         if self.empty:
-            return Veiled(task, {})
+            return Redacted(task, {})
         numbers: dict[tuple[str, ...], int] = {}
         names: dict[int, str] = {}
         taken = {int(number) for number in _TAKEN.findall(repr((task.turns, task.tools, task.schema)))}
@@ -128,7 +128,7 @@ class Blindfold:
             return "".join((*pieces, text[shown:]))
 
         veiled = reworded(task, hide)
-        return Veiled(veiled, names) if names else Veiled(task, {})
+        return Redacted(veiled, names) if names else Redacted(task, {})
 
     def scan(self, outbound: str) -> tuple[str, ...]:
         """The terms that stand in ``outbound``, as sorted folded text; the empty tuple when there are none."""

@@ -18,44 +18,44 @@ from collections.abc import Iterator, Mapping
 from ..core.backend import Backend
 from ..core.decision import Work
 from .estimate import Spend
-from .tracker import NO_PRESSURE, Gauge, Meter, Pressure, Ticket
+from .tracker import Pressure, QuotaReservation, QuotaStatus, QuotaTracker, TrackedWindow
 
-__all__ = ["NO_PRESSURE", "Gauge", "Meter", "Pressure", "Quotas", "Spend", "Ticket", "Work"]
+__all__ = ["Pressure", "QuotaReservation", "QuotaStatus", "QuotaTracker", "Quotas", "Spend", "TrackedWindow", "Work"]
 
 
 class Quotas:
-    """Every backend's :class:`Meter`, by key."""
+    """Every backend's :class:`QuotaTracker`, by key."""
 
     def __init__(self, backends: Mapping[str, Backend], now: float):
-        self._meters: dict[str, Meter] = {}
+        self._meters: dict[str, QuotaTracker] = {}
         self.reload(backends, now)
 
-    def __getitem__(self, key: str) -> Meter:
+    def __getitem__(self, key: str) -> QuotaTracker:
         return self._meters[key]
 
-    def get(self, key: str) -> Meter | None:
+    def get(self, key: str) -> QuotaTracker | None:
         """The meter of ``key``, or None where there is no such backend."""
         return self._meters.get(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._meters
 
-    def __iter__(self) -> Iterator[Meter]:
+    def __iter__(self) -> Iterator[QuotaTracker]:
         return iter(self._meters.values())
 
     def reload(self, backends: Mapping[str, Backend], now: float) -> None:
         """Use another config; what is used of windows that stay is kept, also where their limit changes."""
-        meters: dict[str, Meter] = {}
+        meters: dict[str, QuotaTracker] = {}
         for key, backend in backends.items():
             meter = self._meters.get(key)
             if meter is None:
-                meter = Meter(backend, now)
+                meter = QuotaTracker(backend, now)
             else:
                 meter.reload(backend, now)
             meters[key] = meter
         self._meters = meters
         #: Whether any backend has a quota at all.
-        self.metered = any(meter.gauges for meter in meters.values())
+        self.metered = any(meter.windows for meter in meters.values())
 
     def heard(self, now: float, key: str, headers: Mapping[str, str]) -> None:
         """Correct the count of ``key`` by a response's headers."""

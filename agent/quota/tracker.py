@@ -1,6 +1,6 @@
 """One backend's quotas: all its windows, what the provider says of them, and what they mean for a choice.
 
-meter = Meter(backend, now)
+meter = QuotaTracker(backend, now)
 meter.obstacle(now, work)                  # "" or "quota: 100 usd per month used up; resets 2026-12-01 00:00 UTC"
 ticket = meter.reserve(now, work)          # counts the most that the call can use
 ticket.settle(Spend(1, 930, 210, 0.004))   # ... and is put right by what it has used
@@ -24,7 +24,7 @@ from .window import RollingWindow, Window, obstacle, window_of
 
 
 @dataclass(slots=True)
-class Gauge:
+class TrackedWindow:
     """One window and what is wanted of it."""
 
     window: Window
@@ -49,7 +49,7 @@ class Gauge:
 
 
 @dataclass(slots=True)
-class Live:
+class ProviderLimit:
     """What the provider said was left; it fills up evenly until the reset."""
 
     limit: float
@@ -62,6 +62,27 @@ class Live:
             return self.limit
         gone = max(0.0, now - self.at) / max(1e-9, self.reset - self.at)
         return self.remaining + max(0.0, self.limit - self.remaining) * gone
+
+
+class QuotaStatus(NamedTuple):
+    """One window as people want it told.
+
+    name       such as ``100 usd per month``
+    used       of ``limit``, both in the quota's unit
+    gone       the share of its time that is over, 0 to 1; None for a rolling window, which has no reset
+    resets_at  when there will be room again, seconds since the epoch
+    """
+
+    name: str
+    used: float
+    limit: float
+    gone: float | None
+    resets_at: float
+
+    @property
+    def share(self) -> float:
+        """The share of the limit that is used, 0 to 1."""
+        return min(1.0, max(0.0, self.used / self.limit)) if self.limit else 1.0
 
 
 class Pressure(NamedTuple):
@@ -78,12 +99,12 @@ class Pressure(NamedTuple):
 NO_PRESSURE = Pressure(1.0)
 
 
-class Ticket:
+class QuotaReservation:
     """A reservation: counted now, put right once."""
 
     __slots__ = ("_meter", "_spend", "_tickets", "open", "work")
 
-    def __init__(self, meter: Meter | None = None, work: Work | None = None, spend: Spend | None = None):
+    def __init__(self, meter: QuotaTracker | None = None, work: Work | None = None, spend: Spend | None = None):
         self._meter = meter
         self._spend = spend or Spend()
         self._tickets: list[tuple[Window, float]] = []
@@ -110,43 +131,43 @@ class Ticket:
 
 
 #: For backends without quota: nothing to count.
-FREE = Ticket()
+FREE = QuotaReservation()
 
 
-class Meter:
+class QuotaTracker:
     """Everything that is counted for one backend."""
 
     def __init__(self, backend: Backend, now: float):
         self.backend = backend
         self.estimate = Estimate(backend)
-        self.gauges = [_gauge(quota, now) for quota in backend.quota]
-        self.live: dict[str, Live] = {}
+        self.windows = [_tracked(quota, now) for quota in backend.quota]
+        self.live: dict[str, ProviderLimit] = {}
         #: The provider asked to be left alone until then.
         self.hold_until = 0.0
         self.in_flight = 0
 
     def reload(self, backend: Backend, now: float) -> None:
         """Use another config; windows that stay keep what is used of them."""
-        before: dict[Quota, Gauge] = {gauge.window.quota: gauge for gauge in self.gauges}
-        similar = {_identity(quota): gauge for quota, gauge in before.items()}
+        before: dict[Quota, TrackedWindow] = {tracked.window.quota: tracked for tracked in self.windows}
+        similar = {_identity(quota): tracked for quota, tracked in before.items()}
         self.backend = self.estimate.backend = backend
-        gauges = []
+        tracked_windows = []
         for quota in backend.quota:
-            gauge = before.get(quota) or similar.get(_identity(quota))
-            if gauge is None:
-                gauge = _gauge(quota, now)
+            tracked = before.get(quota) or similar.get(_identity(quota))
+            if tracked is None:
+                tracked = _tracked(quota, now)
             else:
                 # Only the limit is another; what was used stays used.
-                gauge.window.quota, gauge.name = quota, str(quota)
-            gauges.append(gauge)
-        self.gauges = gauges
+                tracked.window.quota, tracked.name = quota, str(quota)
+            tracked_windows.append(tracked)
+        self.windows = tracked_windows
 
     # -- may it be asked? ----------------------------------------------------------------------------------------
 
     @property
     def unlimited(self) -> bool:
         """Whether there is nothing at all to count."""
-        return not self.gauges and not self.live and not self.hold_until
+        return not self.windows and not self.live and not self.hold_until
 
     def obstacle(self, now: float, work: Work) -> str:
         """Why ``work`` does not go into the quotas now; empty when it does."""
@@ -155,9 +176,9 @@ class Meter:
         if now < self.hold_until:
             return f"quota: the provider asks to wait until {told(self.hold_until)}"
         most = self.estimate.most(work)
-        for gauge in self.gauges:
-            gauge.window.advance(now)
-            if why := obstacle(gauge.window, now, most.of(gauge.window.quota.unit)):
+        for tracked in self.windows:
+            tracked.window.advance(now)
+            if why := obstacle(tracked.window, now, most.of(tracked.window.quota.unit)):
                 return why
         # What the provider says is its own count of calls, not of our worst case.
         likely = self.estimate.expected(work)
@@ -167,14 +188,14 @@ class Meter:
                 return f"quota: the provider says {live.left(now):,.4g} {words} are left; resets {told(live.reset)}"
         return ""
 
-    def reserve(self, now: float, work: Work) -> Ticket:
+    def reserve(self, now: float, work: Work) -> QuotaReservation:
         """Count the most that ``work`` can use. To be asked only where there is no obstacle."""
         if self.unlimited:
             return FREE
-        ticket = Ticket(self, work, self.estimate.most(work))
-        for gauge in self.gauges:
-            gauge.window.advance(now)
-            ticket.take(gauge.window, now)
+        ticket = QuotaReservation(self, work, self.estimate.most(work))
+        for tracked in self.windows:
+            tracked.window.advance(now)
+            ticket.take(tracked.window, now)
         likely = self.estimate.expected(work)
         for unit, live in list(self.live.items()):
             if now >= live.reset:
@@ -188,21 +209,21 @@ class Meter:
 
     def pressure(self, now: float, work: Work, worth: float, weights: Headroom) -> Pressure:
         """By how much ``worth`` is to be multiplied, and why."""
-        if not self.gauges:
+        if not self.windows:
             return NO_PRESSURE
-        tightest, headroom = self.gauges[0], float("inf")
+        tightest, headroom = self.windows[0], float("inf")
         toll, dearest, most = 0.0, None, 0.0
         expected = self.estimate.expected(work)
-        for gauge in self.gauges:
-            window = gauge.window
+        for tracked in self.windows:
+            window = tracked.window
             window.advance(now)
             ratio = _headroom(window, now)
             if ratio < headroom:
-                tightest, headroom = gauge, ratio
-            part = gauge.price(now, weights.reserve) * expected.of(window.quota.unit) * weights.price
+                tightest, headroom = tracked, ratio
+            part = tracked.price(now, weights.reserve) * expected.of(window.quota.unit) * weights.price
             toll += part
             if part > most:
-                dearest, most = gauge, part
+                dearest, most = tracked, part
         window = tightest.window
         share = f"{1 - max(0.0, window.left) / window.quota.limit:.0%} of {tightest.name} used"
         gone = "" if window.quota.rolling else f", {1 - window.time_left(now):.0%} of its time gone"
@@ -227,13 +248,23 @@ class Meter:
 
     def wanted(self, now: float, work: Work, gain: float, reserve: float = 0.0) -> None:
         """A task would have gained ``gain`` of fit here over the next best backend, whether it came or not."""
-        if not self.gauges:
+        if not self.windows:
             return
         expected = self.estimate.expected(work)
-        tolls = [gauge.price(now, reserve) * expected.of(gauge.window.quota.unit) for gauge in self.gauges]
+        tolls = [tracked.price(now, reserve) * expected.of(tracked.window.quota.unit) for tracked in self.windows]
         whole = sum(tolls)
-        for gauge, toll in zip(self.gauges, tolls, strict=True):
-            gauge.demand.wanted(now, gain - (whole - toll), expected.of(gauge.window.quota.unit))
+        for tracked, toll in zip(self.windows, tolls, strict=True):
+            tracked.demand.wanted(now, gain - (whole - toll), expected.of(tracked.window.quota.unit))
+
+    def status(self, now: float) -> list[QuotaStatus]:
+        """How far each window is used."""
+        found = []
+        for tracked in self.windows:
+            window = tracked.window
+            window.advance(now)
+            gone = None if window.quota.rolling else 1.0 - window.time_left(now)
+            found.append(QuotaStatus(tracked.name, window.used, window.quota.limit, gone, window.resets_at(now)))
+        return found
 
     # -- what the provider says ----------------------------------------------------------------------------------
 
@@ -243,8 +274,8 @@ class Meter:
             self._correct(now, reported)
 
     def _correct(self, now: float, reported: Reported) -> None:
-        for gauge in self.gauges:
-            window = gauge.window
+        for tracked in self.windows:
+            window = tracked.window
             if window.quota.unit == reported.unit and window.quota.limit == reported.limit:
                 window.advance(now)
                 used = reported.limit - reported.remaining
@@ -255,7 +286,7 @@ class Meter:
             self.live.pop(reported.unit, None)
             return
         limit = reported.remaining if reported.limit is None else max(reported.limit, reported.remaining)
-        self.live[reported.unit] = Live(max(1.0, limit), reported.remaining, now, reported.reset)
+        self.live[reported.unit] = ProviderLimit(max(1.0, limit), reported.remaining, now, reported.reset)
 
     def hold(self, now: float, seconds: float) -> None:
         """The provider asked to be left alone for so long."""
@@ -265,10 +296,10 @@ class Meter:
         """The provider says that a quota is used up. It does not say which: the fullest window closes until reset."""
         if retry_after is not None:
             self.hold(now, retry_after)
-        if self.gauges:
-            for gauge in self.gauges:
-                gauge.window.advance(now)
-            fullest = min(self.gauges, key=lambda gauge: gauge.window.left / gauge.window.quota.limit).window
+        if self.windows:
+            for tracked in self.windows:
+                tracked.window.advance(now)
+            fullest = min(self.windows, key=lambda tracked: tracked.window.left / tracked.window.quota.limit).window
             whole = fullest.size if isinstance(fullest, RollingWindow) else fullest.reset - now
             fullest.closed_until = now + (whole if retry_after is None else min(whole, retry_after))
 
@@ -276,10 +307,10 @@ class Meter:
 
     def observe(self, at: float, spend: Spend) -> None:
         """Count a call of the past; they must come in order of time."""
-        for gauge in self.gauges:
-            gauge.window.advance(at)
-            if isinstance(gauge.window, RollingWindow) or at >= gauge.window.start:
-                gauge.window.take(at, spend.of(gauge.window.quota.unit))
+        for tracked in self.windows:
+            tracked.window.advance(at)
+            if isinstance(tracked.window, RollingWindow) or at >= tracked.window.start:
+                tracked.window.take(at, spend.of(tracked.window.quota.unit))
 
     def snapshot(self) -> dict[str, Any]:
         """Plain data: what is used, wanted and learnt. A call under way counts as its reservation."""
@@ -287,8 +318,8 @@ class Meter:
             "estimate": self.estimate.snapshot(),
             "hold_until": self.hold_until,
             "windows": {
-                _identity(gauge.window.quota): gauge.window.snapshot() | {"demand": gauge.demand.snapshot()}
-                for gauge in self.gauges
+                _identity(tracked.window.quota): tracked.window.snapshot() | {"demand": tracked.demand.snapshot()}
+                for tracked in self.windows
             },
         }
 
@@ -303,21 +334,21 @@ class Meter:
         hold = kept.get("hold_until")
         if isinstance(hold, int | float) and 0 <= hold <= now + 86_400:
             self.hold_until = float(hold)
-        for gauge in self.gauges:
-            gauge.window.advance(now)
-            found = windows.get(_identity(gauge.window.quota))
+        for tracked in self.windows:
+            tracked.window.advance(now)
+            found = windows.get(_identity(tracked.window.quota))
             if isinstance(found, Mapping):
-                gauge.window.restore(dict(found), now)
-                gauge.window.advance(now)
+                tracked.window.restore(dict(found), now)
+                tracked.window.advance(now)
                 if isinstance(found.get("demand"), Mapping):
-                    gauge.demand.restore(found["demand"])
+                    tracked.demand.restore(found["demand"])
             elif found is not None:
-                faults.append(f"windows: {_identity(gauge.window.quota)}: is not a mapping")
+                faults.append(f"windows: {_identity(tracked.window.quota)}: is not a mapping")
         return faults
 
 
-def _gauge(quota: Quota, now: float) -> Gauge:
-    return Gauge(window_of(quota, now), Demand(length(quota.per)), str(quota))
+def _tracked(quota: Quota, now: float) -> TrackedWindow:
+    return TrackedWindow(window_of(quota, now), Demand(length(quota.per)), str(quota))
 
 
 def _identity(quota: Quota) -> str:

@@ -16,7 +16,7 @@ from ..core.backend import Backend
 from ..core.decision import Work
 from ..core.pricing import expected_cost_usd
 from ..health.breaker import Health
-from ..quota import Quotas, Spend, Ticket
+from ..quota import QuotaReservation, Quotas, Spend
 from ..strategies.ranked import gains, rank, unfit
 
 #: Weight of the newest answer in the latency that ``latency_based`` goes by.
@@ -41,14 +41,14 @@ class Policy(ABC):
     def order(self, now: float, work: Work) -> Sequence[str]:
         """The keys of those that can do the work, first choice first."""
 
-    def begun(self, now: float, key: str, work: Work) -> Ticket | None:
+    def begun(self, now: float, key: str, work: Work) -> QuotaReservation | None:
         self.in_flight[key] += 1
         return None
 
     def turned_away(self, now: float, key: str, until: float) -> None:
         self.closed[key] = until
 
-    def ended(self, key: str, work: Work, ticket: Ticket | None, spend: Spend, seconds: float) -> None:
+    def ended(self, key: str, work: Work, ticket: QuotaReservation | None, spend: Spend, seconds: float) -> None:
         self.in_flight[key] -= 1
         self.tokens[key] += spend.of("tokens")
         before = self.latency[key]
@@ -135,12 +135,14 @@ class Ranked(Policy):
         if self.quotas is None:
             self.quotas = Quotas(self.config.backends, now)
         weights = self.weights or self.config.headroom
-        ranking, skipped = rank(work, self.healths, self.config.rules, self.suits, self.quotas, weights, now)
+        ranking, skipped = rank(
+            work, self.healths, self.config.rules, self.suits, self.quotas.__getitem__, weights, now
+        )
         for key, gain in gains(ranking, skipped):
             self.quotas[key].wanted(now, work, gain, weights.reserve)
         return [entry.backend for entry in ranking]
 
-    def begun(self, now: float, key: str, work: Work) -> Ticket | None:
+    def begun(self, now: float, key: str, work: Work) -> QuotaReservation | None:
         assert self.quotas is not None
         return self.quotas[key].reserve(now, work)
 
@@ -148,7 +150,7 @@ class Ranked(Policy):
         assert self.quotas is not None
         self.quotas[key].exhausted(now, until - now)
 
-    def ended(self, key: str, work: Work, ticket: Ticket | None, spend: Spend, seconds: float) -> None:
+    def ended(self, key: str, work: Work, ticket: QuotaReservation | None, spend: Spend, seconds: float) -> None:
         assert self.quotas is not None and ticket is not None
         ticket.settle(spend)
         self.quotas[key].estimate.learn(work, int(spend.input_tokens), int(spend.output_tokens))

@@ -11,7 +11,7 @@ from typing import Any
 from ..config.settings import Config
 from ..core.backend import Backend
 from ..core.decision import Work
-from ..quota import Spend, Ticket
+from ..quota import QuotaReservation, Spend
 from ..strategies.ranked import fit_of, preferred, unfit
 from .policies import Policy
 from .providers import Provider, latency, spend_of
@@ -70,7 +70,7 @@ class Situation:
 
     def __init__(self, config: Config, suits: Mapping[str, frozenset[str]]):
         # What would be, were every key there: nobody is asked in earnest.
-        self.config = replace(config, backends={k: replace(b, asleep="") for k, b in config.backends.items()})
+        self.config = replace(config, backends={k: replace(b, unconfigured="") for k, b in config.backends.items()})
         self.suits = dict(suits)
         self._fits: dict[tuple[str, str], float] = {}
         self._first: dict[str, frozenset[str]] = {}
@@ -109,7 +109,7 @@ def replay(rows: Sequence[Row], situation: Situation, kind_of_policy: type[Polic
     policy = kind_of_policy(situation.config, situation.suits)
     providers = {key: Provider(backend) for key, backend in situation.config.backends.items()}
     outcome = Outcome(tasks=len(rows))
-    ends: list[tuple[float, int, float, str, Work, Ticket | None, Spend]] = []
+    ends: list[tuple[float, int, float, str, Work, QuotaReservation | None, Spend]] = []
     numbers = count()
     step = (rows[-1].at - rows[0].at) / MOMENTS if rows else 0.0
     next_moment = rows[0].at if rows else 0.0

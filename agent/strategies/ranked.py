@@ -19,14 +19,14 @@ A half-open breaker's backend keeps its full reliability: the probe is how it ge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..config.settings import Headroom, Rule
 from ..core.backend import Backend
 from ..core.decision import Ranked, Skipped, Work
 from ..core.pricing import expected_cost_usd
 from ..health.breaker import Health, State
-from ..quota import NO_PRESSURE, Quotas
+from ..quota import QuotaTracker
 
 ABLE = 0.5
 PREFERRED = 0.5
@@ -43,13 +43,14 @@ def rank(
     healths: Iterable[Health],
     rules: Sequence[Rule],
     suits: Mapping[str, frozenset[str]],
-    quotas: Quotas,
+    quota: Callable[[str], QuotaTracker],
     headroom: Headroom,
     now: float,
 ) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
     """Everyone who can do the work, best first, and everyone who cannot.
 
     suits  the strengths and weaknesses that matter for a kind, by kind
+    quota  what is counted of a backend, by its key
     now    seconds since the epoch
     """
     preference, suited = preferred(work.kind, rules), suits.get(work.kind, frozenset())
@@ -60,7 +61,7 @@ def rank(
         if obstacle := health.available() or unfit(backend, work):
             skipped.append(Skipped(backend.key, obstacle))
             continue
-        used_up = "" if backend.practice else quotas[backend.key].obstacle(now, work)
+        used_up = quota(backend.key).obstacle(now, work)
         fit, reasons = fit_of(backend, work, preference, suited)
         able.append((health, fit, reasons, expected_cost_usd(backend, work.tokens, work.max_tokens), used_up))
     dearest = max((cost for _, _, _, cost, used_up in able if not used_up), default=0.0)
@@ -75,7 +76,7 @@ def rank(
         if used_up:
             skipped.append(Skipped(backend.key, used_up, worth))
             continue
-        pressure = NO_PRESSURE if backend.practice else quotas[backend.key].pressure(now, work, worth, headroom)
+        pressure = quota(backend.key).pressure(now, work, worth, headroom)
         if pressure.kept_for:
             saved.append(Skipped(backend.key, pressure.kept_for, worth))
         reasons += pressure.reasons

@@ -20,7 +20,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from ..core.backend import Timeout
 from ..core.clock import Clock, DelayedCall
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from .connections import MAX_RESPONSE, MAX_STREAM
 from .http import Incoming, TwistedTransport
 
@@ -188,14 +188,14 @@ async def _timed(
         return await whole
     except CancelledError:
         if late:
-            raise AttemptFailed(Failure.TIMEOUT, late) from None
+            raise AttemptFailed(FailureCode.TIMEOUT, late) from None
         raise
     except httpx.ConnectTimeout:
-        raise AttemptFailed(Failure.TIMEOUT, f"no connection within {timeout.connect:g} s") from None
+        raise AttemptFailed(FailureCode.TIMEOUT, f"no connection within {timeout.connect:g} s") from None
     except httpx.DecodingError as error:
-        raise AttemptFailed(Failure.MALFORMED, str(error)) from None
+        raise AttemptFailed(FailureCode.MALFORMED, str(error)) from None
     except httpx.TransportError as error:
-        raise AttemptFailed(Failure.NETWORK, str(error)) from None
+        raise AttemptFailed(FailureCode.NETWORK, str(error)) from None
     finally:
         if alarm.active():
             alarm.cancel()
@@ -255,7 +255,7 @@ class _Unpacked:
                     raise httpx.DecodingError("the body's encoding is broken") from None
             self._room -= len(chunk)
             if self._room < 0:
-                raise AttemptFailed(Failure.MALFORMED, f"the body is larger than {self._limit} bytes")
+                raise AttemptFailed(FailureCode.MALFORMED, f"the body is larger than {self._limit} bytes")
             if chunk:
                 return chunk
         if unpack is not None and self._begun and not unpack.eof:

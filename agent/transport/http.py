@@ -9,7 +9,8 @@ httpx gives the vocabulary (URLs, and what can go wrong); Twisted's client does 
 verified against the platform's trust store (``SSL_CERT_FILE`` names another), connections that really close when a call
 is cancelled. httpx's own pool scans every connection for every request and collapses at 50 at once. An
 ``httpx.AsyncClient`` takes the transport, too; :mod:`agent.transport.client` does without, because what a client adds
-is what a backend must not see (cookies, redirects, proxies, a User-Agent), and because its objects are a fifth of a call's CPU.
+is what a backend must not see (cookies, redirects, proxies, a User-Agent), and because its objects are a fifth of a
+call's CPU.
 
 Cancelling the Deferred that drives a request aborts the connection at once.
 """

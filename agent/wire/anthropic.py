@@ -23,7 +23,7 @@ from typing import Any
 
 from ..core.answer import Answer, Declined, Usage
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from ..core.task import Image, Message, Task, ToolCall
 from .assembler import Assembly
 from .body import Json, Malformed, base64_of, child, children, count, object_of, parse, rewritten, text
@@ -125,7 +125,7 @@ def _parts(turn: Message) -> list[Json]:
 
 def _picture(image: Image) -> Json:
     if image.media_type.startswith("audio/"):
-        raise AttemptFailed(Failure.BAD_REQUEST, "the anthropic api takes no sound")
+        raise AttemptFailed(FailureCode.BAD_REQUEST, "the anthropic api takes no sound")
     source = {"type": "base64", "media_type": image.media_type, "data": base64_of(image.data)}
     return {"type": "image", "source": source}
 
@@ -156,7 +156,7 @@ def answer(node: Json) -> Answer:
         raise Malformed("the body has no content")
     reason = text(node, "stop_reason")
     if reason == "model_context_window_exceeded":
-        raise AttemptFailed(Failure.CONTEXT_OVERFLOW, "stop_reason model_context_window_exceeded")
+        raise AttemptFailed(FailureCode.CONTEXT_OVERFLOW, "stop_reason model_context_window_exceeded")
     blocks = children(node, "content")
     declined = None
     if reason == "refusal":
@@ -165,7 +165,7 @@ def answer(node: Json) -> Answer:
     return Answer(
         text="".join(text(block, "text") for block in blocks if block.get("type") == "text"),
         model=text(node, "model"),
-        finish=_FINISH.get(reason, "other"),
+        finish_reason=_FINISH.get(reason, "other"),
         usage=_usage(child(node, "usage")),
         tool_calls=tuple(_call(block) for block in blocks if block.get("type") == "tool_use"),
         declined=declined,

@@ -2,8 +2,8 @@
 
 A codec reads its provider's error object into a :class:`Complaint`; which failure that is, the table in
 :mod:`agent.core.failures` says; :func:`failed` puts both into one line for people. What a provider wrote is shown for
-at most 80 characters of letters, digits and plain punctuation: nothing that a terminal, a MUD client or a web page would
-obey, and never the API key.
+at most 80 characters of letters, digits and plain punctuation: nothing that a terminal, a MUD client or a web page
+would obey, and never the API key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure, failure_of
+from ..core.failures import AttemptFailed, FailureCode, failure_of
 from .body import Json
 
 #: Characters of a provider's own words that a reason shows.
@@ -192,10 +192,10 @@ def failed(backend: Backend, status: int, headers: Mapping[str, str], complaint:
     telling = status if not 200 <= status < 300 or complaint.status is None else complaint.status
     failure = failure_of(telling, backend.api, complaint.words, complaint.message)
     # Providers quote a part of a key that they turn down, so their prose about it is not repeated.
-    prose = "" if failure is Failure.AUTH else complaint.message
+    prose = "" if failure is FailureCode.AUTH else complaint.message
     said = shown(": ".join(strings(complaint.category, *complaint.words[:1], prose)), backend)
     waits = [retry_after(headers), complaint.retry_after]
-    if failure is Failure.RATE_LIMITED:
+    if failure is FailureCode.RATE_LIMITED:
         waits.append(resets_in(headers))
     return AttemptFailed(
         failure,

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from ..core.answer import Answer, Declined, Usage
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from ..core.task import Message, Task, ToolCall
 from .assembler import Assembly
 from .body import Json, Malformed, base64_of, child, children, count, mean_logprob, number, object_of, rewritten, text
@@ -115,7 +115,7 @@ def answer(node: Json) -> Answer:
     if not candidates:
         feedback = child(node, "promptFeedback")
         if blocked := text(feedback, "blockReason"):
-            raise AttemptFailed(Failure.CONTENT_FILTER, f"blockReason {blocked} {_categories(feedback)}".strip())
+            raise AttemptFailed(FailureCode.CONTENT_FILTER, f"blockReason {blocked} {_categories(feedback)}".strip())
         raise Malformed("the body has no candidates")
     candidate = candidates[0]
     parts = [part for part in children(child(candidate, "content"), "parts") if part.get("thought") is not True]
@@ -126,7 +126,7 @@ def answer(node: Json) -> Answer:
     if reason in _FILTERS or reason in _RECITATIONS:
         category = _categories(candidate)
         if reason in _FILTERS and not said.strip():
-            raise AttemptFailed(Failure.CONTENT_FILTER, f"finishReason {reason} {category}".strip())
+            raise AttemptFailed(FailureCode.CONTENT_FILTER, f"finishReason {reason} {category}".strip())
         finish, declined = (
             "content_filter",
             Declined("finishReason", category or reason, text(candidate, "finishMessage")),
@@ -134,11 +134,11 @@ def answer(node: Json) -> Answer:
     elif calls and finish == "stop":
         finish = "tool_calls"
     elif reason == "PUP_LIMITED_DISABLED":
-        raise AttemptFailed(Failure.AUTH, "finishReason PUP_LIMITED_DISABLED: the account is limited or disabled")
+        raise AttemptFailed(FailureCode.AUTH, "finishReason PUP_LIMITED_DISABLED: the account is limited or disabled")
     return Answer(
         text=said,
         model=text(node, "modelVersion"),
-        finish=finish,
+        finish_reason=finish,
         usage=_usage(child(node, "usageMetadata")),
         tool_calls=tuple(_call(call, nth) for nth, call in enumerate(calls)),
         declined=declined,

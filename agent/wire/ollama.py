@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ..core.answer import Answer, Usage
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from ..core.task import Image, Message, Task, ToolCall
 from .assembler import Assembly, Spoken
 from .body import Json, Malformed, base64_of, child, children, count, mean_logprob, object_of, rewritten, spoken, text
@@ -73,7 +73,7 @@ def _turn(turn: Message, names: dict[str, str]) -> Json:
 
 def _picture(image: Image) -> str:
     if image.media_type.startswith("audio/"):
-        raise AttemptFailed(Failure.BAD_REQUEST, "the ollama api takes no sound")
+        raise AttemptFailed(FailureCode.BAD_REQUEST, "the ollama api takes no sound")
     return base64_of(image.data)
 
 
@@ -86,7 +86,7 @@ def answer(node: Json) -> Answer:
     return Answer(
         text=spoken(text(message, "content")),
         model=text(node, "model"),
-        finish="tool_calls" if calls and finish == "stop" else finish,
+        finish_reason="tool_calls" if calls and finish == "stop" else finish,
         usage=_usage(node),
         tool_calls=calls,
         logprob=mean_logprob(children(node, "logprobs"), "logprob"),

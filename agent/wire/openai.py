@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from ..core.answer import Answer, Declined, Usage
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from ..core.task import Image, Message, Task, ToolCall
 from .assembler import Assembly, Spoken
 from .body import Json, Malformed, base64_of, child, children, count, dumps, mean_logprob, rewritten, spoken, text
@@ -179,7 +179,7 @@ def _part(image: Image) -> Json:
     if image.media_type.startswith("audio/"):
         sound = _SOUNDS.get(image.media_type)
         if sound is None:
-            raise AttemptFailed(Failure.BAD_REQUEST, f"the openai api takes wav and mp3, not {image.media_type}")
+            raise AttemptFailed(FailureCode.BAD_REQUEST, f"the openai api takes wav and mp3, not {image.media_type}")
         return {"type": "input_audio", "input_audio": {"data": base64_of(image.data), "format": sound}}
     return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{base64_of(image.data)}"}}
 
@@ -201,13 +201,13 @@ def answer(node: Json) -> Answer:
     elif finish == "content_filter":
         category = filtered(choice.get("content_filter_results"))
         if not said.strip():
-            raise AttemptFailed(Failure.CONTENT_FILTER, f"finish_reason content_filter {category}".strip())
+            raise AttemptFailed(FailureCode.CONTENT_FILTER, f"finish_reason content_filter {category}".strip())
         declined = Declined("finish_reason", category or reason)
     logprobs = child(choice, "logprobs")
     return Answer(
         text=said,
         model=text(node, "model"),
-        finish=finish,
+        finish_reason=finish,
         usage=_usage(child(node, "usage")),
         tool_calls=tuple(_call(call) for call in children(message, "tool_calls")),
         declined=declined,

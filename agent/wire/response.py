@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..core.answer import Answer
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from .body import Malformed, parse
 from .codecs import CODECS
 from .errors import Complaint, failed, shown, unnamed
@@ -30,7 +30,7 @@ def read(backend: Backend, status: int, node: object) -> Answer:
             raise Malformed("the body is JSON, but not an object")
         return CODECS[backend.api].answer(node)
     except Malformed as broken:
-        raise AttemptFailed(Failure.MALFORMED, f"HTTP {status}: {broken}", status=status) from None
+        raise AttemptFailed(FailureCode.MALFORMED, f"HTTP {status}: {broken}", status=status) from None
     except AttemptFailed as declined:
         raise AttemptFailed(declined.failure, shown(declined.reason, backend), status=status) from None
 
@@ -43,7 +43,7 @@ def decode_probe(backend: Backend, status: int, headers: Mapping[str, str], body
     try:
         _contents(backend, status, headers, body)
     except AttemptFailed as failure:
-        if failure.failure is not Failure.NOT_FOUND:
+        if failure.failure is not FailureCode.NOT_FOUND:
             raise
 
 
@@ -57,7 +57,7 @@ def _contents(backend: Backend, status: int, headers: Mapping[str, str], body: b
             raise failed(backend, status, headers, Complaint(message=_glance(body))) from None
         said = shown(_glance(body), backend)
         reason = f"HTTP {status}: {broken}; it begins: {said}" if said else f"HTTP {status}: {broken}"
-        raise AttemptFailed(Failure.MALFORMED, reason, status=status) from None
+        raise AttemptFailed(FailureCode.MALFORMED, reason, status=status) from None
     complaint = CODECS[backend.api].complaint(node)
     if complaint is not None or not fine:
         raise failed(backend, status, headers, complaint or unnamed(node))

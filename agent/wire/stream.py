@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ..core.answer import Answer, Usage
 from ..core.backend import Backend
-from ..core.failures import AttemptFailed, Failure
+from ..core.failures import AttemptFailed, FailureCode
 from .body import Malformed, parse
 from .codecs import CODECS, Codec
 from .errors import Complaint, failed, shown, unnamed
@@ -36,7 +36,7 @@ class StreamDecoder:
     tokens    events so far that brought something the model made: words, thoughts, tool calls
     finished  whether the answer is whole, although its usage may still follow
     ended     whether nothing follows
-    words     characters of the answer so far
+    chars     characters of the answer so far
     """
 
     def __init__(self, backend: Backend, codec: Codec, status: int = 200):
@@ -48,7 +48,7 @@ class StreamDecoder:
         #: The body so far, as long as it may turn out to be no stream at all.
         self._raw: bytearray | None = bytearray()
         self._fed = 0
-        self.words = 0
+        self.chars = 0
         self._head = b""
         self._strange: set[bytes] = set()
         self.ended = False
@@ -86,8 +86,8 @@ class StreamDecoder:
             for event in self._framing.feed(data):
                 if said := self._take(event):
                     pieces.append(said)
-                    self.words += len(said)
-            if self.words > MAX_TEXT:
+                    self.chars += len(said)
+            if self.chars > MAX_TEXT:
                 raise TooLong
             return pieces
         except TooLong:
@@ -165,7 +165,7 @@ class StreamDecoder:
 
     def _malformed(self, why: str) -> AttemptFailed:
         reason = shown(f"HTTP {self._status}: {why}", self._backend)
-        return AttemptFailed(Failure.MALFORMED, reason, status=self._status)
+        return AttemptFailed(FailureCode.MALFORMED, reason, status=self._status)
 
 
 def stream_decoder(backend: Backend, status: int = 200) -> StreamDecoder:

@@ -37,14 +37,14 @@ def backend(api: str) -> Backend:
 
 def check(task: Task, blindfold: Blindfold, system: str = "Answer plainly.", **settings: object) -> None:
     """Veil, encode and scan the task for every api. Raises LeakFound."""
-    veiled = blindfold.veil(task).task
+    veiled = blindfold.redact(task).task
     for api in APIS:
         to = replace(backend(api), **settings)  # type: ignore[arg-type]
         _inspect(encode(veiled, to, system), veiled, to, system, blindfold)
 
 
 def sent(task: Task, blindfold: Blindfold, api: str = "openai") -> str:
-    request: WireRequest = encode(blindfold.veil(task).task, backend(api))
+    request: WireRequest = encode(blindfold.redact(task).task, backend(api))
     return outbound_text(request.url, request.headers, request.body)
 
 
@@ -65,9 +65,9 @@ def test_a_name_in_any_part_of_a_task_is_veiled_and_comes_back(name: str, api: s
     blindfold = Blindfold(task.identity)
     assert blindfold.scan(sent(task, blindfold, api)) == ()
     check(task, blindfold)
-    veiled = blindfold.veil(task)
+    veiled = blindfold.redact(task)
     # A name comes back as it stood where it was found last, which may be in capitals.
-    assert veiled.unveil(veiled.task.prompt).casefold() == task.prompt.casefold()
+    assert veiled.restore(veiled.task.prompt).casefold() == task.prompt.casefold()
 
 
 names = st.one_of(st.sampled_from(NAMES), st.text(min_size=2, max_size=20))
@@ -85,7 +85,7 @@ def test_no_name_leaves_whatever_it_is_and_whatever_stands_around_it(
     words = " ".join(part + " " + term for part, term in zip(parts, terms * len(parts), strict=False))
     task = Task(words, messages=(Message("assistant", parts[0]), Message("user", words[::2])))
     blindfold = Blindfold(terms)
-    veiled = blindfold.veil(task)
+    veiled = blindfold.redact(task)
     to = backend(api)
     # Raises LeakFound where a name is left that the envelope itself does not hold.
     _inspect(encode(veiled.task, to), veiled.task, to, "", blindfold)
@@ -95,8 +95,8 @@ def test_no_name_leaves_whatever_it_is_and_whatever_stands_around_it(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(names, min_size=1, max_size=4), texts)
 def test_what_is_veiled_can_be_unveiled(terms: list[str], text: str) -> None:
-    veiled = Blindfold(terms).veil(Task(f"{text} {terms[0]}"))
-    back = veiled.unveil(veiled.task.prompt)
+    veiled = Blindfold(terms).redact(Task(f"{text} {terms[0]}"))
+    back = veiled.restore(veiled.task.prompt)
     assert (
         unicodedata.normalize("NFC", back).casefold() == unicodedata.normalize("NFC", f"{text} {terms[0]}").casefold()
     )
@@ -107,7 +107,7 @@ def test_a_player_who_is_called_like_a_word_of_the_envelope_neither_stops_nor_le
     blindfold = Blindfold([word])
     task = Task(f"{word.title()} asks about tides", schema={"type": "object", "description": f"for {word}"})
     check(task, blindfold)
-    prompt = blindfold.veil(task).task.prompt
+    prompt = blindfold.redact(task).task.prompt
     assert word not in prompt.casefold().split()
 
 
@@ -141,7 +141,7 @@ def test_no_escape_hides_a_name_from_the_scan(body: bytes) -> None:
 
 def test_a_line_break_in_json_hides_no_name() -> None:
     text = json.dumps({"seen": "nobody\nŁukasz\tAnna"})
-    veiled = Blindfold(["Łukasz", "Anna"]).veil(Task(messages=(Message("tool", text, tool_call_id="1"),)))
+    veiled = Blindfold(["Łukasz", "Anna"]).redact(Task(messages=(Message("tool", text, tool_call_id="1"),)))
     assert json.loads(veiled.task.messages[0].text) == {"seen": "nobody\n[NAME_1]\t[NAME_2]"}
 
 
@@ -153,14 +153,14 @@ def test_a_name_is_found_in_the_address_and_in_headers() -> None:
 
 def test_an_accent_that_is_typed_apart_hides_nothing() -> None:
     blindfold = Blindfold(["José"])
-    veiled = blindfold.veil(Task("Ask Jose\u0301 now"))
+    veiled = blindfold.redact(Task("Ask Jose\u0301 now"))
     assert veiled.task.prompt == "Ask [NAME_1] now"
     assert blindfold.scan("Jose\u0301")
 
 
 def test_a_name_is_found_where_no_blanks_stand_around_it() -> None:
-    assert Blindfold(["名前"]).veil(Task("私は名前さんに聞いた")).task.prompt == "私は[NAME_1]さんに聞いた"
-    assert Blindfold(["철수"]).veil(Task("철수가 왔다")).task.prompt == "[NAME_1]가 왔다"
+    assert Blindfold(["名前"]).redact(Task("私は名前さんに聞いた")).task.prompt == "私は[NAME_1]さんに聞いた"
+    assert Blindfold(["철수"]).redact(Task("철수가 왔다")).task.prompt == "[NAME_1]가 왔다"
 
 
 def test_a_picture_is_not_searched_for_letters() -> None:
@@ -171,30 +171,30 @@ def test_a_picture_is_not_searched_for_letters() -> None:
 
 def test_arguments_of_a_tool_stay_json_whatever_the_name() -> None:
     name = 'Anna "the\\Bold" O\'Brien'
-    veiled = Blindfold([name]).veil(
+    veiled = Blindfold([name]).redact(
         Task(messages=(Message("assistant", tool_calls=(ToolCall("1", "look", json.dumps({"who": name})),)),))
     )
-    (call,) = veiled.unveil_calls(veiled.task.messages[0].tool_calls)
+    (call,) = veiled.restore_calls(veiled.task.messages[0].tool_calls)
     assert json.loads(call.arguments) == {"who": name}
 
 
 def test_parsed_content_is_unveiled_in_values_and_keys() -> None:
-    veiled = Blindfold(["Anna"]).veil(Task("Anna?"))
-    assert veiled.unveil_content({"[NAME_1]": ["name_1", 3, None]}) == {"Anna": ["Anna", 3, None]}
+    veiled = Blindfold(["Anna"]).redact(Task("Anna?"))
+    assert veiled.restore_content({"[NAME_1]": ["name_1", 3, None]}) == {"Anna": ["Anna", 3, None]}
 
 
 def test_a_placeholder_that_the_task_already_holds_is_not_given_to_a_name() -> None:
-    veiled = Blindfold(["Anna"]).veil(Task("Anna wrote [NAME_1] and name_2 on the wall"))
+    veiled = Blindfold(["Anna"]).redact(Task("Anna wrote [NAME_1] and name_2 on the wall"))
     assert veiled.task.prompt == "[NAME_3] wrote [NAME_1] and name_2 on the wall"
-    assert veiled.unveil("[NAME_1] [NAME_3]") == "[NAME_1] Anna"
+    assert veiled.restore("[NAME_1] [NAME_3]") == "[NAME_1] Anna"
 
 
 def test_the_longest_name_is_veiled_as_one() -> None:
-    assert Blindfold(["Anna", "Anna Kowalska"]).veil(Task("Anna Kowalska?")).task.prompt == "[NAME_1]?"
+    assert Blindfold(["Anna", "Anna Kowalska"]).redact(Task("Anna Kowalska?")).task.prompt == "[NAME_1]?"
 
 
 def test_parts_of_other_words_are_left_alone() -> None:
-    assert Blindfold(["Ann"]).veil(Task("Annual planning")).task.prompt == "Annual planning"
+    assert Blindfold(["Ann"]).redact(Task("Annual planning")).task.prompt == "Annual planning"
 
 
 def test_a_tasks_own_terms_are_not_remembered() -> None:

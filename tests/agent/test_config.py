@@ -58,7 +58,7 @@ def faults(path: Path, env: dict[str, str] | None = None) -> list[str]:
 def test_the_shipped_file_is_valid_without_any_environment() -> None:
     config = load(DEFAULT, {})
     assert list(config.backends) == ["local", "claude", "kimi", "gpt", "gemini", "grok"]
-    assert [key for key, backend in config.backends.items() if not backend.asleep] == ["local"]
+    assert [key for key, backend in config.backends.items() if not backend.unconfigured] == ["local"]
     assert {kind for rule in config.rules for kind in rule.kinds} >= set(KINDS)
     assert (config.refusals.reroute, config.refusals.max_refusals, config.content_filter) == (True, 2, "surface")
 
@@ -74,8 +74,8 @@ def test_the_six_rules_prefer_whom_the_design_says() -> None:
 
 def test_a_backend_without_its_key_is_asleep_and_says_which(write) -> None:
     config = load(write(SMALL), {})
-    assert config.backends["b"].asleep == "B_KEY is not set"
-    assert config.backends["a"].asleep == ""
+    assert config.backends["b"].unconfigured == "B_KEY is not set"
+    assert config.backends["a"].unconfigured == ""
 
 
 def test_a_key_is_taken_from_the_environment_and_never_shown(write) -> None:
@@ -88,7 +88,7 @@ def test_a_key_is_taken_from_the_environment_and_never_shown(write) -> None:
 def test_a_key_that_no_header_can_carry_puts_its_backend_to_sleep_unquoted(write, key: str) -> None:
     backend = load(write(SMALL), {"B_KEY": key}).backends["b"]
     assert backend.api_key is None
-    assert backend.asleep == "B_KEY holds characters that no header can carry"
+    assert backend.unconfigured == "B_KEY holds characters that no header can carry"
 
 
 def test_a_variable_is_filled_in_or_takes_its_default(write) -> None:
@@ -100,7 +100,7 @@ def test_a_variable_is_filled_in_or_takes_its_default(write) -> None:
 
 def test_an_unset_variable_without_default_puts_its_backend_to_sleep(write) -> None:
     backend = load(write(SMALL.replace("http://127.0.0.1:1/v1", "${A_URL}")), {}).backends["a"]
-    assert backend.asleep == "A_URL is not set"
+    assert backend.unconfigured == "A_URL is not set"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_a_variable_holds_is_never_quoted(write) -> None:
 def test_variables_that_are_unset_side_by_side_are_both_named(write) -> None:
     for url in ("http://[${A}]:${B}/v1", "https://${A}/${B}"):
         backend = load(write(SMALL.replace("http://127.0.0.1:1/v1", url)), {}).backends["a"]
-        assert backend.asleep == "A and B is not set"
+        assert backend.unconfigured == "A and B is not set"
 
 
 def test_an_unset_variable_is_no_list_and_no_number(write) -> None:

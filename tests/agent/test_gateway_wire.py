@@ -19,7 +19,7 @@ from twisted.web.test.requesthelper import DummyRequest
 
 from uniwizard.agent.gateway import Allowance, Caller, Gateway, GatewaySite, open_door
 from uniwizard.agent.gateway.errors import Rejected
-from uniwizard.agent.gateway.requests import read
+from uniwizard.agent.gateway.requests import parse_request
 from uniwizard.agent.gateway.server import is_loopback
 from uniwizard.agent.gateway.sse import EventStream
 
@@ -344,7 +344,7 @@ class TestArbitraryInput:
     @given(values | bodies)
     def test_every_json_is_a_task_or_an_error_of_the_400s(self, node: Any) -> None:
         try:
-            asked = read(node, KEYS)
+            asked = parse_request(node, KEYS)
         except Rejected as rejected:
             assert 400 <= rejected.status < 500
             json.dumps(rejected.body())

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from uniwizard.agent.core.backend import Backend
 from uniwizard.agent.core.events import BreakerClosed, BreakerHalfOpened, BreakerOpened, Event
-from uniwizard.agent.core.failures import POLICIES, Failure, Opens
+from uniwizard.agent.core.failures import HANDLING, FailureCode, Opens
 from uniwizard.agent.health.breaker import Health, State
 
 
@@ -30,8 +30,8 @@ class Kept:
         return [type(event) for event in self.events]
 
 
-@pytest.mark.parametrize("failure", [f for f in Failure if POLICIES[f].opens is Opens.AFTER_ALLOWED_FAILS])
-def test_a_failure_that_counts_opens_the_breaker_once_more_than_allowed(failure: Failure) -> None:
+@pytest.mark.parametrize("failure", [f for f in FailureCode if HANDLING[f].opens is Opens.AFTER_ALLOWED_FAILS])
+def test_a_failure_that_counts_opens_the_breaker_once_more_than_allowed(failure: FailureCode) -> None:
     kept = Kept()
     for _ in range(2):
         kept.health.failed(failure, "x")
@@ -41,8 +41,8 @@ def test_a_failure_that_counts_opens_the_breaker_once_more_than_allowed(failure:
     assert kept.health.available().startswith("breaker open for 60 s more")
 
 
-@pytest.mark.parametrize("failure", [f for f in Failure if POLICIES[f].opens is Opens.NEVER])
-def test_a_failure_that_is_not_the_backends_fault_never_opens_it(failure: Failure) -> None:
+@pytest.mark.parametrize("failure", [f for f in FailureCode if HANDLING[f].opens is Opens.NEVER])
+def test_a_failure_that_is_not_the_backends_fault_never_opens_it(failure: FailureCode) -> None:
     kept = Kept(allowed_fails=0)
     for _ in range(50):
         kept.health.failed(failure, "x")
@@ -52,22 +52,22 @@ def test_a_failure_that_is_not_the_backends_fault_never_opens_it(failure: Failur
 
 def test_no_allowed_fails_means_the_first_one_opens_it() -> None:
     kept = Kept(allowed_fails=0)
-    kept.health.failed(Failure.TIMEOUT, "x")
+    kept.health.failed(FailureCode.TIMEOUT, "x")
     assert kept.health.state is State.OPEN
 
 
 def test_an_answer_in_between_starts_the_count_again() -> None:
     kept = Kept()
     for _ in range(5):
-        kept.health.failed(Failure.TIMEOUT, "x")
-        kept.health.failed(Failure.TIMEOUT, "x")
+        kept.health.failed(FailureCode.TIMEOUT, "x")
+        kept.health.failed(FailureCode.TIMEOUT, "x")
         kept.health.succeeded(1.0)
     assert kept.health.state is State.CLOSED
 
 
 def test_the_breaker_goes_through_its_positions_and_tells_each_once() -> None:
     kept = Kept(allowed_fails=0)
-    kept.health.failed(Failure.OVERLOADED, "503")
+    kept.health.failed(FailureCode.OVERLOADED, "503")
     kept.now += 60
     for _ in range(3):
         kept.health.available()
@@ -82,7 +82,7 @@ def test_the_breaker_goes_through_its_positions_and_tells_each_once() -> None:
 
 def test_half_open_admits_one_probe() -> None:
     kept = Kept(allowed_fails=0)
-    kept.health.failed(Failure.OVERLOADED, "503")
+    kept.health.failed(FailureCode.OVERLOADED, "503")
     kept.now += 60
     assert kept.health.available() == ""
     kept.health.begin()
@@ -94,21 +94,21 @@ def test_half_open_admits_one_probe() -> None:
 def test_retry_after_lengthens_the_cooldown_and_never_shortens_it() -> None:
     for retry_after, until in ((5.0, 60.0), (600.0, 600.0), (None, 60.0)):
         kept = Kept(allowed_fails=0)
-        kept.health.failed(Failure.RATE_LIMITED, "429", retry_after)
+        kept.health.failed(FailureCode.RATE_LIMITED, "429", retry_after)
         assert kept.health.cooldown_until == kept.now + until
 
 
 def test_what_comes_back_late_does_not_shorten_a_cooldown() -> None:
     kept = Kept(allowed_fails=0)
-    kept.health.failed(Failure.RATE_LIMITED, "429", 600.0)
-    kept.health.failed(Failure.RATE_LIMITED, "429", None)
+    kept.health.failed(FailureCode.RATE_LIMITED, "429", 600.0)
+    kept.health.failed(FailureCode.RATE_LIMITED, "429", None)
     assert kept.health.cooldown_until == kept.now + 600.0
 
 
 def test_failures_fade_so_that_the_first_choice_gets_its_work_back() -> None:
     kept = Kept(allowed_fails=99)
     for _ in range(10):
-        kept.health.failed(Failure.TIMEOUT, "x")
+        kept.health.failed(FailureCode.TIMEOUT, "x")
     low = kept.health.reliability()
     kept.now += 600
     assert low < 0.2
@@ -128,7 +128,7 @@ def test_refusals_count_for_their_kind_and_fade() -> None:
 def test_a_simulated_answer_says_nothing_of_the_real_backend() -> None:
     kept = Kept(allowed_fails=0)
     real = kept.health.backend
-    kept.health.failed(Failure.NETWORK, "refused")
+    kept.health.failed(FailureCode.NETWORK, "refused")
     kept.health.play(replace(real, practice=True))
     assert kept.health.available() == ""
     kept.health.succeeded(0.1)
@@ -136,7 +136,7 @@ def test_a_simulated_answer_says_nothing_of_the_real_backend() -> None:
 
 
 def test_disabled_and_asleep_are_reasons_not_to_ask() -> None:
-    kept = Kept(asleep="A_KEY is not set")
+    kept = Kept(unconfigured="A_KEY is not set")
     assert kept.health.available() == "asleep: A_KEY is not set"
     kept = Kept()
     kept.health.disabled = True
@@ -145,7 +145,7 @@ def test_disabled_and_asleep_are_reasons_not_to_ask() -> None:
 
 def test_an_open_breaker_restored_later_stays_open_for_the_rest_of_its_cooldown() -> None:
     before, after = Kept(allowed_fails=0), Kept(allowed_fails=0)
-    before.health.failed(Failure.OVERLOADED, "503")
+    before.health.failed(FailureCode.OVERLOADED, "503")
     after.now = before.now + 45
     assert after.health.restore(json.loads(json.dumps(before.health.snapshot()))) == []
     assert after.health.available() == "breaker open for 15 s more: overloaded: 503"
@@ -156,7 +156,7 @@ def test_an_open_breaker_restored_later_stays_open_for_the_rest_of_its_cooldown(
 
 def test_a_wrong_key_is_remembered_over_a_restart() -> None:
     before, after = Kept(), Kept()
-    before.health.failed(Failure.AUTH, "401")
+    before.health.failed(FailureCode.AUTH, "401")
     after.health.restore(before.health.snapshot())
     after.now += 10**9
     assert after.health.available() == "breaker open until it is reset: auth: 401"
@@ -201,7 +201,7 @@ def test_restoring_anything_at_all_leaves_a_health_that_works(kept_state: dict[s
     kept.health.restore(kept_state)
     kept.health.available()
     kept.health.begin()
-    kept.health.failed(Failure.OVERLOADED, "503")
+    kept.health.failed(FailureCode.OVERLOADED, "503")
     kept.health.succeeded(0.5)
     kept.health.judged("chat", declined=True)
     kept.health.end()
@@ -219,8 +219,8 @@ class Breaker(RuleBasedStateMachine):
         self.kept = Kept(allowed_fails=allowed)
         self.health = self.kept.health
 
-    @rule(failure=st.sampled_from(list(Failure)), after=st.none() | st.floats(0, 500))
-    def fail(self, failure: Failure, after: float | None) -> None:
+    @rule(failure=st.sampled_from(list(FailureCode)), after=st.none() | st.floats(0, 500))
+    def fail(self, failure: FailureCode, after: float | None) -> None:
         self.health.failed(failure, "x", after)
 
     @precondition(lambda self: self.health.available() == "")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uniwizard.agent.core.answer import Answer, Declined
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 from uniwizard.agent.core.task import Task, ToolCall
 from uniwizard.agent.core.verdict import Verdict
 from uniwizard.agent.judge import JudgeSettings, judge
@@ -22,18 +22,18 @@ CORPUS = Path(__file__).resolve().parents[1] / "data" / "judge_corpus"
 
 
 def test_a_structured_refusal_is_believed_and_its_category_is_the_evidence() -> None:
-    verdict = judge("x", Answer("", finish="refusal", declined=Declined("stop_reason", "cyber", "not this")))
-    assert verdict == Verdict(Failure.REFUSED, 1.0, "cyber: not this", "policy", "provider")
+    verdict = judge("x", Answer("", finish_reason="refusal", declined=Declined("stop_reason", "cyber", "not this")))
+    assert verdict == Verdict(FailureCode.REFUSED, 1.0, "cyber: not this", "policy", "provider")
 
 
 @pytest.mark.parametrize("finish", ["content_filter", "refusal"])
 def test_a_finish_that_means_refusal_is_told_apart_from_prose(finish: str) -> None:
-    verdict = judge("x", Answer("The first half of", finish=finish))
-    assert (verdict.failure, verdict.source, verdict.evidence) == (Failure.REFUSED, "provider", finish)
+    verdict = judge("x", Answer("The first half of", finish_reason=finish))
+    assert (verdict.failure, verdict.source, verdict.evidence) == (FailureCode.REFUSED, "provider", finish)
 
 
 def test_provider_signals_and_prose_are_switched_off_apart() -> None:
-    declined = Answer("I'm sorry, but I can't help with that.", finish="refusal")
+    declined = Answer("I'm sorry, but I can't help with that.", finish_reason="refusal")
     assert judge("x", declined, JudgeSettings(provider=False)).source == "prose"
     assert judge("x", declined, JudgeSettings(provider=False, prose=False)).accepted
     assert judge("x", declined, JudgeSettings(prose=False)).refused
@@ -44,7 +44,7 @@ def test_provider_signals_and_prose_are_switched_off_apart() -> None:
 
 @pytest.mark.parametrize("text", ["", "   \n\t", "...", "\u200b\u200b", "\ufeff", '"', "---", "。"])
 def test_an_answer_without_a_word_is_empty(text: str) -> None:
-    assert judge("Who are you?", text).failure is Failure.EMPTY
+    assert judge("Who are you?", text).failure is FailureCode.EMPTY
 
 
 @pytest.mark.parametrize("text", ["7", "👍", "→", "∅", "Да", "ω", "No."])
@@ -53,7 +53,9 @@ def test_the_shortest_answers_are_answers(text: str) -> None:
 
 
 def test_a_tool_call_needs_no_text() -> None:
-    assert judge("weather?", Answer("", finish="tool_calls", tool_calls=(ToolCall("1", "weather", "{}"),))).accepted
+    assert judge(
+        "weather?", Answer("", finish_reason="tool_calls", tool_calls=(ToolCall("1", "weather", "{}"),))
+    ).accepted
 
 
 # Prose that declines
@@ -165,8 +167,8 @@ def test_a_partial_refusal_fails_where_the_settings_say_so() -> None:
 
 
 def test_an_answer_cut_at_the_length_limit_is_malformed() -> None:
-    verdict = judge("Tell me of tides.", Answer("The tide comes in because the", finish="length"))
-    assert verdict.failure is Failure.MALFORMED
+    verdict = judge("Tell me of tides.", Answer("The tide comes in because the", finish_reason="length"))
+    assert verdict.failure is FailureCode.MALFORMED
     assert "length" in verdict.evidence
 
 
@@ -188,7 +190,7 @@ def test_an_answer_cut_at_the_length_limit_is_malformed() -> None:
 )
 def test_broken_answers_are_malformed(task: str, text: str) -> None:
     verdict = judge(task, text)
-    assert verdict.failure is Failure.MALFORMED
+    assert verdict.failure is FailureCode.MALFORMED
     assert verdict.evidence
 
 
@@ -217,7 +219,7 @@ def test_a_paragraph_that_says_nothing_is_low_confidence() -> None:
         "It depends on many factors. There are many perspectives on this, and some people prefer other things. "
         "Both have advantages and disadvantages. Ultimately, it's up to you."
     )
-    assert judge("vim or emacs?", text).failure is Failure.LOW_CONFIDENCE
+    assert judge("vim or emacs?", text).failure is FailureCode.LOW_CONFIDENCE
     assert judge("vim or emacs?", text, JudgeSettings(hedge_at=1.5)).accepted
 
 
@@ -228,7 +230,7 @@ def test_it_depends_followed_by_an_answer_is_an_answer() -> None:
 
 def test_confidence_below_the_threshold_fails_and_above_it_does_not() -> None:
     strict = JudgeSettings(min_confidence=0.5)
-    assert judge("x?", Answer("Lima.", logprob=-1.2), strict).failure is Failure.LOW_CONFIDENCE
+    assert judge("x?", Answer("Lima.", logprob=-1.2), strict).failure is FailureCode.LOW_CONFIDENCE
     assert judge("x?", Answer("Lima.", logprob=-0.1), strict).accepted
     assert judge("x?", Answer("Lima."), strict).accepted
     assert judge("x?", Answer("Lima.", logprob=-1.2)).accepted
@@ -247,7 +249,7 @@ def test_json_that_fits_the_schema_is_the_content() -> None:
 
 def test_json_that_does_not_fit_fails_with_path_and_message() -> None:
     verdict = judge(Task("rivers", schema=RIVERS), '["Rhine", 7]')
-    assert verdict.failure is Failure.INVALID_OUTPUT
+    assert verdict.failure is FailureCode.INVALID_OUTPUT
     assert verdict.evidence.startswith("$[1]: 7 is not of type")
 
 
@@ -351,7 +353,7 @@ def test_the_hedges_of_the_corpus_say_nothing_and_the_others_something() -> None
     told = {}
     for row in _corpus():
         if row["label"] == "complies":
-            told[row["id"]] = judge(row["prompt"], row["response"]).failure is Failure.LOW_CONFIDENCE
+            told[row["id"]] = judge(row["prompt"], row["response"]).failure is FailureCode.LOW_CONFIDENCE
     hedges = [said for name, said in told.items() if name.startswith("hedge-")]
     others = [name for name, said in told.items() if said and not name.startswith("hedge-")]
     assert sum(hedges) >= 0.8 * len(hedges)

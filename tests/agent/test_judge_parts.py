@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import agent.judge
+from uniwizard.agent import ConfigError
 from uniwizard.agent.judge import JudgeSettings, fit, judge_rows
 from uniwizard.agent.judge.batch import read_rows
 from uniwizard.agent.judge.confidence import calibrated, confidence, fit_temperature
@@ -80,9 +81,8 @@ def test_a_task_for_a_story_asks_for_another_voice() -> None:
 
 
 def test_a_fault_in_a_data_file_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "phrases").write_text(json.dumps({"required": ["language"]}))
     (tmp_path / "phrases.xx.yaml").write_text("phrases: {}")
-    with pytest.raises(ValueError, match=r"phrases\.xx\.yaml: \$: 'language' is a required property"):
+    with pytest.raises(ConfigError, match=r"phrases\.xx\.yaml:1: language: is missing"):
         load("phrases.xx.yaml", "phrases", tmp_path)
 
 

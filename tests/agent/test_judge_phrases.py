@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import agent.judge
+import uniwizard.agent.judge
 from uniwizard.agent.judge.text.phrases import MAX_STATES, PhraseBook, phrase_book
 
 # The word automaton
@@ -106,7 +106,7 @@ def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
         ["i", "can't", "help"],
     ]
     expected = [BOOK.scan(words) for words in sentences]
-    monkeypatch.setattr("agent.judge.text.phrases.MAX_STATES", 3)
+    monkeypatch.setattr("uniwizard.agent.judge.text.phrases.MAX_STATES", 3)
     forgetful = PhraseBook(PHRASES)
     assert [forgetful.scan(words) for words in sentences * 3] == expected * 3
     assert len(forgetful._states) <= 3
@@ -117,11 +117,10 @@ def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 def _patterns() -> dict[str, re.Pattern[str]]:
     found = {}
-    for info in pkgutil.iter_modules(agent.judge.__path__):
-        module = importlib.import_module(f"agent.judge.{info.name}")
-        for name, value in vars(module).items():
+    for info in pkgutil.walk_packages(uniwizard.agent.judge.__path__, "uniwizard.agent.judge."):
+        for name, value in vars(importlib.import_module(info.name)).items():
             if isinstance(value, re.Pattern):
-                found[f"{info.name}.{name}"] = value
+                found[f"{info.name.removeprefix('uniwizard.agent.judge.')}.{name}"] = value
     return found
 
 

@@ -10,7 +10,7 @@ from uniwizard.agent import AllBackendsFailed, Task
 from uniwizard.agent.config.settings import Refusals
 from uniwizard.agent.core.backend import Price
 from uniwizard.agent.core.events import Feedback
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 
 QUESTION = Task("How do the tides work?", kind="knowledge")
 UNSURE = Task("How do the tides work? End with a line that says your confidence, 0 to 1.", kind="knowledge")
@@ -95,7 +95,7 @@ class Doubting(RouterTest):
     async def test_an_unsure_answer_goes_to_the_next_stronger_brain(self) -> None:
         router = self.doubting_router(0.2)
         result = await router.call_with_fallback(UNSURE, pin="a")
-        assert [a.failure for a in result.attempts] == [Failure.LOW_CONFIDENCE, None]
+        assert [a.failure for a in result.attempts] == [FailureCode.LOW_CONFIDENCE, None]
         assert result.backend == "c", "the dearer one, though the cheaper ranks before it"
 
     async def test_a_sure_answer_stays(self) -> None:
@@ -107,7 +107,7 @@ class Doubting(RouterTest):
             self.server.script(key, sure(0.1))
         with self.assertRaises(AllBackendsFailed) as caught:
             await router.call_with_fallback(UNSURE, pin="a")
-        assert {a.failure for a in caught.exception.attempts} == {Failure.LOW_CONFIDENCE}
+        assert {a.failure for a in caught.exception.attempts} == {FailureCode.LOW_CONFIDENCE}
 
     async def test_feedback_teaches_how_far_a_brain_can_be_believed(self) -> None:
         router = self.doubting_router(0.9)
@@ -117,6 +117,6 @@ class Doubting(RouterTest):
         for right in [True] * 6 + [False] * 6:
             router.feedback(UNSURE.id, result.attempts[-1], good=right)
         assert len(told) == 12
-        assert router.strictness("a").temperature > 2, "it says 0.9 and is right half the time"
+        assert router.calibrations() == {"a": [(0.9, True)] * 6 + [(0.9, False)] * 6}
         self.server.script("a", sure(0.9))
         assert (await router.call_with_fallback(UNSURE, pin="a")).backend == "c"

@@ -25,9 +25,9 @@ from twisted.web.http_headers import Headers
 
 from uniwizard.agent.core.answer import Answer
 from uniwizard.agent.core.backend import APIS, Backend
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.core.task import Task
-from uniwizard.agent.practice import PracticeServer, Scene
+from uniwizard.agent.practice import PracticeServer, Scenario
 from uniwizard.agent.practice.samples import sample
 from uniwizard.agent.practice.script import Script, sum_in
 from uniwizard.agent.practice.server import BODY_LIMIT, RETRY_AFTER
@@ -88,20 +88,20 @@ class Scenes(PracticeCase):
             said = await self.ask(self.backend(api))
             assert said.text.startswith("[practice] Tides rise"), api
             assert said.model == "practice/m"
-            assert said.finish == "stop"
+            assert said.finish_reason == "stop"
             assert said.usage is not None and said.usage.input_tokens > 0 < said.usage.output_tokens
 
     async def test_refuse_is_prose_in_a_fine_response(self) -> None:
         for api in APIS:
-            self.server.set_scene(api, "refuse")
+            self.server.set_scenario(api, "refuse")
             said = await self.ask(self.backend(api))
             assert said.text.removeprefix("[practice] ") in self.server._script.refusals, api
-            assert (said.declined, said.finish) == (None, "stop")
+            assert (said.declined, said.finish_reason) == (None, "stop")
 
     async def test_decline_is_the_apis_own_field_where_it_has_one(self) -> None:
         sources = {}
         for api in APIS:
-            self.server.set_scene(api, "decline")
+            self.server.set_scenario(api, "decline")
             said = await self.ask(self.backend(api))
             sources[api] = said.declined.source if said.declined else "prose"
         assert sources == {
@@ -113,27 +113,27 @@ class Scenes(PracticeCase):
 
     async def test_hedge_says_nothing_at_length_and_empty_nothing_at_all(self) -> None:
         for api in APIS:
-            self.server.set_scene(api, "hedge")
+            self.server.set_scenario(api, "hedge")
             assert len((await self.ask(self.backend(api))).text) > 200
-            self.server.set_scene(api, "empty")
+            self.server.set_scenario(api, "empty")
             assert (await self.ask(self.backend(api))).text == ""
 
     async def test_503_and_429_are_the_providers_own_errors(self) -> None:
         for api in APIS:
-            self.server.set_scene(api, "503")
-            assert (await self.failure(self.backend(api))).failure is Failure.OVERLOADED, api
-            self.server.set_scene(api, "429")
+            self.server.set_scenario(api, "503")
+            assert (await self.failure(self.backend(api))).failure is FailureCode.OVERLOADED, api
+            self.server.set_scenario(api, "429")
             failed = await self.failure(self.backend(api))
-            assert (failed.failure, failed.retry_after) == (Failure.RATE_LIMITED, RETRY_AFTER), api
+            assert (failed.failure, failed.retry_after) == (FailureCode.RATE_LIMITED, RETRY_AFTER), api
 
     async def test_slow_answers_in_the_end(self) -> None:
         for api in APIS:
-            self.server.set_scene(api, "slow")
+            self.server.set_scenario(api, "slow")
             assert (await self.ask(self.backend(api))).text.startswith("[practice] "), api
 
     async def test_cut_breaks_off_in_the_middle_of_the_body(self) -> None:
         for api in APIS:
-            self.server.set_scene(api, "cut")
+            self.server.set_scenario(api, "cut")
             request = encode(Task("How do tides work?"), self.backend(api))
             head = [
                 f"POST {request.url.removeprefix(self.server.url)} HTTP/1.1",
@@ -151,7 +151,7 @@ class Scenes(PracticeCase):
 
     async def test_silent_never_answers_and_lets_go_of_a_client_that_leaves(self) -> None:
         for api in APIS:
-            self.server.set_scene(api, "silent")
+            self.server.set_scenario(api, "silent")
             request = encode(Task("x"), self.backend(api))
             waiting = self.agent.request(
                 b"POST", request.url.encode(), Headers(), FileBodyProducer(BytesIO(request.body))
@@ -162,18 +162,18 @@ class Scenes(PracticeCase):
             assert self.server.seen[api].count == 1
 
     async def test_scenes_belong_to_keys_and_not_to_each_other(self) -> None:
-        self.server.set_scene("claude", "503")
+        self.server.set_scenario("claude", "503")
         assert (await self.ask(self.backend("anthropic", "sonnet"))).text
-        assert (await self.failure(self.backend("anthropic", "claude"))).failure is Failure.OVERLOADED
-        self.server.set_scene("claude", Scene.ANSWER)
+        assert (await self.failure(self.backend("anthropic", "claude"))).failure is FailureCode.OVERLOADED
+        self.server.set_scenario("claude", Scenario.ANSWER)
         assert (await self.ask(self.backend("anthropic", "claude"))).text
 
     def test_a_word_that_is_no_scene_is_turned_down_with_those_that_are(self) -> None:
         with pytest.raises(
             ValueError, match=r"'sulk'.*answer, refuse, decline, hedge, empty, 503, 429, slow, cut, stall, silent"
         ):
-            self.server.set_scene("claude", "sulk")
-        assert "claude" not in self.server.scenes
+            self.server.set_scenario("claude", "sulk")
+        assert "claude" not in self.server.scenarios
 
 
 class Requests(PracticeCase):
@@ -215,14 +215,14 @@ class Requests(PracticeCase):
             decode_probe(backend, *await self.send(probe(backend)))
             with pytest.raises(AttemptFailed) as failed:
                 decode_probe(backend, *await self.send(probe(self.backend(api, api_key="bad-key"))))
-            assert failed.value.failure is Failure.AUTH
-            assert (await self.failure(self.backend(api, api_key="bad-key"))).failure is Failure.AUTH
-            self.server.set_scene(api, "refuse")
+            assert failed.value.failure is FailureCode.AUTH
+            assert (await self.failure(self.backend(api, api_key="bad-key"))).failure is FailureCode.AUTH
+            self.server.set_scenario(api, "refuse")
             decode_probe(backend, *await self.send(probe(backend)))
-            self.server.set_scene(api, "503")
+            self.server.set_scenario(api, "503")
             with pytest.raises(AttemptFailed) as failed:
                 decode_probe(backend, *await self.send(probe(backend)))
-            assert failed.value.failure is Failure.OVERLOADED
+            assert failed.value.failure is FailureCode.OVERLOADED
 
     async def test_a_request_that_cannot_be_read_gets_the_providers_400(self) -> None:
         bodies = [b"", b"{", b"[]", b"5", b'{"model": 5}', b'{"messages": 5, "contents": 5}', b"\xff", b"[" * 100_000]
@@ -236,7 +236,7 @@ class Requests(PracticeCase):
                 assert answer[0] == 400, (api, body)
                 with pytest.raises(AttemptFailed) as failed:
                     decode(self.backend(api), *answer)
-                assert failed.value.failure is Failure.BAD_REQUEST
+                assert failed.value.failure is FailureCode.BAD_REQUEST
 
     async def test_an_unknown_address_gets_a_404_body(self) -> None:
         for method, rest in (("GET", ""), ("GET", "/k"), ("POST", "/k/v1/embeddings"), ("DELETE", "/k/v1/models")):
@@ -262,7 +262,7 @@ class Stopping(TestCase):
 
         idle = await ClientCreator(reactor, Guest).connectTCP("127.0.0.1", port)
         waiting = await ClientCreator(reactor, Guest).connectTCP("127.0.0.1", port)
-        server.set_scene("k", "silent")
+        server.set_scenario("k", "silent")
         waiting.transport.write(b"GET /k/v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
         await server.stop()
         await idle.gone

@@ -59,7 +59,7 @@ def test_the_catalogue_holds_at_least_forty_providers_each_with_its_source() -> 
 @pytest.mark.parametrize("key", catalogue())
 def test_three_lines_make_a_backend_of_every_provider(key: str, backend: Any) -> None:
     made = backend(provider=key, model="m", strengths=["speed"])
-    assert made.asleep == ""
+    assert made.unconfigured == ""
     assert made.api in APIS
     assert "$" not in made.url + "".join(made.headers.values())
     request = encode(Task("hello"), made)
@@ -69,7 +69,7 @@ def test_three_lines_make_a_backend_of_every_provider(key: str, backend: Any) ->
 
 @pytest.mark.parametrize("key", [key for key, provider in catalogue().items() if provider.variables])
 def test_without_its_variables_it_sleeps_and_names_one(key: str, backend: Any) -> None:
-    asleep = backend({}, provider=key, model="m").asleep
+    asleep = backend({}, provider=key, model="m").unconfigured
     assert any(name in asleep for name in catalogue()[key].variables)
 
 
@@ -77,7 +77,7 @@ def test_a_placeholder_in_an_address_is_filled_in(backend: Any) -> None:
     env = {"AZURE_OPENAI_RESOURCE": "north", "AZURE_OPENAI_API_KEY": "k"}
     assert backend(env, provider="azure", model="m").url == "https://north.openai.azure.com/openai/v1"
     del env["AZURE_OPENAI_RESOURCE"]
-    assert backend(env, provider="azure", model="m").asleep == "AZURE_OPENAI_RESOURCE is not set"
+    assert backend(env, provider="azure", model="m").unconfigured == "AZURE_OPENAI_RESOURCE is not set"
 
 
 # -- merging -----------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from uniwizard.agent import AllBackendsFailed, Task
 from uniwizard.agent.config.settings import Config
 from uniwizard.agent.core.backend import Backend, Price, Quota
 from uniwizard.agent.core.decision import Work
-from uniwizard.agent.core.failures import Failure
-from uniwizard.agent.quota import Meter, Quotas, Spend, Ticket
+from uniwizard.agent.core.failures import FailureCode
+from uniwizard.agent.quota import QuotaReservation, Quotas, QuotaTracker, Spend
 from uniwizard.agent.quota.headers import Reported, moment, read
 
 NOW = 1_795_000_000.0
@@ -30,8 +30,8 @@ def backend(*quota: Quota, **more: Any) -> Backend:
     return Backend("a", "openai", "http://127.0.0.1", "m", quota=quota, **settings)
 
 
-def meter(*quota: Quota, **more: Any) -> Meter:
-    return Meter(backend(*quota, **more), NOW)
+def meter(*quota: Quota, **more: Any) -> QuotaTracker:
+    return QuotaTracker(backend(*quota, **more), NOW)
 
 
 class NeverOver(RuleBasedStateMachine):
@@ -48,7 +48,7 @@ class NeverOver(RuleBasedStateMachine):
         super().__init__()
         self.now = NOW
         self.meter = meter(*self.QUOTAS)
-        self.open: list[tuple[Ticket, float]] = []
+        self.open: list[tuple[QuotaReservation, float]] = []
         self.spent: list[tuple[float, Spend]] = []
 
     @rule(tokens=st.integers(1, 3000))
@@ -80,8 +80,8 @@ class NeverOver(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_over_its_limit_and_nothing_is_below_nothing(self) -> None:
-        for gauge in self.meter.gauges:
-            assert -1e-9 <= gauge.window.used <= gauge.window.quota.limit * (1 + 1e-6)
+        for tracked in self.meter.windows:
+            assert -1e-9 <= tracked.window.used <= tracked.window.quota.limit * (1 + 1e-6)
 
     @invariant()
     def every_true_window_holds_no_more_than_its_limit(self) -> None:
@@ -96,7 +96,7 @@ class NeverOver(RuleBasedStateMachine):
         kept = json.loads(json.dumps(self.meter.snapshot()))
         again = meter(*self.QUOTAS)
         assert again.restore(kept, self.now) == []
-        for mine, theirs in zip(self.meter.gauges, again.gauges, strict=True):
+        for mine, theirs in zip(self.meter.windows, again.windows, strict=True):
             mine.window.advance(self.now)
             assert math.isclose(mine.window.used, theirs.window.used, abs_tol=1e-6)
 
@@ -116,7 +116,7 @@ def test_rebuilding_from_rows_counts_the_same_as_having_been_there(rows: list[tu
         ticket = live.reserve(now, Work("chat", 1000))
         ticket.settle(Spend(1, given_, taken, usd))
         rebuilt.observe(now, "a", given_, taken, usd)
-    for mine, theirs in zip(live.gauges, rebuilt["a"].gauges, strict=True):
+    for mine, theirs in zip(live.windows, rebuilt["a"].windows, strict=True):
         theirs.window.advance(now)
         assert math.isclose(mine.window.used, theirs.window.used, abs_tol=1e-6)
 
@@ -150,8 +150,8 @@ def test_a_reload_keeps_what_is_used_of_windows_that_stay() -> None:
     quotas = Quotas({"a": backend(Quota(10, "usd", "month"), Quota(5, "requests", "hour"))}, NOW)
     quotas.observe(NOW, "a", 10, 10, 3.0)
     quotas.reload({"a": backend(Quota(20, "usd", "month"), Quota(7, "usd", "day"))}, NOW)
-    assert [gauge.window.used for gauge in quotas["a"].gauges] == [3.0, 0.0]
-    assert quotas["a"].gauges[0].window.left == 17.0
+    assert [tracked.window.used for tracked in quotas["a"].windows] == [3.0, 0.0]
+    assert quotas["a"].windows[0].window.left == 17.0
 
 
 def test_a_provider_that_says_used_up_closes_the_window_until_its_reset() -> None:
@@ -159,7 +159,7 @@ def test_a_provider_that_says_used_up_closes_the_window_until_its_reset() -> Non
     counted.observe(NOW, Spend(8, 0, 0, 0.1))
     counted.exhausted(NOW)
     assert "the provider says that 10 requests per hour are used up" in counted.obstacle(NOW, WORK)
-    assert counted.obstacle(counted.gauges[0].window.resets_at(NOW), WORK) == ""
+    assert counted.obstacle(counted.windows[0].window.resets_at(NOW), WORK) == ""
 
 
 def test_headers_correct_the_count_and_hold_back_what_the_provider_would_turn_away() -> None:
@@ -175,7 +175,7 @@ def test_headers_correct_the_count_and_hold_back_what_the_provider_would_turn_aw
             "x-ratelimit-reset-tokens": "10s",
         },
     )
-    assert counted.gauges[0].window.used == 60.0
+    assert counted.windows[0].window.used == 60.0
     assert counted.obstacle(NOW, WORK).startswith("quota: the provider says 0 tokens are left; resets ")
     # It fills up evenly: the 400 tokens that are likely are there after four seconds.
     assert counted.obstacle(NOW + 4.1, WORK) == ""
@@ -200,7 +200,7 @@ def test_no_header_can_make_the_count_raise_or_hold_back_for_ever(headers: dict[
     for reported in read(headers, now):
         assert 0 <= reported.remaining < math.inf
         assert reported.reset is None or now <= reported.reset <= now + 33 * 86_400
-    counted = Meter(backend(Quota(5, "requests", "minute")), now)
+    counted = QuotaTracker(backend(Quota(5, "requests", "minute")), now)
     counted.heard(now, headers)
     assert counted.obstacle(now + 33 * 86_400, Work("chat", 1)) == ""
 
@@ -229,7 +229,7 @@ QUESTION = Task("How do the tides work?", kind="knowledge")
 
 class OnTheRoad(RouterTest):
     def quota_of(self, router: Any, key: str = "a") -> float:
-        return float(router.registry.quotas[key].gauges[0].window.used)
+        return float(router.registry.quotas[key].windows[0].window.used)
 
     async def test_a_call_costs_what_it_used_and_not_what_was_reserved(self) -> None:
         router = self.router(self.server.backend("a", price=Price(0.1, 1.0), quota=(Quota(9, "usd", "day"),)))
@@ -271,7 +271,7 @@ class OnTheRoad(RouterTest):
             self.server.backend("a", cooldown_time=0, quota=(Quota(9, "usd", "month"),)), self.server.backend("b")
         )
         result = await router.call_with_fallback(QUESTION)
-        assert [attempt.failure for attempt in result.attempts] == [Failure.QUOTA_EXHAUSTED, None]
+        assert [attempt.failure for attempt in result.attempts] == [FailureCode.QUOTA_EXHAUSTED, None]
         assert "the provider says that 9 usd per month are used up" in router.explain(QUESTION).skipped[0].reason
 
     async def test_what_a_provider_reports_is_heeded(self) -> None:

@@ -13,7 +13,7 @@ from uniwizard.agent.config.settings import Headroom, Rule
 from uniwizard.agent.config.yaml_files import CONFIGS
 from uniwizard.agent.core.backend import Backend, Price
 from uniwizard.agent.core.decision import Ranked, Skipped, work_of
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 from uniwizard.agent.core.task import KINDS, Image, Task, Tool
 from uniwizard.agent.health.breaker import Health
 from uniwizard.agent.quota import Quotas
@@ -39,7 +39,7 @@ def ranked(
 ) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
     work = work_of(task or Task("hello"), kind)
     quotas = Quotas({key: health.backend for key, health in healths.items()}, 0.0)
-    return rank(work, healths.values(), rules, CLASSIFIER.suits, quotas, Headroom(), 0.0)
+    return rank(work, healths.values(), rules, CLASSIFIER.suits, quotas.__getitem__, Headroom(), 0.0)
 
 
 def order(*arguments: object, **more: object) -> list[str]:
@@ -128,7 +128,7 @@ def test_the_answer_needs_room_as_well() -> None:
 
 def test_an_open_breaker_is_a_reason_to_be_skipped() -> None:
     healths = healthy(backend("a", allowed_fails=0), backend("b"))
-    healths["a"].failed(Failure.OVERLOADED, "503")
+    healths["a"].failed(FailureCode.OVERLOADED, "503")
     ranking, skipped = ranked(healths)
     assert [entry.backend for entry in ranking] == ["b"]
     assert skipped[0].reason.startswith("breaker open for 60 s more: overloaded: 503")
@@ -137,7 +137,7 @@ def test_an_open_breaker_is_a_reason_to_be_skipped() -> None:
 def test_who_fails_is_asked_later() -> None:
     healths = healthy(*map(backend, "ab"))
     assert order(healths) == ["a", "b"]
-    healths["a"].failed(Failure.OVERLOADED, "503")
+    healths["a"].failed(FailureCode.OVERLOADED, "503")
     assert order(healths) == ["b", "a"]
     assert any("has failed lately" in reason for reason in ranked(healths)[0][1].reasons)
 
@@ -165,7 +165,9 @@ def test_a_price_never_outweighs_a_preference() -> None:
 
 
 def test_every_backend_is_ranked_or_skipped_with_a_reason() -> None:
-    healths = healthy(*(replace(b, asleep="asleep" if n % 2 else "") for n, b in enumerate(SHIPPED.backends.values())))
+    healths = healthy(
+        *(replace(b, unconfigured="asleep" if n % 2 else "") for n, b in enumerate(SHIPPED.backends.values()))
+    )
     ranking, skipped = ranked(healths, rules=SHIPPED.rules)
     assert {entry.backend for entry in (*ranking, *skipped)} == set(SHIPPED.backends)
     assert all(entry.reasons for entry in ranking)

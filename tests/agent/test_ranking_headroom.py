@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from faults import CLASSIFIER
+from twisted.internet.task import Clock
 
-from uniwizard.agent.config.settings import Headroom, Rule
+from uniwizard.agent.backend_registry import Registry
+from uniwizard.agent.config.settings import Config, Headroom, Rule
 from uniwizard.agent.core.backend import Backend, Price, Quota
 from uniwizard.agent.core.decision import Ranked, Skipped, Work
+from uniwizard.agent.core.events import Events
 from uniwizard.agent.health.breaker import Health
 from uniwizard.agent.quota import Quotas, Spend
 from uniwizard.agent.strategies.ranked import gains, rank
@@ -35,7 +37,7 @@ class Shelf:
         self.quotas[key].observe(self.now, Spend(1, 0, 0, usd))
 
     def rank(self, work: Work) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
-        return rank(work, self.healths, self.rules, CLASSIFIER.suits, self.quotas, self.headroom, self.now)
+        return rank(work, self.healths, self.rules, CLASSIFIER.suits, self.quotas.__getitem__, self.headroom, self.now)
 
     def choose(self, work: Work) -> str:
         ranking, skipped = self.rank(work)
@@ -137,7 +139,12 @@ def test_a_task_is_turned_away_only_where_every_quota_is_worth_more_to_others_an
 
 
 def test_practice_costs_no_quota_and_is_not_held_back_by_it() -> None:
-    shelf = Shelf(backend("a", DAILY))
-    shelf.used("a", 1.0)
-    shelf.healths[0].play(replace(shelf.healths[0].backend, practice=True))
-    assert shelf.choose(CHAT) == "a"
+    registry = Registry(Config({"a": backend("a", DAILY)}), Clock(), Events())
+    registry.quotas["a"].observe(0.0, Spend(1, 0, 0, 1.0))
+    assert registry.quota("a").obstacle(0.0, CHAT).startswith("quota: 1 usd per day used up")
+    registry.stand_in({"a": "http://127.0.0.1:1"})
+    assert registry.quota("a").obstacle(0.0, CHAT) == ""
+    registry.quota("a").reserve(0.0, CHAT).settle(Spend(1, 0, 0, 1.0))
+    assert registry.quotas["a"].windows[0].window.used == 1.0
+    registry.stand_in({})
+    assert registry.quota("a") is registry.quotas["a"]

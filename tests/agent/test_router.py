@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from faults import (
@@ -25,8 +26,15 @@ from uniwizard.agent.config.settings import Refusals, Rule
 from uniwizard.agent.core.backend import Price, Quota, Timeout
 from uniwizard.agent.core.clock import sleep
 from uniwizard.agent.core.events import Answered, AttemptEnded, FellBack, GaveUp, Leaked
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 from uniwizard.agent.health.breaker import State
+
+
+class Written:
+    """A journal that takes as long as the test wants."""
+
+    def __init__(self, recorded: Callable[[str], Deferred[None]]):
+        self.recorded = recorded
 
 
 class Answering(RouterTest):
@@ -91,22 +99,22 @@ class Retrying(RouterTest):
         result = await router.call_with_fallback(QUESTION)
         assert [attempt.backend for attempt in result.attempts] == ["a", "a", "a", "b"]
         (turned,) = [event for event in self.events if isinstance(event, FellBack)]
-        assert (turned.backend, turned.to, turned.failure) == ("a", "b", Failure.OVERLOADED)
+        assert (turned.backend, turned.to, turned.failure) == ("a", "b", FailureCode.OVERLOADED)
 
     async def test_what_does_not_pass_is_not_tried_again(self) -> None:
         timeouts = {"timeout": Timeout(total=0.05)}
         for reply, failure, settings in (
-            (status(400), Failure.BAD_REQUEST, {}),
-            (status(401), Failure.AUTH, {}),
-            (status(404), Failure.NOT_FOUND, {}),
-            (status(302, "Location: /elsewhere"), Failure.MALFORMED, {}),
-            (silent(), Failure.TIMEOUT, timeouts),
-            (answer(""), Failure.EMPTY, {}),
-            (refusal(), Failure.REFUSED, {}),
-            (Reply(response(b"<html>a proxy's page</html>", kind="text/html")), Failure.MALFORMED, {}),
-            (Reply(response(completion("cut")[:-20])), Failure.MALFORMED, {}),
+            (status(400), FailureCode.BAD_REQUEST, {}),
+            (status(401), FailureCode.AUTH, {}),
+            (status(404), FailureCode.NOT_FOUND, {}),
+            (status(302, "Location: /elsewhere"), FailureCode.MALFORMED, {}),
+            (silent(), FailureCode.TIMEOUT, timeouts),
+            (answer(""), FailureCode.EMPTY, {}),
+            (refusal(), FailureCode.REFUSED, {}),
+            (Reply(response(b"<html>a proxy's page</html>", kind="text/html")), FailureCode.MALFORMED, {}),
+            (Reply(response(completion("cut")[:-20])), FailureCode.MALFORMED, {}),
             (Reply(response(b'{"error": {"message": "boom", "code": 500}}')), None, {}),
-            (status(429, error={"code": "insufficient_quota", "message": "pay"}), Failure.QUOTA_EXHAUSTED, {}),
+            (status(429, error={"code": "insufficient_quota", "message": "pay"}), FailureCode.QUOTA_EXHAUSTED, {}),
         ):
             self.server.requests.clear()
             self.server.script("a", reply)
@@ -126,7 +134,7 @@ class Retrying(RouterTest):
                 router = self.router(self.server.backend("a"), self.server.backend("b"))
                 result = await router.call_with_fallback(QUESTION)
                 assert result.backend == "b", cut
-                assert result.attempts[0].failure is Failure.NETWORK
+                assert result.attempts[0].failure is FailureCode.NETWORK
 
     async def test_an_answer_of_the_wrong_content_type_is_an_answer_all_the_same(self) -> None:
         self.server.script("a", Reply(response(completion("High at noon, low at six."), kind="text/plain")))
@@ -135,7 +143,7 @@ class Retrying(RouterTest):
     async def test_fifty_megabytes_are_malformed(self) -> None:
         self.server.script("a", Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n", endless=b"x" * 65536))
         failed = await gives_up(self.router(self.server.backend("a")))
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
         await self.server.until_closed()
 
 
@@ -175,19 +183,19 @@ class FallingBack(RouterTest):
     async def test_giving_up_lists_every_attempt_and_everyone_who_was_not_asked(self) -> None:
         self.server.script("a", status(503))
         self.server.script("b", refusal())
-        asleep = self.server.backend("c", asleep="C_KEY is not set")
+        asleep = self.server.backend("c", unconfigured="C_KEY is not set")
         failed = await gives_up(self.router(self.server.backend("a"), self.server.backend("b"), asleep))
         assert [(a.backend, a.failure) for a in failed.attempts] == [
-            ("a", Failure.OVERLOADED),
-            ("b", Failure.REFUSED),
+            ("a", FailureCode.OVERLOADED),
+            ("b", FailureCode.REFUSED),
         ]
         assert [(s.backend, s.reason) for s in failed.skipped] == [("c", "asleep: C_KEY is not set")]
         assert "C_KEY" in str(failed)
         (told,) = [event for event in self.events if isinstance(event, GaveUp)]
-        assert (told.attempts, told.failure) == (2, Failure.REFUSED)
+        assert (told.attempts, told.failure) == (2, FailureCode.REFUSED)
 
     async def test_nobody_to_ask_is_told_without_an_attempt(self) -> None:
-        router = self.router(self.server.backend("a", asleep="A_KEY is not set"))
+        router = self.router(self.server.backend("a", unconfigured="A_KEY is not set"))
         assert (await gives_up(router)).attempts == ()
         with self.assertRaises(AllBackendsFailed):
             router.route(QUESTION)
@@ -202,7 +210,7 @@ class FallingBack(RouterTest):
         )
         result = await router.call_with_fallback(QUESTION)
         assert [attempt.backend for attempt in result.attempts] == ["a", "c"]
-        assert result.attempts[0].failure is Failure.CONTEXT_OVERFLOW
+        assert result.attempts[0].failure is FailureCode.CONTEXT_OVERFLOW
 
     async def test_a_hard_filter_is_told_and_not_shopped_around(self) -> None:
         self.server.script("a", status(400, error={"code": "content_filter", "message": "filtered"}))
@@ -217,7 +225,7 @@ class FallingBack(RouterTest):
 
     async def test_a_task_that_no_json_can_carry_is_a_bad_request(self) -> None:
         failed = await gives_up(self.router(self.server.backend("a")), Task("x", temperature=float("nan")))
-        assert failed.failure is Failure.BAD_REQUEST
+        assert failed.failure is FailureCode.BAD_REQUEST
         assert self.server.asked("a") == 0
 
 
@@ -246,7 +254,7 @@ class Refusing(RouterTest):
     async def test_a_structured_refusal_counts_like_prose(self) -> None:
         self.server.script("a", answer("", refusal="I will not do that."))
         result = await self.router(*map(self.server.backend, "ab")).call_with_fallback(QUESTION)
-        assert result.attempts[0].failure is Failure.REFUSED
+        assert result.attempts[0].failure is FailureCode.REFUSED
 
     async def test_a_refusal_does_not_open_the_breaker_and_costs_what_it_costs(self) -> None:
         self.server.script("a", refusal())
@@ -278,17 +286,23 @@ class Costs(RouterTest):
         router = self.router(dear, free, self.server.backend("c"))
         asked: list[tuple[str, float]] = []
 
-        def allowance(task_id: str, usd: float) -> str:
-            asked.append((task_id, usd))
-            return "the budget is used up" if len(asked) > 1 else ""
+        class OneAttempt:
+            def reserve(self, task_id: str, usd: float) -> str:
+                asked.append((task_id, usd))
+                return "the budget is used up" if len(asked) > 1 else ""
 
-        router.allowance = allowance
+            def release(self, task_id: str) -> None:
+                released.append(task_id)
+
+        released: list[str] = []
+        router.keep_account(None, OneAttempt())
         failed = await gives_up(router)
         assert isinstance(failed, BudgetSpent)
         assert [task_id for task_id, _ in asked] == [QUESTION.id, QUESTION.id]
         assert asked[0][1] == 0.1
         assert failed.why == "the budget is used up"
         assert failed.cost_usd == 0.02
+        assert released == [QUESTION.id]
         assert (self.server.asked("a"), self.server.asked("b")) == (1, 0)
         assert isinstance(self.events[-1], GaveUp)
 
@@ -297,11 +311,11 @@ class Costs(RouterTest):
         router = self.router(self.server.backend("a"), self.server.backend("b"))
         noting: list[tuple[str, list[str], Deferred[None]]] = []
 
-        def noted(task_id: str) -> Deferred[None]:
+        def recorded(task_id: str) -> Deferred[None]:
             noting.append((task_id, self.heard(), Deferred()))
             return noting[-1][2]
 
-        router.noted = noted
+        router.keep_account(Written(recorded), None)
         answered = Deferred.fromCoroutine(router.call_with_fallback(QUESTION))
         for key in ("a", "b"):
             while not noting:
@@ -317,7 +331,7 @@ class Costs(RouterTest):
     async def test_many_that_wait_to_be_noted_share_one_quota_and_one_probe(self) -> None:
         metered = self.server.backend("a", quota=(Quota(2, "requests", "day"),))
         router = self.router(metered, self.server.backend("b"))
-        router.noted = lambda _: sleep(router.clock, 0.01)
+        router.keep_account(Written(lambda _: sleep(router.clock, 0.01)), None)
         results = await gatherResults(
             [Deferred.fromCoroutine(router.call_with_fallback(Task(f"Question {n}", kind="chat"))) for n in range(6)]
         )
@@ -326,13 +340,13 @@ class Costs(RouterTest):
 
     async def test_a_deadline_that_passes_while_an_attempt_is_noted_sends_and_counts_nothing(self) -> None:
         router = self.router(self.server.backend("a", quota=(Quota(2, "requests", "day"),)))
-        router.noted = lambda _: Deferred()
+        router.keep_account(Written(lambda _: Deferred()), None)
         failed = await gives_up(router, Task("How do tides work?", deadline=0.05))
         assert failed.why.startswith("the deadline of 0.05 s passed")
         assert all(attempt.latency_ms >= 0 for attempt in failed.attempts)
         assert self.server.asked("a") == 0
         assert router.registry["a"].in_flight == 0
-        assert router.registry.quotas["a"].gauges[0].window.used == 0
+        assert router.registry.quotas["a"].windows[0].window.used == 0
 
     async def test_an_answer_that_is_turned_down_costs_what_was_reported(self) -> None:
         self.server.script("a", answer(""))
@@ -418,7 +432,7 @@ class Telling(RouterTest):
     async def test_explaining_asks_nobody_and_gives_every_reason(self) -> None:
         router = self.router(
             self.server.backend("a"),
-            self.server.backend("b", asleep="B_KEY is not set"),
+            self.server.backend("b", unconfigured="B_KEY is not set"),
             rules=[Rule(frozenset({"knowledge"}), ("a",))],
         )
         decision = router.explain(QUESTION)

@@ -6,7 +6,7 @@ from faults import QUESTION, RouterTest, answer, gives_up, silent, status, think
 from twisted.internet.defer import CancelledError, gatherResults
 
 from uniwizard.agent import Task
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 
 
 class Sharing(RouterTest):
@@ -70,7 +70,7 @@ class Deadlines(RouterTest):
         self.server.script("a", silent())
         router = self.router(*map(self.server.backend, "ab"))
         failed = await gives_up(router, Task("x", kind="chat", deadline=0.05))
-        assert failed.failure is Failure.TIMEOUT
+        assert failed.failure is FailureCode.TIMEOUT
         assert "deadline of 0.05 s" in str(failed)
         assert self.server.asked("b") == 0
         assert router.registry["a"].fails == 0

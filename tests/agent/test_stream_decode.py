@@ -14,7 +14,7 @@ from recorded_streams import RECORDED, Recorded, candidate, chunk, line, message
 
 from uniwizard.agent.core.answer import Answer
 from uniwizard.agent.core.backend import APIS, Backend
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.core.task import Task
 from uniwizard.agent.wire import StreamDecoder, encode, stream_decoder
 from uniwizard.agent.wire.framing import MAX_EVENT, Event, EventStream, ObjectStream
@@ -79,13 +79,13 @@ def test_cut_at_any_byte_it_is_whole_only_where_its_words_are(recorded: Recorded
         try:
             answer, given = decoded(recorded.backend, recorded.data[:cut])
         except AttemptFailed as failed:
-            assert failed.failure is Failure.MALFORMED
+            assert failed.failure is FailureCode.MALFORMED
             continue
         wholes += 1
         # What may be lost is the sentinel, and the usage that comes after the words.
-        assert (answer.text, answer.finish, answer.tool_calls) == (
+        assert (answer.text, answer.finish_reason, answer.tool_calls) == (
             recorded.answer.text,
-            recorded.answer.finish,
+            recorded.answer.finish_reason,
             recorded.answer.tool_calls,
         ), recorded.data[:cut]
         assert recorded.answer.text.startswith(given)
@@ -109,7 +109,7 @@ def test_a_half_sentinel_is_no_matter() -> None:
 
 def test_a_sentinel_without_a_reason_is_an_end() -> None:
     answer, _ = decoded(BACKENDS["openai"], sse(chunk({"content": "High at noon."}), "[DONE]"))
-    assert (answer.text, answer.finish) == ("High at noon.", "other")
+    assert (answer.text, answer.finish_reason) == ("High at noon.", "other")
 
 
 def test_what_follows_the_sentinel_is_nobodys_business() -> None:
@@ -170,7 +170,7 @@ def test_a_broken_part_of_the_answer_breaks_the_answer(cut: int, place: int) -> 
     half = events[place].strip()[: cut + 6 if cut > 0 else cut] + b"\n\n"
     data = b"".join([*events[:place], half, *events[place + 1 :]])
     failed = failure_of(BACKENDS["openai"], data)
-    assert (failed.failure, failed.reason) == (Failure.MALFORMED, "HTTP 200: an event is broken")
+    assert (failed.failure, failed.reason) == (FailureCode.MALFORMED, "HTTP 200: an event is broken")
 
 
 def test_what_is_broken_after_the_finish_reason_takes_nothing_away() -> None:
@@ -188,7 +188,7 @@ def test_a_ping_may_hold_anything() -> None:
 
 def test_a_part_of_the_wrong_shape_is_malformed() -> None:
     for delta in ({"content": 5}, {"content": "x", "tool_calls": "y"}, {"refusal": [1]}):
-        assert failure_of(BACKENDS["openai"], sse(chunk(delta), chunk({}, "stop"))).failure is Failure.MALFORMED
+        assert failure_of(BACKENDS["openai"], sse(chunk(delta), chunk({}, "stop"))).failure is FailureCode.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_an_error_in_the_stream_is_that_failure_at_once(api: str, error: bytes, 
 
 def test_a_block_by_the_filter_is_a_content_filter() -> None:
     blocked = sse({"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": "g"})
-    assert failure_of(BACKENDS["gemini"], blocked).failure is Failure.CONTENT_FILTER
+    assert failure_of(BACKENDS["gemini"], blocked).failure is FailureCode.CONTENT_FILTER
     stopped = sse(chunk({"role": "assistant", "content": ""}), chunk({}, "content_filter"), "[DONE]")
-    assert failure_of(BACKENDS["openai"], stopped).failure is Failure.CONTENT_FILTER
+    assert failure_of(BACKENDS["openai"], stopped).failure is FailureCode.CONTENT_FILTER
 
 
 # -- no stream at all ------------------------------------------------------------------------------------------------
@@ -249,16 +249,16 @@ def test_an_answer_in_one_piece_is_an_answer(api: str, indent: int | None) -> No
 @pytest.mark.parametrize("api", APIS)
 def test_an_error_object_in_a_200_is_that_error(api: str) -> None:
     for data in (b'{"error": {"message": "boom", "code": 500}}', b'{\n "error": {\n  "code": 500\n }\n}'):
-        assert failure_of(BACKENDS[api], data).failure in (Failure.SERVER_ERROR, Failure.MALFORMED)
+        assert failure_of(BACKENDS[api], data).failure in (FailureCode.SERVER_ERROR, FailureCode.MALFORMED)
 
 
 @pytest.mark.parametrize("api", APIS)
 def test_a_web_page_and_nothing_at_all_are_malformed(api: str) -> None:
     page = b"<!doctype html>\n<html><head><title>Bad gateway</title></head></html>\n"
     failed = failure_of(BACKENDS[api], page)
-    assert failed.failure is Failure.MALFORMED and "Bad gateway" in failed.reason
+    assert failed.failure is FailureCode.MALFORMED and "Bad gateway" in failed.reason
     for data in (b"", b"\n\n", b": nothing\n\n", b"data: \n\n"):
-        assert failure_of(BACKENDS[api], data).failure is Failure.MALFORMED
+        assert failure_of(BACKENDS[api], data).failure is FailureCode.MALFORMED
 
 
 # -- whatever anyone sends -------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_one_event_without_end_is_malformed_and_not_kept() -> None:
         with pytest.raises(AttemptFailed) as caught:
             for _ in range(MAX_EVENT // 65536 + 2):
                 decoder.feed(b"x" * 65536)
-        assert caught.value.failure is Failure.MALFORMED
+        assert caught.value.failure is FailureCode.MALFORMED
 
 
 def test_words_without_end_are_malformed() -> None:
@@ -395,4 +395,4 @@ def test_text_of_a_block_that_holds_none_is_no_part_of_the_answer() -> None:
     delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}}
     stop = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
     backend = Backend("k", "anthropic", "http://x", "m")
-    assert failure_of(backend, sse(start, block, delta, stop)).failure is Failure.MALFORMED
+    assert failure_of(backend, sse(start, block, delta, stop)).failure is FailureCode.MALFORMED

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 from uniwizard.agent import AllBackendsFailed, ContentFiltered
 from uniwizard.agent.core.backend import APIS, Price
 from uniwizard.agent.core.events import Event, WordsBegan, WordsCame
-from uniwizard.agent.core.failures import Failure
-from uniwizard.agent.engine.continuation import Hearing
+from uniwizard.agent.core.failures import FailureCode
+from uniwizard.agent.engine.continuation import StreamProgress
 from uniwizard.agent.health.breaker import State
 
 
@@ -25,7 +25,7 @@ class Whole(StreamTest):
             self.server.script("a", streamed(whole(api)))
             router = self.router(self.streaming("a", api))
             result = await router.call_with_fallback(QUESTION)
-            assert (result.text, result.backend, result.finish) == (SAID, "a", "stop"), api
+            assert (result.text, result.backend, result.finish_reason) == (SAID, "a", "stop"), api
             assert self.heard() == ["AttemptStarted", "WordsBegan", "AttemptEnded", "Answered"]
             assert [event.backend for event in self.events if isinstance(event, WordsBegan)] == ["a"]
 
@@ -69,7 +69,7 @@ class Whole(StreamTest):
 
     def test_progress_is_told_once_a_second_at_the_most(self) -> None:
         clock, told = Clock(), list[Event]()
-        hearing = Hearing(told.append, clock, "task", "a")  # type: ignore[arg-type]
+        hearing = StreamProgress(told.append, clock, "task", "a")  # type: ignore[arg-type]
         for _ in range(24):
             hearing("word ")
             clock.advance(0.125)
@@ -96,19 +96,19 @@ class Failing(StreamTest):
     async def test_an_error_before_the_stream_is_that_failure(self) -> None:
         for api in APIS:
             for reply, failure in (
-                (status(503), Failure.OVERLOADED),
-                (status(500), Failure.SERVER_ERROR),
-                (status(429), Failure.RATE_LIMITED),
-                (status(401), Failure.AUTH),
-                (Reply(end="reset"), Failure.NETWORK),
-                (Reply(response(b"<html>a proxy's page</html>", kind="text/html")), Failure.MALFORMED),
-                (streamed(b""), Failure.MALFORMED),
+                (status(503), FailureCode.OVERLOADED),
+                (status(500), FailureCode.SERVER_ERROR),
+                (status(429), FailureCode.RATE_LIMITED),
+                (status(401), FailureCode.AUTH),
+                (Reply(end="reset"), FailureCode.NETWORK),
+                (Reply(response(b"<html>a proxy's page</html>", kind="text/html")), FailureCode.MALFORMED),
+                (streamed(b""), FailureCode.MALFORMED),
             ):
                 result = await self.fallback_after(api, reply)
                 assert (result.backend, result.text) == ("b", SAID), (api, failure)
                 assert result.attempts[0].failure is failure
                 assert result.attempts[0].cost_usd == 0.0
-                assert self.turn().words == 0
+                assert self.turn().chars == 0
                 assert (self.server.asked("a"), self.server.asked("b")) == (1, 1)
 
     async def test_a_failure_that_passes_is_tried_again_here(self) -> None:
@@ -138,18 +138,21 @@ class Failing(StreamTest):
         for api in APIS:
             half = opened(api) + spoken(api, *PIECES[:2])
             for reply, failure in (
-                (begun(half, "reset"), Failure.NETWORK),
-                (begun(half, "close"), Failure.NETWORK),
-                (streamed(half), Failure.MALFORMED),
-                (Reply(response(half)), Failure.MALFORMED),
-                (Reply(response(half).replace(b"Length: ", b"Length: 1"), end="close"), Failure.NETWORK),
-                (Reply(b"HTTP/1.1 200 OK\r\n\r\n" + half, end="close"), Failure.MALFORMED),
-                (Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(half) + whole(api)), Failure.MALFORMED),
+                (begun(half, "reset"), FailureCode.NETWORK),
+                (begun(half, "close"), FailureCode.NETWORK),
+                (streamed(half), FailureCode.MALFORMED),
+                (Reply(response(half)), FailureCode.MALFORMED),
+                (Reply(response(half).replace(b"Length: ", b"Length: 1"), end="close"), FailureCode.NETWORK),
+                (Reply(b"HTTP/1.1 200 OK\r\n\r\n" + half, end="close"), FailureCode.MALFORMED),
+                (
+                    Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(half) + whole(api)),
+                    FailureCode.MALFORMED,
+                ),
             ):
                 result = await self.fallback_after(api, reply, retries=2)
                 assert (result.backend, result.text) == ("b", SAID), (api, reply)
                 assert [attempt.failure for attempt in result.attempts] == [failure, None], (api, reply)
-                assert self.turn().words == result.attempts[0].words == len("".join(PIECES[:2])), api
+                assert self.turn().chars == result.attempts[0].chars == len("".join(PIECES[:2])), api
                 assert self.road.registry["a"].success_rate < 1.0
 
     async def test_alone_it_is_asked_again_and_then_given_up_with_every_attempt_named(self) -> None:
@@ -157,7 +160,7 @@ class Failing(StreamTest):
         router = self.router(self.streaming("a", retries=1))
         with self.assertRaises(AllBackendsFailed) as caught:
             await router.call_with_fallback(QUESTION)
-        assert [attempt.words for attempt in caught.exception.attempts] == [len(PIECES[0])] * 2
+        assert [attempt.chars for attempt in caught.exception.attempts] == [len(PIECES[0])] * 2
         assert str(caught.exception).count("a: network") == 2
 
     async def test_silences_are_bounded_by_phase_and_a_silent_route_is_not_asked_twice(self) -> None:
@@ -172,7 +175,7 @@ class Failing(StreamTest):
                 result = await self.fallback_after(api, reply, timeout=impatient[phase], retries=3)
                 assert result.backend == "b", (api, phase)
                 first = result.attempts[0]
-                assert (first.failure, first.words) == (Failure.TIMEOUT, words_lost), (api, phase)
+                assert (first.failure, first.chars) == (FailureCode.TIMEOUT, words_lost), (api, phase)
                 assert ("first word" in first.reason) is (phase == "first_token")
                 assert self.server.asked("a") == 1
 
@@ -184,7 +187,7 @@ class Failing(StreamTest):
     async def test_the_total_bounds_a_stream_that_never_stops_talking(self) -> None:
         data = chunked(spoken("openai", "and on "), last=False)
         result = await self.fallback_after("openai", Reply(HEAD, endless=data), timeout=replace(PATIENCE, total=0.1))
-        assert result.attempts[0].failure in (Failure.TIMEOUT, Failure.MALFORMED)
+        assert result.attempts[0].failure in (FailureCode.TIMEOUT, FailureCode.MALFORMED)
         assert result.backend == "b"
 
     async def test_a_malformed_event_breaks_the_answer_or_nothing(self) -> None:
@@ -193,7 +196,7 @@ class Failing(StreamTest):
         assert (await self.fallback_after("openai", streamed(harmless))).backend == "a"
         harmful = b"".join([events[0], events[1][:-20] + b"\n\n", *events[2:], closed("openai")])
         result = await self.fallback_after("openai", streamed(harmful))
-        assert (result.backend, result.attempts[0].failure) == ("b", Failure.MALFORMED)
+        assert (result.backend, result.attempts[0].failure) == ("b", FailureCode.MALFORMED)
 
     async def test_an_error_in_the_stream_falls_back(self) -> None:
         errors = {
@@ -204,12 +207,12 @@ class Failing(StreamTest):
         }
         for api, error in errors.items():
             result = await self.fallback_after(api, streamed(opened(api) + spoken(api, PIECES[0]) + error))
-            assert result.attempts[0].failure is Failure.OVERLOADED, api
-            assert (result.backend, self.turn().words) == ("b", len(PIECES[0]))
+            assert result.attempts[0].failure is FailureCode.OVERLOADED, api
+            assert (result.backend, self.turn().chars) == ("b", len(PIECES[0]))
 
     async def test_an_error_object_with_200_falls_back(self) -> None:
         result = await self.fallback_after("openai", Reply(response(b'{"error": {"message": "boom", "code": 500}}')))
-        assert (result.backend, result.attempts[0].failure) == ("b", Failure.SERVER_ERROR)
+        assert (result.backend, result.attempts[0].failure) == ("b", FailureCode.SERVER_ERROR)
 
     async def test_a_full_context_goes_to_a_larger_one_and_never_back(self) -> None:
         error = {"code": "context_length_exceeded", "message": "too long"}
@@ -243,13 +246,13 @@ class Failing(StreamTest):
         }
         for api, data in refusals.items():
             result = await self.fallback_after(api, streamed(data))
-            assert (result.backend, result.attempts[0].failure) == ("b", Failure.REFUSED), api
+            assert (result.backend, result.attempts[0].failure) == ("b", FailureCode.REFUSED), api
             assert self.road.registry["a"].success_rate == 1.0
 
     async def test_an_empty_stream_is_empty(self) -> None:
         for api in APIS:
             result = await self.fallback_after(api, streamed(opened(api) + closed(api)))
-            assert (result.backend, result.attempts[0].failure) == ("b", Failure.EMPTY), api
+            assert (result.backend, result.attempts[0].failure) == ("b", FailureCode.EMPTY), api
 
     async def test_tokens_that_were_reported_before_the_break_are_charged_and_others_are_not(self) -> None:
         price = Price(1.0, 1.0)

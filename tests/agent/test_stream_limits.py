@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from uniwizard.agent import Task
 from uniwizard.agent.config.settings import Rule
 from uniwizard.agent.core.backend import Backend
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.health.breaker import State
 from uniwizard.agent.wire import decode
 from uniwizard.agent.wire.errors import resets_in
@@ -81,7 +81,7 @@ def test_retry_after_comes_before_the_body_and_the_body_before_the_limits() -> N
     ):
         with pytest.raises(AttemptFailed) as caught:
             decode(backend, 429, headers, body)
-        assert (caught.value.failure, caught.value.retry_after) == (Failure.RATE_LIMITED, wait)
+        assert (caught.value.failure, caught.value.retry_after) == (FailureCode.RATE_LIMITED, wait)
     with pytest.raises(AttemptFailed) as caught:
         decode(backend, 503, limits, b"{}")
     assert caught.value.retry_after is None, "what is overloaded has hit no limit"

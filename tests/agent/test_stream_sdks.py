@@ -115,7 +115,7 @@ def agrees(theirs: Any, ours: Answer) -> None:
     assert tuple((call.id, call.name, call.arguments) for call in ours.tool_calls) == calls
     assert ours.declined == declined
     if not calls and declined is None:
-        assert ours.finish == ENDS.get(finish, finish)
+        assert ours.finish_reason == ENDS.get(finish, finish)
     if ours.usage is not None:
         assert (ours.usage.input_tokens, ours.usage.output_tokens) == tokens
 

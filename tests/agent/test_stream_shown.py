@@ -11,9 +11,9 @@ from streaming import PIECES, SAID, StreamTest, begun, spoken, streamed, whole
 
 from uniwizard.agent import AnswerBroken, Router, Task
 from uniwizard.agent.core.answer import Answer
-from uniwizard.agent.core.failures import Failure
-from uniwizard.agent.engine.continuation import Release
-from uniwizard.agent.privacy.blindfold import Veiled
+from uniwizard.agent.core.failures import FailureCode
+from uniwizard.agent.engine.continuation import StreamContinuation
+from uniwizard.agent.privacy.blindfold import Redacted
 
 LETTERS = st.text("ab. ", max_size=30)
 
@@ -24,7 +24,7 @@ def test_what_a_continuation_shows_is_always_the_beginning_of_the_whole(
     before: str, after: str, repeats: int, cuts: list[int]
 ) -> None:
     shown = [before]
-    release = Release(Veiled(QUESTION, {}), shown.append)
+    release = StreamContinuation(Redacted(QUESTION, {}), shown.append)
     release._shown.append(before)
     assert release.begin().turns[-1].text == before.rstrip()
     continuation = before[len(before) - min(repeats, len(before)) :] + after
@@ -87,7 +87,7 @@ class Shown(StreamTest):
             async for piece in answer:
                 shown.append(piece)
         assert caught.exception.text == "".join(shown) == "".join(PIECES[:2])
-        assert [attempt.failure for attempt in caught.exception.attempts] == [Failure.NETWORK]
+        assert [attempt.failure for attempt in caught.exception.attempts] == [FailureCode.NETWORK]
         assert self.server.asked("b") == 0
 
     async def test_one_that_turns_the_prefill_down_is_an_attempt_like_any_other(self) -> None:
@@ -96,7 +96,10 @@ class Shown(StreamTest):
         answer = self.readers_router("prefill").stream(QUESTION, mode="eager")
         with self.assertRaises(AnswerBroken) as caught:
             [piece async for piece in answer]
-        assert [attempt.failure for attempt in caught.exception.attempts] == [Failure.NETWORK, Failure.BAD_REQUEST]
+        assert [attempt.failure for attempt in caught.exception.attempts] == [
+            FailureCode.NETWORK,
+            FailureCode.BAD_REQUEST,
+        ]
 
     async def test_what_breaks_before_anything_was_shown_falls_back_as_ever(self) -> None:
         self.server.script("a", begun(spoken("openai", "The moon "), "reset"))

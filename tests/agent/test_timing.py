@@ -14,15 +14,15 @@ from uniwizard.agent.config.settings import Config, Rule
 from uniwizard.agent.core.answer import Answer
 from uniwizard.agent.core.backend import Backend
 from uniwizard.agent.core.events import Event, Retrying
-from uniwizard.agent.core.failures import AttemptFailed, Failure
-from uniwizard.agent.engine.runner import MAX_RETRY_AFTER
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
+from uniwizard.agent.engine.admission import MAX_RETRY_AFTER
 from uniwizard.agent.health.breaker import State
 from uniwizard.agent.router import FIRST_DELAY, MAX_DELAY
 
 TASK = Task("hello", kind="chat")
 
 
-def failure(kind: Failure = Failure.OVERLOADED, retry_after: float | None = None) -> AttemptFailed:
+def failure(kind: FailureCode = FailureCode.OVERLOADED, retry_after: float | None = None) -> AttemptFailed:
     return AttemptFailed(kind, "as scripted", retry_after=retry_after)
 
 
@@ -34,7 +34,7 @@ class ScriptedCaller:
         self.asked: list[str] = []
 
     async def ask(
-        self, task: Task, backend: Backend, system: str, blindfold: object, total: float, on_words: object
+        self, task: Task, backend: Backend, system: str, blindfold: object, total: float, on_text: object
     ) -> Answer:
         self.asked.append(backend.key)
         left = self.outcomes.get(backend.key, [])
@@ -46,8 +46,6 @@ class ScriptedCaller:
         assert isinstance(outcome, Answer)
         return outcome
 
-    async def close(self) -> None: ...
-
 
 class Road:
     """A router over backends ``a``, ``b`` ... on a clock of its own."""
@@ -56,9 +54,8 @@ class Road:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         config = Config({b.key: b for b in backends}, (Rule(frozenset("*"), tuple(b.key for b in backends)),))
-        self.router = Router(config, self.clock, classifier=CLASSIFIER, random=random)
         self.caller = ScriptedCaller()
-        self.router.caller = self.caller  # type: ignore[assignment]
+        self.router = Router(config, self.clock, classifier=CLASSIFIER, random=random, client=self.caller)
         self.events: list[Event] = []
         self.router.events.subscribe(self.events.append)
 
@@ -115,7 +112,7 @@ def test_nothing_is_asked_before_the_wait_is_over():
 
 def test_a_providers_retry_after_is_waited_for():
     road = Road(backend("a", retries=1))
-    road.script("a", failure(Failure.RATE_LIMITED, 3.0), Answer("High at noon."))
+    road.script("a", failure(FailureCode.RATE_LIMITED, 3.0), Answer("High at noon."))
     ended = road.begin()
     road.clock.advance(2.999)
     assert not ended
@@ -126,7 +123,7 @@ def test_a_providers_retry_after_is_waited_for():
 
 def test_a_retry_after_that_is_too_long_sends_the_task_on_at_once():
     road = Road(backend("a", retries=1), backend("b"))
-    road.script("a", failure(Failure.RATE_LIMITED, MAX_RETRY_AFTER + 0.1))
+    road.script("a", failure(FailureCode.RATE_LIMITED, MAX_RETRY_AFTER + 0.1))
     (result,) = road.begin()
     assert result.backend == "b"
     assert road.caller.asked == ["a", "b"]
@@ -218,7 +215,7 @@ def test_a_task_that_waited_for_a_place_asks_no_breaker_that_opened_meanwhile():
 
 def test_a_quota_that_is_used_up_opens_the_breaker_for_as_long_as_the_provider_says():
     road = Road(backend("a", cooldown_time=60), backend("b"))
-    road.script("a", failure(Failure.QUOTA_EXHAUSTED, 7200.0))
+    road.script("a", failure(FailureCode.QUOTA_EXHAUSTED, 7200.0))
     road.fail()
     road.clock.advance(7199)
     assert road.router.route(TASK) == "b"
@@ -228,7 +225,7 @@ def test_a_quota_that_is_used_up_opens_the_breaker_for_as_long_as_the_provider_s
 
 def test_a_wrong_key_keeps_the_breaker_open_until_an_admin_resets_it():
     road = Road(backend("a"), backend("b"))
-    road.script("a", failure(Failure.AUTH))
+    road.script("a", failure(FailureCode.AUTH))
     road.fail()
     road.clock.advance(10**8)
     assert road.router.route(TASK) == "b"
@@ -242,10 +239,10 @@ def test_the_deadline_bounds_the_wait_for_an_answer():
     ask = road.caller.ask
 
     async def noting(
-        task: Task, backend: Backend, system: str, blindfold: object, total: float, on_words: object
+        task: Task, backend: Backend, system: str, blindfold: object, total: float, on_text: object
     ) -> Answer:
         totals.append(total)
-        return await ask(task, backend, system, blindfold, total, on_words)
+        return await ask(task, backend, system, blindfold, total, on_text)
 
     road.caller.ask = noting  # type: ignore[method-assign]
     road.begin(Task("x", kind="chat", deadline=4.0))
@@ -267,7 +264,7 @@ def test_latency_is_counted_from_the_beginning_of_the_whole_road():
 def test_a_reload_closes_a_wrong_keys_breaker_only_where_something_changed():
     road = Road(backend("a"), backend("b"), backend("c"))
     for key in "ab":
-        road.script(key, failure(Failure.AUTH))
+        road.script(key, failure(FailureCode.AUTH))
     road.fail()
     assert [road.router.registry[key].state for key in "ab"] == [State.OPEN, State.OPEN]
     changed = {key: backend(key, api_key="new" if key == "b" else None) for key in "abc"}
@@ -294,7 +291,7 @@ def test_everyone_failing_is_one_error_and_no_place_stays_taken():
     for _ in range(20):
         (ended,) = road.begin()
         assert isinstance(ended.value, AllBackendsFailed)
-    assert all(road.router.slot(road.router.registry[key].backend).tokens == 8 for key in "abc")
+    assert all(road.router.free_places(key) == 8 for key in "abc")
     assert all(health.in_flight == 0 for health in road.router.registry)
 
 

@@ -16,7 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 
 from uniwizard.agent.core.backend import Timeout
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.transport.client import Response, fetch
 from uniwizard.agent.transport.connections import MAX_RESPONSE
 
@@ -143,16 +143,16 @@ class Receiving(TransportTest):
         broken = bytearray(gzip.compress(b'{"a": 1}' * 100))
         broken[20] ^= 0xFF
         failed = await self.failure_of(Reply(response(bytes(broken), "Content-Encoding: gzip")))
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
         await self.server.until_closed()
 
     async def test_gzip_that_is_cut_off_is_malformed_although_the_length_is_right(self) -> None:
         failed = await self.failure_of(Reply(response(gzip.compress(b'{"a": 1}')[:-9], "Content-Encoding: gzip")))
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
 
     async def test_an_encoding_that_was_not_asked_for_is_malformed(self) -> None:
         failed = await self.failure_of(Reply(response(b"\x0b\x02\x80", "Content-Encoding: br")))
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
         await self.server.until_closed()
 
     async def test_a_gzip_bomb_is_not_unpacked_beyond_the_limit(self) -> None:
@@ -161,19 +161,19 @@ class Receiving(TransportTest):
         self.addCleanup(tracemalloc.stop)
         failed = await self.failure_of(bomb, limit=1000)
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
         assert "larger than 1000 bytes" in failed.reason
         await self.server.until_closed()
 
     async def test_fifty_megabytes_of_body_are_not_read_to_the_end(self) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n"
         failed = await self.failure_of(Reply(head, endless=b"x" * 65536))
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
         await self.server.until_closed()
 
     async def test_a_head_without_end_is_not_read_to_the_end(self) -> None:
         failed = await self.failure_of(Reply(b"HTTP/1.1 200 OK\r\n", endless=b"X-More: and more\r\n" * 4000))
-        assert failed.failure is Failure.MALFORMED
+        assert failed.failure is FailureCode.MALFORMED
         await self.server.until_closed()
 
     async def test_a_body_of_exactly_the_limit_is_taken(self) -> None:
@@ -199,42 +199,42 @@ class Receiving(TransportTest):
             for end in ("close", "reset"):
                 for cut in range(len(whole)):
                     failed = await self.failure_of(Reply(whole[:cut], end=end))
-                    assert failed.failure is Failure.NETWORK, (whole, cut, failed)
+                    assert failed.failure is FailureCode.NETWORK, (whole, cut, failed)
 
     async def test_what_is_no_http_is_a_network_failure(self) -> None:
         failed = await self.failure_of(Reply(b"SSH-2.0-OpenSSH_9.6\r\n\r\n" * 20, end="close"))
-        assert failed.failure is Failure.NETWORK
+        assert failed.failure is FailureCode.NETWORK
         assert failed.reason == "what answered does not speak HTTP"
 
 
 class Ending(TransportTest):
     async def test_silence_ends_at_the_total_timeout_and_the_connection_closes(self) -> None:
         failed = await self.failure_of(silent(), timeout=Timeout(total=0.05))
-        assert failed.failure is Failure.TIMEOUT
+        assert failed.failure is FailureCode.TIMEOUT
         assert "0.05 s" in failed.reason
         await self.server.until_closed()
 
     async def test_a_body_that_drips_ends_at_the_total_timeout(self) -> None:
         drip = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", end="hang")
         failed = await self.failure_of(drip, timeout=Timeout(total=0.05))
-        assert failed.failure is Failure.TIMEOUT
+        assert failed.failure is FailureCode.TIMEOUT
         await self.server.until_closed()
 
     async def test_a_refused_connection_is_a_network_failure_that_names_no_address(self) -> None:
         url = f"{self.server.url}/key/v1"
         await self.server.stop()
         failed = await self.failure_of(url=url)
-        assert failed.failure is Failure.NETWORK
+        assert failed.failure is FailureCode.NETWORK
         assert failed.reason == "the connection was refused"
 
     async def test_a_host_that_does_not_exist_is_a_network_failure(self) -> None:
         failed = await self.failure_of(url="http://nobody.invalid/v1")
-        assert failed.failure is Failure.NETWORK
+        assert failed.failure is FailureCode.NETWORK
 
     async def test_a_connection_that_never_comes_about_ends_at_the_connect_timeout(self) -> None:
         # 192.0.2.0/24 is set aside for documentation (RFC 5737): packets to it go nowhere, or are turned back at once.
         failed = await self.failure_of(url="http://192.0.2.1/v1", timeout=Timeout(connect=0.05, total=20))
-        assert failed.failure in (Failure.TIMEOUT, Failure.NETWORK)
+        assert failed.failure in (FailureCode.TIMEOUT, FailureCode.NETWORK)
 
     async def test_cancelling_closes_the_connection_whatever_has_arrived(self) -> None:
         whole = response(b'{"a": 1}')
@@ -268,7 +268,7 @@ class Tls(TransportTest):
 
     async def test_a_certificate_that_nobody_vouches_for_is_a_network_failure(self) -> None:
         failed = await self.failure_of(url=f"{self.secure.url}/key/v1")
-        assert failed.failure is Failure.NETWORK
+        assert failed.failure is FailureCode.NETWORK
         assert self.secure.asked("key") == 0
 
     async def test_ssl_cert_file_names_the_trusted_ones(self) -> None:

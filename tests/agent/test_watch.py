@@ -19,7 +19,7 @@ TASK = Task("hello", kind="chat")
 class Checking(RouterTest):
     async def test_a_check_asks_for_a_list_and_never_for_an_answer(self) -> None:
         router = self.router(*map(self.server.backend, "ab"))
-        assert await router.watch.probe_all() == {"a": "", "b": ""}
+        assert await router.checker.probe_all() == {"a": "", "b": ""}
         for key in "ab":
             (request,) = self.server.requests[key]
             assert request.line == f"GET /{key}/v1/models HTTP/1.1"
@@ -29,8 +29,10 @@ class Checking(RouterTest):
         self.server.script("a", status(401))
         self.server.script("b", status(503))
         self.server.script("c", status(404))
-        router = self.router(*map(self.server.backend, "abc"), self.server.backend("d", asleep="D_KEY is not set"))
-        told = await router.watch.probe_all()
+        router = self.router(
+            *map(self.server.backend, "abc"), self.server.backend("d", unconfigured="D_KEY is not set")
+        )
+        told = await router.checker.probe_all()
         assert told["a"].startswith("auth")
         assert told["b"].startswith("overloaded")
         assert (told["c"], told["d"]) == ("", "asleep: D_KEY is not set")
@@ -46,13 +48,13 @@ class Checking(RouterTest):
             await tick()
         await router.stop()
         assert started.called
-        assert router.watch._next is None
+        assert router.checker._next is None
         await self.server.until_closed()
 
     async def test_checks_are_repeated_until_the_end(self) -> None:
         router = self.router(self.server.backend("a"))
         clock = Clock()
-        router.watch._clock = clock  # type: ignore[assignment]
+        router.checker._clock = clock  # type: ignore[assignment]
         await router.start()
         for times in (2, 3):
             clock.advance(67)
@@ -74,7 +76,7 @@ class Practising(RouterTest):
         port = self.server.listening.getHost().port
         lost = gone.url.replace(str(port), "1")
         return self.router(
-            replace(gone, url=lost), self.server.backend("b", asleep="B_KEY is not set"), practice="auto"
+            replace(gone, url=lost), self.server.backend("b", unconfigured="B_KEY is not set"), practice="auto"
         )
 
     async def test_practice_takes_over_where_nobody_real_can_be_asked_and_says_so_once(self) -> None:
@@ -84,8 +86,8 @@ class Practising(RouterTest):
         assert result.practice
         assert result.cost_usd == 0.0
         assert "[practice]" in result.text
-        await router.watch.probe_all()
-        await router.watch.probe("b")
+        await router.checker.probe_all()
+        await router.checker.probe("b")
         await router.call_with_fallback(TASK)
         told = [event for event in self.events if isinstance(event, PracticeBegan | PracticeEnded)]
         assert [type(event) for event in told] == [PracticeBegan]
@@ -97,7 +99,7 @@ class Practising(RouterTest):
         assert router.registry.practising
         config = router.registry.config
         router.reload(type(config)({"a": self.server.backend("a")}, config.rules, practice="auto"))
-        await router.watch.probe_all()
+        await router.checker.probe_all()
         assert not router.registry.practising
         assert not (await router.call_with_fallback(TASK)).practice
         assert "PracticeEnded" in self.heard()
@@ -119,7 +121,7 @@ class Practising(RouterTest):
         assert not router.registry.practising
 
     async def test_practice_can_be_forbidden_and_demanded(self) -> None:
-        router = self.router(self.server.backend("a", asleep="A_KEY is not set"), practice="never")
+        router = self.router(self.server.backend("a", unconfigured="A_KEY is not set"), practice="never")
         await router.start()
         with self.assertRaises(AllBackendsFailed):
             await router.call_with_fallback(TASK)
@@ -133,24 +135,24 @@ class Practising(RouterTest):
         router = self.router(self.server.backend("a", api_key="sk-real"), practice="always")
         await router.start()
         await router.call_with_fallback(TASK)
-        assert router.watch.practice is not None
-        assert "sk-real" not in str(router.watch.practice.seen["a"].headers)
+        assert router.checker.practice is not None
+        assert "sk-real" not in str(router.checker.practice.seen["a"].headers)
 
     async def test_a_scene_plays_for_one_backend_and_ends(self) -> None:
         router = self.router(*map(self.server.backend, "ab"))
         await router.start()
-        router.watch.stage("a", "refuse")
+        router.checker.stage("a", "refuse")
         result = await router.call_with_fallback(TASK)
         assert (result.attempts[0].backend, result.attempts[0].failure) == ("a", "refused")
         assert (result.backend, result.practice) == ("b", False)
-        router.watch.stage("a", "real")
+        router.checker.stage("a", "real")
         self.server.script("a", answer("Really high at noon."))
         assert (await router.call_with_fallback(Task("x", kind="read"))).text == "Really high at noon."
 
     async def test_an_unknown_scene_or_backend_is_an_error_that_names_the_known_ones(self) -> None:
         router = self.router(self.server.backend("a"))
         with self.assertRaises(KeyError):
-            router.watch.stage("nobody", "refuse")
+            router.checker.stage("nobody", "refuse")
         with self.assertRaises(ValueError) as caught:
-            router.watch.stage("a", "opera")
+            router.checker.stage("a", "opera")
         assert "refuse" in str(caught.exception)

@@ -10,7 +10,7 @@ from answers import PLAIN, answer, candidate, chat, completion, failure, message
 
 from uniwizard.agent.core.answer import Declined
 from uniwizard.agent.core.backend import Backend
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.wire import decode
 
 
@@ -72,13 +72,13 @@ def test_a_refusal_in_a_field_made_for_it_is_declined(
     api: str, body: Any, text: str, finish: str, declined: Declined
 ) -> None:
     said = answer(api, body)
-    assert (said.text, said.finish, said.declined) == (text, finish, declined)
+    assert (said.text, said.finish_reason, said.declined) == (text, finish, declined)
 
 
 @pytest.mark.parametrize("reason", ["BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR"])
 def test_gemini_filters_decline_with_text_and_are_hard_without(reason: str) -> None:
     assert answer("gemini", candidate(finish=reason)).declined == Declined("finishReason", reason)
-    assert failure("gemini", {"candidates": [{"finishReason": reason}]}).failure is Failure.CONTENT_FILTER
+    assert failure("gemini", {"candidates": [{"finishReason": reason}]}).failure is FailureCode.CONTENT_FILTER
 
 
 @pytest.mark.parametrize(
@@ -140,17 +140,17 @@ def test_a_providers_filter_that_lets_nothing_through_is_raised(
     api: str, status: int, body: Any, category: str
 ) -> None:
     failed = failure(api, body, status)
-    assert failed.failure is Failure.CONTENT_FILTER
+    assert failed.failure is FailureCode.CONTENT_FILTER
     assert category in failed.reason
 
 
 def test_an_answer_out_of_room_is_a_context_overflow() -> None:
-    assert failure("anthropic", message(stop="model_context_window_exceeded")).failure is Failure.CONTEXT_OVERFLOW
+    assert failure("anthropic", message(stop="model_context_window_exceeded")).failure is FailureCode.CONTEXT_OVERFLOW
 
 
 def test_a_disabled_account_at_gemini_is_an_auth_failure() -> None:
     body = {"candidates": [{"finishReason": "PUP_LIMITED_DISABLED"}]}
-    assert failure("gemini", body).failure is Failure.AUTH
+    assert failure("gemini", body).failure is FailureCode.AUTH
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_disabled_account_at_gemini_is_an_auth_failure() -> None:
     ],
 )
 def test_a_body_of_another_shape_is_malformed(api: str, body: Any) -> None:
-    assert failure(api, body).failure is Failure.MALFORMED
+    assert failure(api, body).failure is FailureCode.MALFORMED
 
 
 @pytest.mark.parametrize("api", PLAIN)
@@ -194,7 +194,7 @@ def test_an_answer_cut_at_any_byte_is_malformed(api: str) -> None:
     for end in range(len(whole)):
         with pytest.raises(AttemptFailed) as failed:
             decode(backend, 200, {}, whole[:end])
-        assert failed.value.failure is Failure.MALFORMED
+        assert failed.value.failure is FailureCode.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_an_answer_cut_at_any_byte_is_malformed(api: str) -> None:
 def test_a_body_that_is_no_json_is_malformed_in_one_harmless_line(api: str, body: bytes) -> None:
     with pytest.raises(AttemptFailed) as failed:
         decode(Backend("k", api, "http://h", "m"), 200, {}, body)
-    assert failed.value.failure is Failure.MALFORMED
+    assert failed.value.failure is FailureCode.MALFORMED
     assert failed.value.reason.isprintable()
     assert "<" not in failed.value.reason
 

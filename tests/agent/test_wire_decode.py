@@ -15,7 +15,13 @@ from uniwizard.agent.core.task import ToolCall
 @pytest.mark.parametrize("api", PLAIN)
 def test_a_plain_answer_without_usage(api: str) -> None:
     said = answer(api, PLAIN[api])
-    assert (said.text, said.finish, said.usage, said.tool_calls, said.declined) == ("Hello.", "stop", None, (), None)
+    assert (said.text, said.finish_reason, said.usage, said.tool_calls, said.declined) == (
+        "Hello.",
+        "stop",
+        None,
+        (),
+        None,
+    )
     assert said.model
 
 
@@ -43,7 +49,7 @@ def test_a_plain_answer_without_usage(api: str) -> None:
 )
 def test_a_finish_is_told_in_our_words_and_its_text_is_kept(api: str, body: Any, finish: str) -> None:
     said = answer(api, body)
-    assert (said.finish, said.text, said.declined) == (finish, "Hello.", None)
+    assert (said.finish_reason, said.text, said.declined) == (finish, "Hello.", None)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +176,14 @@ def test_usage_counts_cached_tokens_as_input_and_reasoning_as_output(api: str, b
 )
 def test_tool_calls_come_with_their_arguments_as_json_text(api: str, body: Any) -> None:
     said = answer(api, body)
-    assert (said.text, said.finish) == ("Let me see.", "tool_calls")
+    assert (said.text, said.finish_reason) == ("Let me see.", "tool_calls")
     (call,) = said.tool_calls
     assert (call.id, call.name, json.loads(call.arguments)) == ("a1", "f", {"x": "é"})
 
 
 def test_a_thought_cut_short_says_nothing() -> None:
     said = answer("openai", completion({"content": "<think>hm, let me"}, "length"))
-    assert (said.text, said.finish) == ("", "length")
+    assert (said.text, said.finish_reason) == ("", "length")
 
 
 def test_the_arguments_of_an_openai_call_stay_as_the_model_wrote_them() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from uniwizard.agent.core.backend import Backend
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.wire import decode, decode_probe, probe
 
 KEY = "sk-live-abcdefghijklmnop"
@@ -152,7 +152,7 @@ ODD += [{"error": {"code": True, "innererror": {"content_filter_result": 5}}}, [
 @pytest.mark.parametrize("api", ["openai", "anthropic", "gemini", "ollama"])
 @pytest.mark.parametrize("body", ODD)
 def test_an_error_body_of_any_shape_still_goes_by_its_status(api: str, body: Any) -> None:
-    assert fail(api, 429, body).failure is Failure.RATE_LIMITED
+    assert fail(api, 429, body).failure is FailureCode.RATE_LIMITED
 
 
 DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
@@ -248,4 +248,4 @@ def test_a_probe_fails_for_everything_but_an_answer_or_a_missing_list() -> None:
         assert failed.value.failure == failure
     with pytest.raises(AttemptFailed) as failed:
         decode_probe(backend, 200, {}, b"<html>please sign in</html>")
-    assert failed.value.failure is Failure.MALFORMED
+    assert failed.value.failure is FailureCode.MALFORMED

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from uniwizard.agent.core.backend import APIS, Backend
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.core.task import Image, Message, Task, ToolCall
 from uniwizard.agent.wire import encode, probe
 
@@ -159,7 +159,7 @@ def test_sounds_go_where_there_is_a_form_for_them_and_nowhere_else() -> None:
     for api in ("anthropic", "ollama"):
         with pytest.raises(AttemptFailed) as failed:
             body_of(sound, api)
-        assert failed.value.failure is Failure.BAD_REQUEST
+        assert failed.value.failure is FailureCode.BAD_REQUEST
 
 
 def test_a_tuned_model_of_gemini_stands_in_the_path_as_it_is() -> None:

@@ -18,7 +18,7 @@ from uniwizard.agent.classify.classifier import Classifier  # noqa: E402
 from uniwizard.agent.config.loader import load  # noqa: E402
 from uniwizard.agent.core.backend import Backend, Price, Quota  # noqa: E402
 from uniwizard.agent.core.decision import Work  # noqa: E402
-from uniwizard.agent.quota import Meter, Spend  # noqa: E402
+from uniwizard.agent.quota import QuotaTracker, Spend  # noqa: E402
 from uniwizard.agent.simulation.policies import Ranked  # noqa: E402
 from uniwizard.agent.simulation.replay import Situation  # noqa: E402
 
@@ -41,9 +41,11 @@ def main() -> None:
     work, spend = Work("chat", 800), Spend(1, 812, 190, 0.004)
     month, five = Quota(1e6, "usd", "month"), Quota(1e6, "requests", "5h", rolling=True)
     for name, quota in (("no quota", ()), ("a month of USD", (month,)), ("and 5 rolling hours", (month, five))):
-        meter = Meter(Backend("a", "openai", "http://127.0.0.1", "m", price=Price(0.002, 0.01), quota=quota), NOW)
+        meter = QuotaTracker(
+            Backend("a", "openai", "http://127.0.0.1", "m", price=Price(0.002, 0.01), quota=quota), NOW
+        )
 
-        def count(number: int, meter: Meter = meter) -> None:
+        def count(number: int, meter: QuotaTracker = meter) -> None:
             if not meter.obstacle(NOW + number, work):
                 meter.reserve(NOW + number, work).settle(spend)
 

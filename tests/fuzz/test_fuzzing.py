@@ -9,7 +9,7 @@ from fuzz_decoders import ANSWERS, BACKENDS, KEY, bounded, check_answer, check_f
 
 import agent.wire as wire
 from uniwizard.agent.core.answer import Answer
-from uniwizard.agent.core.failures import AttemptFailed, Failure
+from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 
 
 def test_a_small_run_finds_nothing() -> None:
@@ -32,10 +32,10 @@ def test_every_seed_of_an_answer_is_one() -> None:
 @pytest.mark.parametrize(
     "failed",
     [
-        AttemptFailed(Failure.AUTH, f"the key {KEY} is wrong"),
-        AttemptFailed(Failure.AUTH, "\x1b[2J"),
-        AttemptFailed(Failure.AUTH, "x" * 5000),
-        AttemptFailed(Failure.RATE_LIMITED, "slow", retry_after=-1.0),
+        AttemptFailed(FailureCode.AUTH, f"the key {KEY} is wrong"),
+        AttemptFailed(FailureCode.AUTH, "\x1b[2J"),
+        AttemptFailed(FailureCode.AUTH, "x" * 5000),
+        AttemptFailed(FailureCode.RATE_LIMITED, "slow", retry_after=-1.0),
     ],
 )
 def test_a_failure_that_breaks_the_contract_is_found(failed: AttemptFailed) -> None:

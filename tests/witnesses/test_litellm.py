@@ -7,7 +7,7 @@ from servers import KEY
 from witness import SCHEMA, WitnessTest
 
 from uniwizard.agent import Router, Tool
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 
 LOOK = Tool("look", "Look at something.", {"type": "object", "properties": {"at": {"type": "string"}}})
 MODELS = ("plain", "json", "tools", "limited", "long", "broken", "nobody")
@@ -46,10 +46,10 @@ class OpenAIDoor(WitnessTest):
         router = self.proxy()
         found = {key: await self.failure(router, key) for key in ("limited", "long", "broken", "nobody")}
         assert found == {
-            "limited": Failure.RATE_LIMITED,
-            "long": Failure.CONTEXT_OVERFLOW,
-            "broken": Failure.SERVER_ERROR,
-            "nobody": Failure.NOT_FOUND,
+            "limited": FailureCode.RATE_LIMITED,
+            "long": FailureCode.CONTEXT_OVERFLOW,
+            "broken": FailureCode.SERVER_ERROR,
+            "nobody": FailureCode.NOT_FOUND,
         }
 
     async def test_a_failure_there_turns_to_the_next_backend(self) -> None:
@@ -59,8 +59,8 @@ class OpenAIDoor(WitnessTest):
         assert last.failure is None
 
     async def test_the_probe_is_answered_with_the_right_key_alone(self) -> None:
-        assert (await self.proxy().watch.probe_all())["plain"] == ""
-        assert (await self.proxy("sk-wrong").watch.probe_all())["plain"] != ""
+        assert (await self.proxy().checker.probe_all())["plain"] == ""
+        assert (await self.proxy("sk-wrong").checker.probe_all())["plain"] != ""
 
 
 class AnthropicDoor(WitnessTest):
@@ -85,6 +85,6 @@ class AnthropicDoor(WitnessTest):
 
     async def test_its_failures_have_our_names(self) -> None:
         router = self.proxy()
-        assert await self.failure(router, "limited") is Failure.RATE_LIMITED
-        assert await self.failure(router, "long") is Failure.CONTEXT_OVERFLOW
-        assert await self.failure(router, "broken") is Failure.SERVER_ERROR
+        assert await self.failure(router, "limited") is FailureCode.RATE_LIMITED
+        assert await self.failure(router, "long") is FailureCode.CONTEXT_OVERFLOW
+        assert await self.failure(router, "broken") is FailureCode.SERVER_ERROR

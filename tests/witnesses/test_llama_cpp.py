@@ -9,7 +9,7 @@ from servers import KEY
 from witness import WitnessTest
 
 from uniwizard.agent import Router
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 
 TIDE = {
     "type": "object",
@@ -43,10 +43,10 @@ class LlamaCpp(WitnessTest):
         assert result.content in ({"tide": True}, {"tide": False})
 
     async def test_a_prompt_longer_than_its_context(self) -> None:
-        assert await self.failure(self.server(), "tiny", "word " * 2000) is Failure.CONTEXT_OVERFLOW
+        assert await self.failure(self.server(), "tiny", "word " * 2000) is FailureCode.CONTEXT_OVERFLOW
 
     async def test_a_wrong_key(self) -> None:
-        assert await self.failure(self.server("sk-wrong"), "tiny") is Failure.AUTH
+        assert await self.failure(self.server("sk-wrong"), "tiny") is FailureCode.AUTH
 
     async def test_the_probe_finds_it(self) -> None:
-        assert await self.server().watch.probe_all() == {"tiny": ""}
+        assert await self.server().checker.probe_all() == {"tiny": ""}

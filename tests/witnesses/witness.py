@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from uniwizard.agent import AllBackendsFailed, Router, RouteResult, Task
 from uniwizard.agent.config.loader import load
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 
 SCHEMA = {
     "type": "object",
@@ -45,14 +45,14 @@ class WitnessTest(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(router.stop()))
         return router
 
-    async def failure(self, router: Router, key: str, prompt: str = "Why are there tides?") -> Failure:
+    async def failure(self, router: Router, key: str, prompt: str = "Why are there tides?") -> FailureCode:
         """How the attempt at ``key`` fails."""
         try:
             got = await router.call(key, Task(prompt, kind="knowledge"))
         except AllBackendsFailed as failed:
             (attempt,) = failed.attempts
             assert attempt.failure is not None
-            return Failure(attempt.failure)
+            return FailureCode(attempt.failure)
         raise AssertionError(f"answered {got!r}")
 
     async def ask(self, router: Router, key: str, **task: Any) -> RouteResult:

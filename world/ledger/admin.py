@@ -258,7 +258,7 @@ class BrainAdmin(admin.ModelAdmin):
             "gauges": [meter(gauge.used, gauge.words, mark=gauge.gone) for gauge in state.gauges] if state else (),
             "outcomes": sorted(((name, found.attempts) for (name,), found in outcomes.items()), key=lambda o: -o[1]),
             "kinds": _by_cost(tally(("kind",), since=days[0], backend=key)),
-            "scenes": live.SCENES,
+            "scenes": live.SCENARIOS,
             "may_act": self.has_change_permission(request),
             "span": _SPAN,
         }

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 from uniwizard.world.ledger.budgets import Who
 from uniwizard.world.ledger.models import Attempt, Outcome, Pending
 from uniwizard.world.ledger.storage import moment
 
-_TURNED_AWAY = (str(Failure.NETWORK), str(Failure.RATE_LIMITED), str(Failure.QUOTA_EXHAUSTED))
+_TURNED_AWAY = (str(FailureCode.NETWORK), str(FailureCode.RATE_LIMITED), str(FailureCode.QUOTA_EXHAUSTED))
 
 CUT_OFF = "the server ended while it was asked"
 
@@ -34,7 +34,7 @@ class Fared(NamedTuple):
 
     kind: str
     outcome: str
-    failure: Failure | None
+    failure: FailureCode | None
     evidence: str
     latency_ms: float
     cost_usd: float
@@ -75,7 +75,7 @@ def fared_since(backend: str, since: float) -> Iterator[Fared]:
     rows = rows.filter(outcome__in=(Outcome.ANSWERED, Outcome.REFUSED, Outcome.FAILED)).order_by("ended", "id")
     columns = ("kind", "outcome", "failure", "evidence", "latency_ms", "cost_usd", "practice")
     for kind, outcome, failure, *rest in rows.values_list(*columns):
-        yield Fared(kind, outcome, Failure(failure) if failure else None, *rest)
+        yield Fared(kind, outcome, FailureCode(failure) if failure else None, *rest)
 
 
 def pending(router: int) -> list[Pending]:

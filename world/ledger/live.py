@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
-from uniwizard.agent.practice import Scene
+from uniwizard.agent.practice import Scenario
 from uniwizard.world.ledger.storage import moment, zone
 
 T = TypeVar("T")
 
-SCENES = ("real", *map(str, Scene))
+SCENARIOS = ("real", *map(str, Scenario))
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def _state(brain: Any, health: Any) -> State:
     key, real = health.backend.key, brain.registry.real(health.backend.key)
     obstacle = health.available()
     lamp = str(health.state) if health.state != "closed" else "ready"
-    if health.backend.asleep:
+    if health.backend.unconfigured:
         lamp = "asleep"
     elif health.disabled:
         lamp = "disabled"

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 
 from uniwizard.agent.core.attempt import Attempt
 from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Event, Leaked
-from uniwizard.agent.core.failures import Failure
+from uniwizard.agent.core.failures import FailureCode
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
 from uniwizard.world.ledger.models import Outcome
@@ -198,7 +198,7 @@ class Recorder:
 def _fill(row: dict[str, Any], attempt: Attempt, ended: float) -> None:
     """Write into ``row`` how the attempt ended."""
     usage, verdict, failure = attempt.usage, attempt.verdict, attempt.failure
-    refused = failure is Failure.REFUSED
+    refused = failure is FailureCode.REFUSED
     row["outcome"] = (Outcome.ANSWERED if failure is None else Outcome.REFUSED if refused else Outcome.FAILED).value
     row["ended"] = ended
     row["kind"] = attempt.kind

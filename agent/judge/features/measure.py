@@ -17,8 +17,7 @@ from functools import cache
 from ..data import words as listed
 from ..text.phrases import PhraseBook, phrase_book, task_book
 from ..text.sentences import Reading, Sentence, Voice, plain, words_of
-from . import brief
-from . import unmet as demand
+from . import brief, unmet
 from .ngrams import load_frames
 
 #: Characters of the task that are read at its beginning and at its end, where its instruction stands.
@@ -50,7 +49,7 @@ NAMES: tuple[str, ...] = (
     "diy_share", "sketch_share", "brush_first", "brush_last", "brush_share",
     "aside_share", "away_alone",
     # beside what was asked for
-    *demand.NAMES,
+    *unmet.NAMES,
 )  # fmt: skip
 
 
@@ -310,7 +309,7 @@ def measure(task: str, reading: Reading) -> Figures:
         "away_alone": share(away) if light else 0.0,
     }
     nay = bool(own) and word_count < 25 and bool((first | masks[-1]) & bit.nay) and not ask & bit.voice
-    values.update(demand.unmet(ask, content, reading, own, nay, bool(union & bit.talk)))
+    values.update(unmet.unmet(ask, content, reading, own, nay, bool(union & bit.talk)))
     row = [v if v.__class__ is float else 1.0 if v else 0.0 for v in values.values()]
     beside = brief.brought(ask, content, task_window(task), reading, own) if light else {}
     return Figures(row, own, masks, beside, told)

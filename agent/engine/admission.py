@@ -1,0 +1,176 @@
+"""Who may ask now: one reservation for a place, the breaker's probe, quota and budget together.
+
+reservation = await admission.acquire("claude", plan, until)     # raises NotAdmitted, BudgetReached
+reservation.settle(outcome, overdue=False)                       # what it used is counted, once
+reservation.release()                                            # ... or nothing; does nothing once it is settled
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import TimeoutError as OutOfTime
+
+from ..backend_registry import Registry
+from ..core.backend import Backend
+from ..core.clock import Clock, within
+from ..core.failures import HANDLING, FailureCode, UniwizardError
+from ..health import Health
+from ..quota import QuotaReservation, QuotaTracker, Spend
+from .plan import Plan
+from .ports import Budget
+from .run import AttemptOutcome
+
+#: A provider that asks for a longer wait than this (seconds) is left alone; the task moves on.
+MAX_RETRY_AFTER = 5.0
+#: Failures after which a provider has counted nothing against a quota: the request was turned away or never arrived.
+_UNCOUNTED = (FailureCode.NETWORK, FailureCode.RATE_LIMITED, FailureCode.QUOTA_EXHAUSTED)
+
+
+class NotAdmitted(UniwizardError):
+    """This backend cannot be asked now; somebody else may be."""
+
+    def __init__(self, failure: FailureCode, reason: str):
+        super().__init__(reason)
+        self.failure = failure
+        self.reason = reason
+
+
+class BudgetReached(UniwizardError):
+    """Whoever pays may not spend what an attempt could cost; the message says which budget."""
+
+
+class Reservation:
+    """What one attempt holds at its backend."""
+
+    __slots__ = ("_budget", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work", "backend")
+
+    def __init__(
+        self,
+        health: Health,
+        slot: DeferredSemaphore,
+        tracker: QuotaTracker,
+        budget: Budget | None,
+        plan: Plan,
+        clock: Clock,
+    ):
+        self.backend: Backend = health.backend
+        self._health = health
+        self._slot = slot
+        self._tracker = tracker
+        self._budget = budget
+        self._work = plan.work
+        self._task_id = plan.task.id
+        self._now = clock.seconds
+        self._quota: QuotaReservation = tracker.reserve(self._now(), plan.work)
+        self._open = True
+        health.begin()
+
+    def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
+        """Count what the attempt has used, and let the backend's health know how it went."""
+        if not self._open:
+            return
+        self._open = False
+        attempt = outcome.attempt
+        assert attempt is not None
+        self._health.end()
+        if not outcome.sent or outcome.failure in _UNCOUNTED:
+            self._quota.release()
+        else:
+            usage = attempt.usage
+            self._quota.settle(Spend(1, usage.input_tokens, usage.output_tokens, attempt.cost_usd))
+        self._learn(outcome)
+        self._health.cost_usd += attempt.cost_usd
+        self._judge_health(outcome, overdue=overdue)
+        if self._budget is not None:
+            self._budget.release(self._task_id)
+        self._slot.release()
+
+    def release(self) -> None:
+        """Give everything back."""
+        if self._open:
+            self._open = False
+            self._health.end()
+            self._quota.release()
+            self._slot.release()
+
+    def _learn(self, outcome: AttemptOutcome) -> None:
+        """Heed what the provider said of its quota."""
+        attempt, now = outcome.attempt, self._now()
+        assert attempt is not None
+        if outcome.answer is not None and not attempt.usage.estimated:
+            self._tracker.estimate.learn(self._work, attempt.usage.input_tokens, attempt.usage.output_tokens)
+        elif outcome.failure is FailureCode.QUOTA_EXHAUSTED:
+            self._tracker.exhausted(now, outcome.retry_after)
+        elif outcome.failure is FailureCode.RATE_LIMITED and outcome.retry_after:
+            self._tracker.hold(now, outcome.retry_after)
+
+    def _judge_health(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
+        health, attempt, wait = self._health, outcome.attempt, outcome.retry_after
+        assert attempt is not None
+        if outcome.failure is None:
+            health.succeeded(attempt.latency_ms / 1000.0)
+        elif outcome.blames and not overdue:
+            health.failed(outcome.failure, attempt.reason, wait)
+            if wait is not None and wait > MAX_RETRY_AFTER and HANDLING[outcome.failure].retry_here:
+                health.rest(wait)
+        if outcome.failure in (None, FailureCode.REFUSED):
+            health.judged(attempt.kind, declined=outcome.failure is not None)
+
+
+class Admission:
+    """Lets attempts through to the backends of one registry.
+
+    budget  asked before each attempt; None for no budget at all
+    """
+
+    def __init__(self, registry: Registry, clock: Clock, budget: Budget | None = None):
+        self._registry = registry
+        self._clock = clock
+        self.budget = budget
+        self._slots: dict[str, DeferredSemaphore] = {}
+
+    async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
+        """Wait for one of the backend's ``max_parallel`` places, first come first served, and reserve the rest.
+
+        until  when the task's deadline ends, in the clock's seconds; infinity for none
+
+        Raises NotAdmitted, BudgetReached.
+        """
+        if key not in self._registry:
+            raise NotAdmitted(FailureCode.NOT_FOUND, "no longer configured")
+        health = self._registry[key]
+        slot = self.slot(health.backend)
+        try:
+            await within(slot.acquire(), until - self._clock.seconds(), self._clock)
+        except OutOfTime:
+            reason = "the deadline passed while waiting for a free place"
+            raise NotAdmitted(FailureCode.TIMEOUT, reason) from None
+        try:
+            return self._admit(health, slot, plan, until)
+        except BaseException:
+            slot.release()
+            raise
+
+    def _admit(self, health: Health, slot: DeferredSemaphore, plan: Plan, until: float) -> Reservation:
+        now = self._clock.seconds()
+        if now >= until:
+            raise NotAdmitted(FailureCode.TIMEOUT, "the deadline passed before it could be asked")
+        if obstacle := health.available():
+            raise NotAdmitted(FailureCode.OVERLOADED, obstacle)
+        tracker = self._registry.quota(health.backend.key)
+        if obstacle := tracker.obstacle(now, plan.work):
+            raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
+        if self.budget is not None and (why := self.budget.reserve(plan.task.id, plan.most_usd(health.backend))):
+            raise BudgetReached(why)
+        return Reservation(health, slot, tracker, self.budget, plan, self._clock)
+
+    def slot(self, backend: Backend) -> DeferredSemaphore:
+        """The ``max_parallel`` places of a backend."""
+        found = self._slots.get(backend.key)
+        if found is None:
+            found = self._slots[backend.key] = DeferredSemaphore(backend.max_parallel)
+        return found
+
+    def reload(self) -> None:
+        """The config is another; attempts under way keep the places they have."""
+        self._slots.clear()

@@ -1,0 +1,103 @@
+"""What a :class:`~agent.engine.runner.TaskRunner` needs of the world, as small protocols that are passed to it.
+
+The router passes the real ones; a test passes fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from ..core.answer import Answer
+from ..core.backend import Backend
+from ..core.events import Event
+from ..core.failures import FailureCode
+from ..core.task import Task
+from ..core.verdict import Verdict
+from ..privacy.blindfold import Blindfold
+from .plan import Plan
+from .run import AttemptOutcome, Run
+
+#: Tells the listeners of an event.
+Emit = Callable[[Event], None]
+
+
+class Chooser(Protocol):
+    """Whom to ask next, and whether to ask anybody else at all."""
+
+    def fallbacks(self, key: str) -> tuple[str, ...]:
+        """The backends that the config names as fallbacks of ``key``; empty leaves the order to the strategy."""
+
+    def following(self, run: Run, failure: FailureCode) -> str:
+        """The key of the backend to turn to after ``failure``; empty when that is nobody."""
+
+    def settles(self, run: Run, outcome: AttemptOutcome) -> bool:
+        """Whether the task ends with this answer, accepted or declined."""
+
+    def obstacle(self, key: str) -> str:
+        """Why ``key`` may not be asked now; empty when it may."""
+
+
+class Reservation(Protocol):
+    """What one attempt holds: a place, the breaker's probe, quota and budget. Settled or released once."""
+
+    backend: Backend
+
+    def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
+        """The attempt is over. ``overdue``: the task's own deadline ended it, which says nothing of the backend."""
+
+    def release(self) -> None:
+        """The attempt was given up and nothing is known of it."""
+
+
+class Admission(Protocol):
+    """Lets attempts through, one reservation each."""
+
+    async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
+        """Wait for a place at ``key`` and reserve what an attempt can use.
+
+        until  when the task's deadline ends, in the clock's seconds; infinity for none
+
+        Raises NotAdmitted when this backend cannot be asked now, and BudgetReached when nobody may be.
+        """
+
+
+class Client(Protocol):
+    """Carries one attempt over the wire."""
+
+    async def ask(
+        self,
+        task: Task,
+        backend: Backend,
+        system: str,
+        blindfold: Blindfold,
+        total: float,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """The decoded answer within ``total`` seconds. Raises AttemptFailed."""
+
+
+class Judge(Protocol):
+    """Tells answers from refusals and empty talk."""
+
+    def __call__(self, task: Task, answer: Answer, key: str) -> Verdict:
+        """The verdict on what the backend ``key`` answered."""
+
+
+class Journal(Protocol):
+    """Writes attempts down before they leave."""
+
+    def recorded(self, task_id: str) -> Deferred[None]:
+        """Fires, never with a failure, when every attempt announced so far is on the disk."""
+
+
+class Budget(Protocol):
+    """What may be spent."""
+
+    def reserve(self, task_id: str, usd: float) -> str:
+        """Set aside the most that the task's next attempt can cost; why that is too much, or empty."""
+
+    def release(self, task_id: str) -> None:
+        """The attempt is over, and what it cost is counted: what was set aside for it is free again."""
