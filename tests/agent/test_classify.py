@@ -227,7 +227,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("path", "value", "told"),
     [
         (("kinds", "read", "features", "smell"), 1.0, ("kinds.read.features", "smell", "question")),
-        (("kinds", "chat", "phrases", "2"), [True], ("kinds.chat.phrases.2[0]", "text")),
+        (("kinds", "chat", "phrases", 2), [True], ("kinds.chat.phrases.2[0]", "text")),
         (("kinds", "status", "prompt"), 7, ("kinds.status.prompt", "text")),
         (("kinds", "poetry"), {"prompt": "x"}, ("kinds", "poetry", "quick_answer")),
         (("kinds", "write", "bias"), "much", ("kinds.write.bias", "number")),
@@ -235,7 +235,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_names_its_key_and_what_is_allowed(
-    tmp_path: Path, path: tuple[str, ...], value: object, told: tuple[str, ...]
+    tmp_path: Path, path: tuple[str | int, ...], value: object, told: tuple[str, ...]
 ) -> None:
     data = yaml.safe_load(KINDS_FILE.read_text("utf-8"))
     place = data
