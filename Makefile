@@ -51,7 +51,7 @@ clean: stop  ## stop the game and remove .venv and caches; the game's database s
 
 # The stock files come from the Evennia that is installed, so they are laid and not tracked.
 server/conf/settings.py: | .venv/.runtime
-	@$(BIN)/python -m uniwizard.server.game.lay .
+	@$(BIN)/python -m uniwizard.server.game.install .
 
 .venv/.runtime: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
