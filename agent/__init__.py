@@ -21,7 +21,7 @@ from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
-from .practice import Scenario, practised
+from .practice import Scenario, practised, sum_in
 from .quota import QuotaStatus
 from .router import Router, warm_up
 
@@ -59,5 +59,6 @@ __all__ = [
     "load",
     "practised",
     "read_checked",
+    "sum_in",
     "warm_up",
 ]

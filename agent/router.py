@@ -228,10 +228,16 @@ class Router:
         eager = mode == "eager" and plan.task.schema is None
         return AnswerStream(self.clock, lambda deliver: self.run(plan, deliver=deliver if eager else None))
 
-    async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
-        """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
+    async def run(
+        self, plan: Plan, *, deliver: Callable[[str], None] | None = None, attempts: Iterable[Attempt] = ()
+    ) -> RouteResult:
+        """Do what was planned. Raises AllBackendsFailed.
+
+        deliver   takes an answer piece by piece as it comes
+        attempts  those that were made of the same task before: they are counted on, and are in the result
+        """
         try:
-            return await self._run_once(plan, deliver=deliver)
+            return await self._run_once(plan, deliver=deliver, attempts=attempts)
         except AllBackendsFailed as failed:
             if isinstance(failed, ContentFiltered | AnswerBroken | BudgetSpent):
                 raise

@@ -12,7 +12,7 @@ from django.conf import settings
 from evennia.accounts.models import AccountDB
 from evennia.objects.models import ObjectDB
 
-from uniwizard.world.soul import SOUL_NAMES
+from uniwizard.world import soul
 
 
 def of_game() -> frozenset[str]:
@@ -21,7 +21,7 @@ def of_game() -> frozenset[str]:
     characters = ObjectDB.objects.filter(db_typeclass_path=settings.BASE_CHARACTER_TYPECLASS)
     owned = ObjectDB.objects.filter(db_account__isnull=False)
     names = (characters | owned).values_list("db_key", flat=True)
-    return frozenset((*accounts, *names)) - {*SOUL_NAMES}
+    return frozenset((*accounts, *names)) - {*soul.the().names}
 
 
 def of_thinker(thinker: Any, text: str) -> frozenset[str]:
