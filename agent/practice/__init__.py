@@ -13,6 +13,7 @@ configs/practice.yaml.
 
     script     what to say: replies, refusals, empty talk
     sums       sums, worked out
+    facts      dates and units, worked out
     samples    the smallest instance of a JSON Schema
     dialects   how each api wraps it: answers, errors, lists of models
     server     the HTTP server and its scenes
