@@ -31,11 +31,11 @@ def history(command: UniwizardCommand, router: GameRouter) -> None:
         command.say("There is no answer yet. Ask something: |wthink|n <task>")
     elif not wanted:
         width = command.client_width()
-        lines = [f"|w{'':>3}  {'when':<12}{'who':<9}what you asked|n"]
+        lines = [f"|w{'':>3}  {'when':<13}{'who':<9}what you asked|n"]
         for number, entry in enumerate(reversed(kept), 1):
             when = time.strftime("%d %b %H:%M", time.localtime(entry.at))
             follows = "+ " if entry.thread != entry.number else ""
-            lines.append(f"{number:>3}  {when:<12}{entry.backend:<9}{follows}{line(entry.asked, max(10, width - 29))}")
+            lines.append(f"{number:>3}  {when:<13}{entry.backend:<9}{follows}{line(entry.asked, max(10, width - 30))}")
         lines.append("One of them: |wthink/history|n <number>. Forget them all: |wthink/forget|n.")
         command.say("\n".join(lines))
     elif wanted.isdecimal() and 1 <= int(wanted) <= len(kept):

@@ -35,6 +35,7 @@ class CmdRoute(UniwizardCommand):
         router.heed_edits()
         decision = router.explain(Task(self.task, identity=identity.of_thinker(self.caller, self.task)))
         width = self.client_width()
+        insider = self.caller.check_permstring("Builder")
         lines = [f"Would ask: {decision.backend or 'nobody'} ({decision.kind}, {decision.confidence:.0%} sure)"]
         if decision.kind_reasons:
             lines += show(f"Taken for {decision.kind}: {', '.join(map(voice.reason, decision.kind_reasons))}.", width)
@@ -43,7 +44,8 @@ class CmdRoute(UniwizardCommand):
                 f" {place}. |w{entry.backend:<8}|n {entry.score:.2f}  ", 18, ", ".join(entry.reasons), width
             )
         for skipped in decision.skipped:
-            lines += _entry(f"  - |x{skipped.backend:<8}|n skipped: ", 21, skipped.reason, width)
+            why = skipped.reason if insider else voice.obstacle(skipped.reason)
+            lines += _entry(f"  - |x{skipped.backend:<8}|n skipped: ", 21, why, width)
         if decision.ranking:
             lines.append(f"Estimated cost: ${decision.ranking[0].cost_usd:.4f}")
         if decision.practice:

@@ -128,10 +128,8 @@ def obstacle(caller: Any, router: GameRouter, text: str, pin: str | None = None)
         )
     if wait := _cooldown(caller, router):
         return f"Give {soul().name} a moment: you may think again in {wait:.0f} s."
-    if pin is None and len(text) < _SHORT and not pictures.on_bench(caller):
-        if router.explain(text).kind == "multimodal":
-            return said(voice.say("no_picture"))
-    return ""
+    about_a_picture = pin is None and len(text) < _SHORT and router.explain(text).kind == "multimodal"
+    return said(voice.say("no_picture")) if about_a_picture and not pictures.on_bench(caller) else ""
 
 
 #: Characters of a task that may be about a picture; a whole page that speaks of one brings its own words.

@@ -16,12 +16,16 @@ from uniwizard.world import pictures, routers
 from uniwizard.world.harmless import show
 from uniwizard.world.routers import Closed
 from uniwizard.world.soul import voice
+from uniwizard.world.telling import counter_told, flowed, width_of
 
 _Object: Any = class_from_module(settings.BASE_OBJECT_TYPECLASS)
 
 
 class Fixture(_Object):
     """A part of the Workshop."""
+
+    def get_display_desc(self, looker: Any, **kwargs: Any) -> str:
+        return flowed(super().get_display_desc(looker, **kwargs), width_of(looker))
 
     def at_object_creation(self) -> None:
         super().at_object_creation()
@@ -51,9 +55,8 @@ class Jar(Fixture):
         if found is None:
             return "An empty jar. Whoever hummed in it has moved out."
         brain, health = found
-        width = min(kwargs.get("width", 0) or _width(looker), 78)
         lines = [f"A glass jar, a lamp above it. {_lamp(health)}", *_told(brain, health)]
-        return "\n".join(piece for told in lines for piece in show(told, width))
+        return "\n".join(piece for told in lines for piece in show(told, width_of(looker)))
 
     def taken_told(self, taker: Any) -> str:
         return voice.say("take_jar", key=self.key, name=taker.key)
@@ -103,9 +106,9 @@ class Shelf(Fixture):
         except Closed:
             states = []
         lines = ["A shelf of glass jars, each with a borrowed brain in it and a lamp above."]
-        lines += [f"  |w{health.backend.key:<8}|n {_lamp(health)}" for health in states]
+        lines += [f"- |w{health.backend.key}|n: {_lamp(health)}" for health in states]
         lines.append("Look at one of them for more, or try |wbackends|n.")
-        return "\n".join(lines)
+        return flowed("\n".join(lines), width_of(looker))
 
 
 def _lamp(health: Health) -> str:
@@ -142,15 +145,6 @@ def _told(brain: Router, health: Health) -> list[str]:
     return told
 
 
-def counter_told(health: Health) -> str:
-    """What a breaker's counter means."""
-    backend = health.backend
-    left = backend.allowed_fails + 1 - health.fails
-    if left <= 1:
-        return f"One more failure, and it rests for {backend.cooldown_time:g} s."
-    return f"{left} more failures, and it rests for {backend.cooldown_time:g} s."
-
-
 def _mood(health: Health) -> str:
     unwilling = [kind for kind in sorted(health.by_kind) if health.willingness(kind) < 0.75]
     if unwilling:
@@ -160,8 +154,3 @@ def _mood(health: Health) -> str:
     if health.failed_at and time.time() - health.failed_at < 600:
         return "It stumbled a moment ago."
     return "It hums contentedly." if health.attempts else "Nobody has asked it anything yet."
-
-
-def _width(looker: Any) -> int:
-    sessions = looker.sessions.all() if hasattr(looker, "sessions") else []
-    return min((s.protocol_flags.get("SCREENWIDTH", {0: 78})[0] for s in sessions), default=78) or 78

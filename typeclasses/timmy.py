@@ -49,7 +49,7 @@ class Timmy(_Character):
 
     def get_display_desc(self, looker: Any, **kwargs: Any) -> str:
         look = self.db.desc or soul().look
-        return f"{look} {self._mood_told()}"
+        return telling.flowed(f"{look} {self._mood_told()}", telling.width_of(looker))
 
     def _mood_told(self) -> str:
         router = routers.find(self.location)

@@ -11,7 +11,7 @@ from evennia.utils.utils import class_from_module
 from uniwizard.typeclasses.fixtures import Fixture
 from uniwizard.typeclasses.timmy import Timmy, welcome
 from uniwizard.world import routers
-from uniwizard.world.telling import screen_of
+from uniwizard.world.telling import flowed, width_of
 
 _LAMPS = {"closed": "|g{}|n", "half-open": "|y{} (flickering)|n", "open": "|r{} (dark)|n"}
 #: Seconds after a player's coming in at which Timmy has seen them.
@@ -25,14 +25,12 @@ class Workshop(_Room):
     """Where new players start. It builds on the game's own Room, so whatever that does, this does too."""
 
     def get_display_desc(self, looker: Any, **kwargs: Any) -> str:
-        """The description, as wide as the looker's screen; what the builder broke in two by hand stays so."""
-        width = screen_of(looker).width if hasattr(looker, "sessions") else 78
-        return _flowed(super().get_display_desc(looker, **kwargs), width)
+        """The description, as wide as the looker's screen."""
+        return flowed(super().get_display_desc(looker, **kwargs), width_of(looker))
 
     def get_display_footer(self, looker: Any, **kwargs: Any) -> str:
         footer = super().get_display_footer(looker, **kwargs)
-        width = screen_of(looker).width if hasattr(looker, "sessions") else 78
-        return "\n".join(part for part in (_flowed(self._shelf(), width), footer) if part)
+        return "\n".join(part for part in (flowed(self._shelf(), width_of(looker)), footer) if part)
 
     def filter_visible(self, obj_list: Any, looker: Any, **kwargs: Any) -> Any:
         """The jars and the furniture are in the description; a list of them would bury it."""
@@ -73,24 +71,3 @@ class Workshop(_Room):
         if brain.practising:
             shelf += "\n|mPractice: straw dummies stand in for the brains; every answer is simulated.|n"
         return shelf
-
-
-def _flowed(text: str, width: int) -> str:
-    """``text`` with lines of at most ``width`` columns, broken at blanks; colours take none."""
-    lines = []
-    for whole in text.split("\n"):
-        line, used = "", 0
-        for word in whole.split(" "):
-            size = len(_plain(word))
-            if used and used + 1 + size > width:
-                lines.append(line)
-                line, used = "", 0
-            line, used = (f"{line} {word}", used + 1 + size) if used else (word, size)
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _plain(word: str) -> str:
-    from evennia.utils.ansi import strip_ansi
-
-    return str(strip_ansi(word))

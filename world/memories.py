@@ -18,15 +18,18 @@ from typing import Any
 
 from evennia.utils.dbserialize import deserialize
 
-from uniwizard.world.harmless import plain
+from uniwizard.world.harmless import line, plain
 from uniwizard.world.soul import voice
 
 #: Things that are remembered of one player.
 MOST = 30
 _KEY, _CATEGORY = "memories", "uniwizard"
-_SMALL = frozenset(
-    ["a", "about", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "but", "by", "can", "could", "did", "do", "does", "for", "from", "get", "give", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know", "let", "like", "list", "make", "many", "me", "more", "most", "much", "my", "name", "no", "not", "of", "on", "one", "or", "other", "our", "out", "please", "quick", "quickly", "read", "review", "say", "short", "should", "show", "so", "some", "suggest", "summarize", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "think", "this", "three", "to", "two", "up", "us", "use", "very", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "word", "words", "would", "write", "you", "your"]
-)
+_SMALL_WORDS = """a about all also am an and any are as at be because but by can could did do does for from get give had has
+have how i if in into is it its just know let like list make many me more most much my name no not of on one or other our
+out please quick quickly read review say short should show so some suggest summarize tell than that the their them then
+there these they think this three to two up us use very was we were what when where which who why will with word words
+would write you your"""
+_SMALL = frozenset(_SMALL_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,6 @@ class Memory:
 
     def told(self) -> str:
         """In the soul's words."""
-        from uniwizard.world.harmless import line
-
         if not self.gist:
             return voice.say("memory_refused", about=line(self.about, 60))
         return voice.say("memory", about=line(self.about, 60), why=line(self.gist, 140))
@@ -48,6 +49,8 @@ class Memory:
 
 def note(who: Any, asked: str, answer: str, *, refused: bool = False) -> None:
     """Remember what ``who`` asked and was told."""
+    if not _telling(asked):
+        return
     kept = [*of(who), Memory(time.time(), topic(asked), "" if refused else _gist(answer))][-MOST:]
     who.attributes.add(_KEY, [(entry.at, entry.about, entry.gist) for entry in kept], category=_CATEGORY)
 
@@ -83,12 +86,12 @@ def alike(who: Any, text: str) -> Memory | None:
 
 def topic(asked: str) -> str:
     """What a question is about: its telling words, in order."""
-    return " ".join(_telling(asked)[:6]) or "nothing much"
+    return " ".join(_telling(asked)[:6])
 
 
 def _telling(text: str) -> list[str]:
-    words = re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", plain(text, 400).casefold())
-    return list(dict.fromkeys(word for word in words if word not in _SMALL and (len(word) > 2 or word.isdigit())))
+    words = re.findall(r"\d[\d.+*/x^()-]*\d|[^\W_]+(?:['’-][^\W_]+)*", plain(text, 400).casefold())
+    return list(dict.fromkeys(word for word in words if word not in _SMALL and (len(word) > 2 or word[0].isdigit())))
 
 
 def _gist(answer: str) -> str:

@@ -106,7 +106,7 @@ def _check(path: Path, text: str, front: Any) -> None:
         line = text[: found.start()].count("\n") + 2 if found else 1
         where = ".".join(map(str, error.absolute_path))
         faults.append(Fault(str(path), line, where, f"does not fit ({error.validator})", "configs/soul.schema.json"))
-    words = {name for name in _fields(front)} if not faults else set()
+    words = set(_fields(front)) if not faults else set()
     if unknown := words - _KNOWN:
         faults.append(Fault(str(path), 1, "voice", f"{{{min(unknown)}}} is unknown", ", ".join(sorted(_KNOWN))))
     if faults:

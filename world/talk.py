@@ -15,20 +15,20 @@ from collections.abc import Sequence
 from uniwizard.world.soul import voice
 
 #: Words after a name that make a sentence about him, and not to him.
-_ABOUT = frozenset(
-    ["is", "was", "has", "had", "says", "said", "looks", "looked", "seems", "will", "would", "does", "did", "and", "or", "but", "makes", "made", "knows", "knew", "likes", "went", "goes", "s"]
+_ABOUT_WORDS = (
+    "is was has had says said looks looked seems will would does did and or but makes made knows knew likes went goes s"
 )
+_ABOUT = frozenset(_ABOUT_WORDS.split())
 #: The longest saying whose last word may be a name that it is said to.
 _CALL = 12
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "đ": "d", "’": "'"})
 #: How a question begins that nobody ended with a question mark, in the languages of ``hears``.
-_ASKING = re.compile(
-    r"(?:what|who|whom|whose|why|how|when|where|which|can you|could you|would you|will you|do you|does|did|is|are|tell|explain|"
-    r"write|give|list|name|translate|summari[sz]e|review|calculate|compute|find|show|describe|compare|suggest|help me|think|"
-    r"co|kto|kim|dlaczego|jak|kiedy|gdzie|ile|czy|wyjasnij|napisz|podaj|was|wer|warum|wie|wann|wo|welche\w*|erklare|schreib\w*|"
-    r"que|quoi|qui|pourquoi|comment|quand|ou|quel\w*|explique|ecris|por que|como|cuando|donde|cual|explica|escribe|"
-    r"che|chi|perche|come|quando|dove|quale|spiega|scrivi|quanto)\b"
-)
+_ASKING_WORDS = """what who whom whose why how when where which can.you could.you would.you will.you do.you does did is are
+tell explain write give list name translate summari[sz]e review calculate compute find show describe compare suggest
+help.me think co kto kim dlaczego jak kiedy gdzie ile czy wyjasnij napisz podaj was wer warum wie wann wo welche\\w*
+erklare schreib\\w* que quoi qui pourquoi comment quand ou quel\\w* explique ecris por.que como cuando donde cual explica
+escribe che chi perche come quando dove quale spiega scrivi quanto"""
+_ASKING = re.compile(rf"(?:{'|'.join(_ASKING_WORDS.split())})\b")
 
 
 def plain_words(text: str) -> str:
@@ -55,12 +55,13 @@ def addressed(speech: str, names: Sequence[str]) -> str | None:
                 greeting = speech[: first.start("mark")].lower().split()[:-1]
                 return rest or " ".join(greeting) or "hello"
         last = re.search(rf"(?P<said>.*?)(?P<comma>,?)\s+{called}\s*[!.?)\s]*$", speech, re.I | re.DOTALL)
-        if last and (
-            last["comma"] or len(last["said"].split()) <= 3 or meaning(last["said"]) not in ("unsure", "question")
+        if (
+            last
+            and (last["comma"] or len(last["said"].split()) <= 3 or meaning(last["said"]) not in ("unsure", "question"))
+            and (len(speech.split()) <= _CALL or last["comma"])
         ):
-            if len(speech.split()) <= _CALL or last["comma"]:
-                asks = "?" if speech.rstrip().endswith("?") else ""
-                return last["said"].strip(" ,") + asks
+            asking = "?" if speech.rstrip().endswith("?") else ""
+            return last["said"].strip(" ,") + asking
     return None
 
 

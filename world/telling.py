@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from django.conf import settings
+from evennia.utils.ansi import strip_ansi
 from evennia.utils.evmore import EvMore
 
 from uniwizard.agent import AllBackendsFailed, ContentFiltered, Health, RouteResult
@@ -116,6 +117,35 @@ def what_now(states: Iterable[Health], now: float) -> str:
         first = min(waits, key=waits.__getitem__)
         return voice.say("dead_end_when", time=max(1, round(waits[first] + 0.5)), key=first)
     return voice.say("dead_end")
+
+
+def flowed(text: str, width: int) -> str:
+    """``text`` (with Evennia's markup) in lines of at most ``width`` columns, broken at blanks; colours take none."""
+    lines = []
+    for whole in text.split("\n"):
+        line, used = "", 0
+        for word in whole.split(" "):
+            size = len(strip_ansi(word))
+            if used and used + 1 + size > width:
+                lines.append(line)
+                line, used = "", 0
+            line, used = (f"{line} {word}", used + 1 + size) if used else (line + word, used + size)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def width_of(looker: Any) -> int:
+    """Columns of whoever looks, who may be nobody's character."""
+    return screen_of(looker).width if hasattr(looker, "sessions") else 78
+
+
+def counter_told(health: Health) -> str:
+    """What a breaker's counter means."""
+    backend = health.backend
+    left = backend.allowed_fails + 1 - health.fails
+    if left <= 1:
+        return f"One more failure, and it rests for {backend.cooldown_time:g} s."
+    return f"{left} more failures, and it rests for {backend.cooldown_time:g} s."
 
 
 # -- showing -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Dates and units, found in a short question and worked out.
 
-    date_in("What weekday is 2026-11-21?")      # "2026-11-21 is a Saturday."
-    conversion_in("5 miles in km")               # "5 mi = 8.04672 km."
+date_in("What weekday is 2026-11-21?")      # "2026-11-21 is a Saturday."
+conversion_in("5 miles in km")               # "5 mi = 8.04672 km."
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _SPELLED = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({'|'.join(_MONTHS)})|({'|'.join(_MONTHS)}) (\d{{1,2}})(?:st|nd|rd|th)?),? (\d{{4}})\b"
 )
 _WEEKDAY = re.compile(r"\b(?:week ?day|day of the week|what day (?:is|was|will)|which day (?:is|was))\b")
-_TODAY = re.compile(r"\b(?:what(?:'s| is) (?:the |today'?s )?date|what day is (?:it|today)|today'?s date|what year is it)\b")
+_TODAY = re.compile(
+    r"\b(?:what(?:'s| is) (?:the |today'?s )?date|what day is (?:it|today)|today'?s date|what year is it)\b"
+)
 _BETWEEN = re.compile(r"\bhow many (days|weeks)\b")
 
 #: Unit to (what it measures, its size in the first unit of that, its sign).
@@ -53,7 +55,9 @@ for _what, _rows in {
 
 _NAME = r"[a-z]+(?:/[a-z])?"
 _CONVERT = (
-    re.compile(rf"(-?\d+(?:\.\d+)?)\s*(?:°|degrees?\s+)?({_NAME})\s+(?:in|to|into|as|=|are how many|is how many)\s+(?:°|degrees?\s+)?({_NAME})\b"),
+    re.compile(
+        rf"(-?\d+(?:\.\d+)?)\s*(?:°|degrees?\s+)?({_NAME})\s+(?:in|to|into|as|=|are how many|is how many)\s+(?:°|degrees?\s+)?({_NAME})\b"
+    ),
     re.compile(rf"how (?:many|much) ({_NAME})\s+(?:is|are|in|make)\s+(-?\d+(?:\.\d+)?|an?)\s*({_NAME})\b"),
 )
 _DEGREES = {"c": "C", "celsius": "C", "f": "F", "fahrenheit": "F", "k": "K", "kelvin": "K"}
