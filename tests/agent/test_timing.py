@@ -327,8 +327,8 @@ def test_a_backend_that_failed_gets_its_work_back_one_cooldown_after_its_last_fa
 def test_while_one_task_tries_a_backend_that_had_failed_the_others_go_elsewhere():
     road = Road(backend("a", cooldown_time=3.0, allowed_fails=9), backend("b"))
     slow: Deferred[Answer] = Deferred()
-    road.script("a", failure(), failure(), failure(), slow)
-    while road.caller.asked.count("a") < 3:
+    road.script("a", failure(), failure(), slow)
+    for _ in range(2):
         road.begin()
     assert road.router.route(TASK) == "b"
     road.clock.advance(3.1)
@@ -344,7 +344,7 @@ def test_while_one_task_tries_a_backend_that_had_failed_the_others_go_elsewhere(
 def test_a_trial_that_fails_waits_for_another_cooldown():
     road = Road(backend("a", cooldown_time=3.0, allowed_fails=9), backend("b"))
     road.script("a", failure())
-    while road.caller.asked.count("a") < 3:
+    for _ in range(2):
         road.begin()
     road.clock.advance(3.1)
     (result,) = road.begin()
