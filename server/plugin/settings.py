@@ -21,8 +21,8 @@ CHARACTER_CMDSET = "uniwizard.commands.cmdsets.CharacterCmdSet"
 ACCOUNT_CMDSET = "uniwizard.commands.cmdsets.AccountCmdSet"
 STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
 WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
+INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
-INPUT_FUNC_MODULE = "uniwizard.server.plugin.inputfuncs"
 PORTAL_MODULE = "uniwizard.server.plugin.portal"
 STOCK_BANNER, BANNER = "server.conf.connection_screens", "uniwizard.server.plugin.banner"
 TELNET = "uniwizard.server.plugin.bursts.GatheringTelnet"
@@ -103,7 +103,7 @@ def extend(settings: dict[str, Any]) -> None:
         if settings[setting] != protocol:
             settings[f"UNIWIZARD_BASE_{setting}"] = settings[setting]
             settings[setting] = protocol
-    settings["INPUT_FUNC_MODULES"] = _with(settings["INPUT_FUNC_MODULES"], INPUT_FUNC_MODULE)
+    settings["INPUT_FUNC_MODULES"] = _with(settings["INPUT_FUNC_MODULES"], INPUTFUNCS_MODULE)
     settings["PORTAL_SERVICES_PLUGIN_MODULES"] = _with(settings["PORTAL_SERVICES_PLUGIN_MODULES"], PORTAL_MODULE)
     web.compose(settings)
     if settings["CONNECTION_SCREEN_MODULE"] == STOCK_BANNER and _is_stock(settings, "connection_screens.py"):
