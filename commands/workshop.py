@@ -15,6 +15,7 @@ from uniwizard.world.harmless import line
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import the as soul
 from uniwizard.world.soul import voice
+from uniwizard.world.telling import tell
 
 
 def keeper_near(caller: Any) -> Any:
@@ -117,7 +118,7 @@ class CmdFeel(MuxCommand):
         if thing is None:
             return
         if isinstance(thing, Fixture):
-            self.caller.msg(thing.felt_told())
+            tell(self.caller, thing.felt_told())
         elif isinstance(thing, Timmy):
             self.caller.msg(voice.say("poke", name=line(self.caller.key)))
         else:
@@ -143,7 +144,7 @@ class CmdGet(EvenniaGet):
         if here is not None and wanted:
             found = self.caller.search(wanted, location=here, quiet=True)
             if len(found) == 1 and isinstance(found[0], Fixture):
-                self.caller.msg(found[0].taken_told(self.caller))
+                tell(self.caller, found[0].taken_told(self.caller))
                 return
         super().func()
 

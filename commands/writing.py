@@ -19,6 +19,7 @@ from uniwizard.world import routers
 from uniwizard.world.harmless import line
 from uniwizard.world.mark import said
 from uniwizard.world.routers import Closed, GameRouter
+from uniwizard.world.telling import tell
 
 _KEY, _CATEGORY = "page", "uniwizard"
 CMDSET = "uniwizard.commands.writing.PageCmdSet"
@@ -46,10 +47,10 @@ def begin(
     if pasted:
         size = sum(len(written) + 1 for written in pasted)
         told = f"You pasted {len(pasted)} lines ({size:,} characters). Is this one question?"
-        caller.msg(said(f"{told}\n  {_HOW} |w.each|n does the lines one by one, as commands."))
+        tell(caller, said(f"{told}\n  {_HOW} |w.each|n does the lines one by one, as commands."))
         _warn_if_long(caller, size, most)
     else:
-        caller.msg(said(f"Write as many lines as you like, up to {most:,} characters in all.\n  {_HOW}"))
+        tell(caller, said(f"Write as many lines as you like, up to {most:,} characters in all.\n  {_HOW}"))
 
 
 def is_open(caller: Any) -> bool:
@@ -100,22 +101,28 @@ def _show_or_take_back(caller: Any, page: dict[str, Any], order: str) -> None:
     if order == ".u" and page["lines"]:
         page["lines"] = page["lines"][:-1]
         caller.attributes.add(_KEY, page, category=_CATEGORY)
-    shown = [f"{number:>4}  {line(text, 70)}" for number, text in enumerate(page["lines"], 1)]
+    shown = [f"{number:>4}  {_as_written(text)}" for number, text in enumerate(page["lines"], 1)]
     if len(shown) > 20:
         shown = [*shown[:5], f"      ... {len(shown) - 15} lines ...", *shown[-10:]]
     caller.msg(said("Your page:") + "\n" + "\n".join(shown or ["      (empty)"]))
+
+
+def _as_written(text: str) -> str:
+    """A line of a page, its indentation with it."""
+    indent = len(text) - len(text.lstrip(" "))
+    return " " * min(indent, 20) + line(text, 60)
 
 
 def _end(caller: Any, page: dict[str, Any], order: str) -> None:
     """What becomes of a page that is closed."""
     lines = list(page["lines"])
     if order == ".q":
-        caller.msg(said("The page is thrown away."))
+        tell(caller, said("The page is thrown away."))
     elif order == ".each":
         for text in lines[:_COMMANDS]:
             caller.execute_cmd(text)
     elif not any(text.strip() for text in lines):
-        caller.msg(said("The page is empty; nobody is asked."))
+        tell(caller, said("The page is empty; nobody is asked."))
     else:
         text = "\n".join(lines).strip("\n")
         head = "think/more " if page.get("follows") else f"think/with {page['pin']} " if page.get("pin") else "think "
@@ -131,7 +138,7 @@ def _close(caller: Any) -> None:
 
 def _warn_if_long(caller: Any, size: int, most: int) -> None:
     if size > most:
-        caller.msg(said(f"|yThat is {size - most:,} characters more than anybody here can take.|n"))
+        tell(caller, said(f"|yThat is {size - most:,} characters more than anybody here can take.|n"))
 
 
 def _tell_portal(caller: Any, writing: bool) -> None:

@@ -87,13 +87,14 @@ class Bench(Fixture):
     """Where pictures are laid."""
 
     def get_display_desc(self, looker: Any, **kwargs: Any) -> str:
-        desc = self.db.desc or "A long bench, worn smooth by elbows."
+        told = self.db.desc or "A long bench, worn smooth by elbows."
         laid = pictures.on_bench(looker)
         if laid:
-            return (
-                f"{desc} Your picture lies on it ({round(len(laid[0].data) / 1024) or 1} kB), waiting for a question."
-            )
-        return f"{desc} There is room for a picture: |wthink/see|n."
+            size = max(1, round(len(laid[0].data) / 1024))
+            told += f" Your picture lies on it ({size} kB), waiting for a question."
+        else:
+            told += " There is room for a picture: |wthink/see|n."
+        return flowed(told, width_of(looker))
 
 
 class Shelf(Fixture):

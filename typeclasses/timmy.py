@@ -225,7 +225,7 @@ class Timmy(_Character):
         if aloud and self.location is not None:
             tell_room(self.location, text, marked=False)
         else:
-            speaker.msg(text=(text, {"type": "say"}))
+            telling.tell(speaker, text, "say")
 
     def _say_to_room(self, moment: str, **words: Any) -> None:
         tell_room(self.location, voice.say(moment, **words), marked=False)

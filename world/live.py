@@ -14,7 +14,7 @@ from uniwizard.world.harmless import LIMIT
 from uniwizard.world.telling import body, hand_over, screen_of
 
 #: A paragraph in one line is shown in parts of this many characters, at the end of a sentence.
-LONG = 400
+LONG = 160
 _SENTENCE = re.compile(r".*[.!?](?=\s)", re.DOTALL)
 
 

@@ -27,13 +27,15 @@ from uniwizard.world.harmless import line
 from uniwizard.world.mark import said
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
-from uniwizard.world.telling import PROGRESS_CLASS, is_web
+from uniwizard.world.telling import PROGRESS_CLASS, is_web, tell
 
 #: Seconds in which bystanders are told the same thing once, however many thoughts it happens to. A line for everyone
 #: in a crowd costs the square of the crowd; the thinkers themselves always hear of their own.
 ONCE_IN = 2.0
 #: Fallbacks of one thought of which bystanders hear each by itself.
 ALONE = 1
+#: And the thinker; a list of all of them comes with the end, and stands in think/why.
+HEARD = 2
 
 
 class Narrator:
@@ -94,7 +96,7 @@ class Narrator:
         """Tell of a fallback; of a whole row of them, bystanders hear in one line."""
         thought.fallbacks += 1
         moment, told = "broke_off" if in_the_middle else "fell_back", thought.fallbacks
-        self.tell(moment, thought.thinker, words, to_room=told <= ALONE)
+        self.tell(moment, thought.thinker, words, to_thinker=told <= HEARD, to_room=told <= ALONE)
         if told == ALONE + 1:
             self.tell("fell_back_more", thought.thinker, {"count": told}, to_thinker=False)
 
@@ -143,8 +145,8 @@ def tell_room(room: Any, text: str, exclude: tuple[Any, ...] = (), *, marked: bo
             if marked:
                 _show(thing, text)
             else:
-                thing.msg(text=(text, {"type": "say"}))
+                tell(thing, text, "say")
 
 
 def _show(thing: Any, text: str) -> None:
-    thing.msg(text=(said(text), {"type": "uniwizard"}))
+    tell(thing, said(text))

@@ -25,6 +25,8 @@ from uniwizard.world.soul import voice
 WIDEST, NARROWEST = 100, 30
 #: Columns of a web client that has not told its own; a phone held upright has about as many.
 WEB_COLUMNS = 44
+#: A line's columns where the client wraps by itself.
+_ENDLESS = 10**6
 #: What the web client's pane knows an answer by, to give it a frame.
 ANSWER_CLASS = "out uniwizard-answer"
 #: And a word on how far an answer has come, which goes when anything follows it.
@@ -107,6 +109,9 @@ def no_answer(failed: AllBackendsFailed, states: Iterable[Health], now: float) -
 
 def what_now(states: Iterable[Health], now: float) -> str:
     """What whoever cannot get an answer can do, and when."""
+    states = list(states)
+    if any(not health.available() for health in states):
+        return voice.say("dead_end_again")
     resting = {
         health.backend.key: max(health.cooldown_until if health.state == "open" else 0.0, health.rests_until) - now
         for health in states
@@ -121,6 +126,8 @@ def what_now(states: Iterable[Health], now: float) -> str:
 
 def flowed(text: str, width: int) -> str:
     """``text`` (with Evennia's markup) in lines of at most ``width`` columns, broken at blanks; colours take none."""
+    if len(text) <= width:
+        return text
     lines = []
     for whole in text.split("\n"):
         line, used = "", 0
@@ -135,8 +142,16 @@ def flowed(text: str, width: int) -> str:
 
 
 def width_of(looker: Any) -> int:
-    """Columns of whoever looks, who may be nobody's character."""
-    return screen_of(looker).width if hasattr(looker, "sessions") else 78
+    """Columns to wrap at for whoever looks, who may be nobody's character."""
+    if not hasattr(looker, "sessions"):
+        return 78
+    screen = screen_of(looker)
+    return _ENDLESS if screen.flows else screen.width
+
+
+def tell(thing: Any, text: str, kind: str = "uniwizard") -> None:
+    """Show ``text`` (harmless, with Evennia's markup) to ``thing``, as wide as its screen."""
+    thing.msg(text=(flowed(text, width_of(thing)), {"type": kind}))
 
 
 def counter_told(health: Health) -> str:

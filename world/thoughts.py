@@ -168,7 +168,7 @@ class Thoughts:
     async def _think(self, thought: Thought, held: Deferred[None], aloud: bool) -> RouteResult:
         await held
         if aloud:
-            thought.thinker.msg(said(voice.say("thinking")))
+            telling.tell(thought.thinker, said(voice.say("thinking")))
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)
         if thought.follows:
             await self._shorten(thought)
@@ -213,7 +213,7 @@ class Thoughts:
         older = answers.too_long(kept)
         if not older:
             return
-        thought.thinker.msg(said(voice.say("conversation_shortened")))
+        telling.tell(thought.thinker, said(voice.say("conversation_shortened")))
         words = "Summarize this conversation in at most 200 words, keeping every name, number and decision.\n\n" + older
         task = Task(words, kind="summarize", identity=identity.of_thinker(thought.thinker, words))
         brain, ledger = self._script.brain, recorder.the()
@@ -413,7 +413,7 @@ class Thoughts:
 
     def _still(self, thought: Thought) -> None:
         seconds = round(time.time() - thought.started)
-        thought.thinker.msg(said(voice.say("still", time=seconds, key=thought.asked or "nobody yet")))
+        telling.tell(thought.thinker, said(voice.say("still", time=seconds, key=thought.asked or "nobody yet")))
         thought.still = reactor.callLater(STILL, self._still, thought)
 
     # -- nothing lost --------------------------------------------------------------------------------------------
@@ -451,11 +451,11 @@ class Thoughts:
         elif thinker.id in self._by_thinker or not thinker.sessions.count():
             self._held.append(entry)
         elif entry.answer:
-            thinker.msg(said(voice.say("told_late" if entry.id else "kept", why=line(entry.text, 70))))
+            telling.tell(thinker, said(voice.say("told_late" if entry.id else "kept", why=line(entry.text, 70))))
             telling.hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
             self._told(thinker, entry.task)
         else:
-            thinker.msg(said(voice.say("taken_up", why=line(entry.text, 70))))
+            telling.tell(thinker, said(voice.say("taken_up", why=line(entry.text, 70))))
             details = thinker.attributes.get(_DETAILS[0], category=_DETAILS[1]) or {}
             follows = details.get("task") == entry.task and bool(details.get("follows"))
             images = pictures.kept(entry.task)
@@ -463,7 +463,7 @@ class Thoughts:
                 self.begin(thinker, entry.text, entry.pin, follows=follows, images=images)
             except Exception as error:
                 # A pinned backend may be gone from the config, the config be broken, a budget be reached by now.
-                thinker.msg(said(f"|rTimmy cannot take it up:|n {line(str(error))}"))
+                telling.tell(thinker, said(f"|rTimmy cannot take it up:|n {line(str(error))}"))
             recorder.the().release(entry.task)
             pictures.drop(entry.task)
 
