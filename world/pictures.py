@@ -228,6 +228,8 @@ def _png(data: bytes) -> Iterator[bytes]:
 
 def _webp(data: bytes) -> bytes:
     chunks = []
+    # What stands behind the container is no part of it.
+    data = _exactly(data, 0, 8 + int.from_bytes(data[4:8], "little"))
     at = 12
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
