@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from uniwizard.world.harmless import LIMIT
+from uniwizard.world.manner import without_closer, without_opener
 from uniwizard.world.telling import body, hand_over, screen_of
 
 #: A paragraph in one line is shown in parts of this many characters, at the end of a sentence.
@@ -42,13 +43,15 @@ class LiveAnswer:
 
     def rest(self, text: str) -> list[str]:
         """The lines of the whole answer ``text`` that have not been shown."""
-        left = body(text[self.shown :].strip("\n"), screen_of(self._thinker))
-        return left if self.lines else [*self._before, *left]
+        left = without_closer(text[self.shown :]).strip("\n")
+        lines = body(left, screen_of(self._thinker)) if left else []
+        return lines if self.lines else [*self._before, *lines]
 
     def _show(self, part: str) -> None:
         if not part.strip():
             return
-        lines = body(part.strip("\n"), screen_of(self._thinker))
+        words = part if self.lines else without_opener(part)
+        lines = body(words.strip("\n"), screen_of(self._thinker))
         if part.endswith("\n\n"):
             lines.append("")
         hand_over(self._thinker, lines if self.lines else [*self._before, *lines])
@@ -71,6 +74,13 @@ def _complete(text: str) -> int:
         # The next line's beginning tells whether this one begins a table.
         if "|" in first and end + 1 >= len(text):
             return at
+        if text[end + 1 : end + 2] in ("", " ", "\t"):
+            # Indented, it belongs to this line; and not known yet, it may.
+            following = re.search(r"\n(?=[^ \t\n]|\n[^ \t])", text[end + 1 :])
+            if following is None:
+                return at
+            at = end + 1 + following.end()
+            continue
         at = end + 1 + (text[end + 1 : end + 2] == "\n")
     if not at and len(text) > LONG and not text.lstrip().startswith(("`", "~", "|")):
         found = _SENTENCE.match(text)

@@ -41,3 +41,13 @@ def plain_spoken(text: str) -> str:
     plain = head + middle + _CLOSERS.sub("", tail)
     plain = plain[:1].upper() + plain[1:] if plain[:1] != text[:1] else plain
     return plain if plain.strip() else text
+
+
+def without_opener(text: str) -> str:
+    """The beginning of an answer, without the brain's opener."""
+    return _OPENERS.sub("", text)
+
+
+def without_closer(text: str) -> str:
+    """The end of an answer, without the brain's closing offer."""
+    return _CLOSERS.sub("", text) if len(text) <= 2 * _END else text[:-_END] + _CLOSERS.sub("", text[-_END:])

@@ -102,6 +102,9 @@ class Narrator:
 
     def _progress(self, thinker: Any, thought: Any, key: str, count: int) -> None:
         """Say once that words are coming, where they take their time; and go on saying it where that is no noise."""
+        if thought.live is not None:
+            # The words themselves are shown.
+            return
         if not thought.heard:
             thought.heard = True
             if any(not is_web(session) for session in thinker.sessions.all()):

@@ -67,7 +67,7 @@ def shortcomings(asked: str, answer: str) -> list[str]:
 def _found(asked: str, answer: str) -> Iterator[str]:
     prose = _FENCE.sub(" ", answer)
     if wanted := _number(_SENTENCES, asked):
-        got = sum(len(piece.split()) >= 3 for piece in re.split(r"[.!?]+(?:\s|$)", prose))
+        got = sum(len(piece.split()) >= 2 for piece in re.split(r"[.!?]+(?:\s|$)", prose))
         if got > wanted:
             yield voice.shortcoming("sentences", want=wanted, got=got)
     if wanted := _number(_WORDS, asked):
