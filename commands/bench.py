@@ -1,4 +1,5 @@
-"""``think/see``: a picture for the next question, by a link that works once, or from an address that the operator allows."""
+"""``think/see``: a picture for the next question, by a link that works once, or from an address that the operator
+allows."""
 
 from __future__ import annotations
 

@@ -240,11 +240,9 @@ def welcome(player: Any) -> list[str]:
     name = soul().name
     return [
         said(f"|w{name}|n leans over and shows you around, {escape(player.key)}:"),
-        "",
-        "  |wthink|n What is 17*23?      have something thought about",
-        "  |wroute|n review this diff    see whom he would ask, and why",
-        "  |wlook shelf|n, |wlook claude|n   the borrowed brains",
-        f"  |wsay|n hello {name:<15} he hears you",
+        "  |wthink|n What is 17*23? - it is thought about",
+        f"  |wroute|n review this diff - whom {soul().pronouns[0]} would ask",
+        "  |wlook shelf|n, |wlook claude|n - the borrowed brains",
+        f"  |wsay|n hello {name} - {soul().pronouns[0]} hears you",
         f"  |whelp {name.lower()}|n, |whelp privacy|n, |whelp brains|n",
-        "",
     ]

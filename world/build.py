@@ -26,8 +26,8 @@ KEEPER = "uniwizard.typeclasses.timmy.Timmy"
 
 #: One line a paragraph: the room makes it as wide as the looker's screen.
 DESCRIPTION = (
-    "Lamplight, sawdust, and a long bench worn smooth by elbows. Along the back wall runs a shelf of glass jars, and in "
-    "every jar a borrowed brain hums to itself under a little lamp of its own. |w{soul}|n keeps the place.\n\n"
+    "Lamplight, sawdust, and a long bench worn smooth by elbows. Along the back wall runs a shelf of glass jars, and "
+    "in every jar a borrowed brain hums to itself under a little lamp of its own. |w{soul}|n keeps the place.\n\n"
     "Ask {him} anything: |wthink|n <task>. See whom {he} would ask, and why: |wroute|n <task>. Look along the shelf: "
     "|wbackends|n."
 )

@@ -2,10 +2,11 @@
 
     data = await fetch("https://upload.wikimedia.org/...")      # raises NotFetched, saying why in words
 
-``UNIWIZARD_PICTURE_HOSTS`` lists the hosts, such as ``["upload.wikimedia.org", "*.example.org"]``; it is empty by default,
-and then this server goes nowhere on a player's word. An allowed host is asked over https alone, on port 443, at an address
-that was looked up once and is public: a name that leads into the machine or its network (server-side request forgery, also
-by a name that changes its address between two look-ups) leads nowhere. Redirects are not followed.
+``UNIWIZARD_PICTURE_HOSTS`` lists the hosts, such as ``["upload.wikimedia.org", "*.example.org"]``; it is empty by
+default, and then this server goes nowhere on a player's word. An allowed host is asked over https alone, on port 443,
+at an address that was looked up once and is public: a name that leads into the machine or its network (server-side
+request forgery, also by a name that changes its address between two look-ups) leads nowhere. Redirects are not
+followed.
 """
 
 from __future__ import annotations

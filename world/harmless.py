@@ -1,8 +1,8 @@
 """What a backend says is hostile text. This makes it harmless before it enters the game.
 
     show(raw, width=78)       # lines ready for msg(): wrapped, and nothing in them is markup
-    plain(raw)                # the words alone: no control, escape or invisible steering characters, no mark of the game
-    escape(plain_text)        # the words with every piece of Evennia markup defused
+    plain(raw)                # the words alone: no control, escape or invisible steering characters, no mark of the
+    game escape(plain_text)        # the words with every piece of Evennia markup defused
 
 Doubling the bars is not enough: Evennia's telnet and web protocols look for MXP links *after* they have turned ``||``
 into ``|``, so ``||lclook||ltclick||le`` would still become a clickable command. A blank breaks those.

@@ -2,8 +2,8 @@
 
     plain_spoken("Certainly! Here is a list:\\n- a\\n\\nI hope this helps!")     # "Here is a list:\\n- a"
 
-Only what says nothing is taken: an exclamation at the start, an offer at the end, the model's naming of itself. Code and
-anything that could be a part of the answer stays.
+Only what says nothing is taken: an exclamation at the start, an offer at the end, the model's naming of itself. Code
+and anything that could be a part of the answer stays.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ import re
 #: Characters at each end that are looked at.
 _END = 400
 _OPENERS = re.compile(
-    r"\A\s*(?:(?:certainly|sure(?: thing)?|of course|absolutely|great question|good question|excellent question|no problem|"
-    r"i'd be happy to help(?: you)?(?: with that)?|i'd be glad to help(?: you)?(?: with that)?|happy to help)\s*[!.]+\s+)+",
+    r"\A\s*(?:(?:certainly|sure(?: thing)?|of course|absolutely|"
+    r"great question|good question|excellent question|no problem|"
+    r"i'd be happy to help(?: you)?(?: with that)?|"
+    r"i'd be glad to help(?: you)?(?: with that)?|happy to help)\s*[!.]+\s+)+",
     re.IGNORECASE,
 )
 _SELF = re.compile(
     r"\bas an? (?:ai|artificial intelligence|large)(?: language)?(?: model| assistant)?, (?=\w)", re.IGNORECASE
 )
 _CLOSERS = re.compile(
-    r"(?:\s*(?:i hope (?:this|that) helps|let me know if (?:you|there)[^.!?\n]{0,120}|feel free to (?:ask|reach out)[^.!?\n]{0,120}|"
-    r"is there anything else (?:i can|you)[^.!?\n]{0,80}|happy to (?:help|elaborate)[^.!?\n]{0,80})\s*[!.?]+)+\s*(?:[\U0001F600-\U0001F64F]\s*)?\Z",
+    r"(?:\s*(?:i hope (?:this|that) helps|let me know if (?:you|"
+    r"there)[^.!?\n]{0,120}|feel free to (?:ask|reach out)[^.!?\n]{0,120}|"
+    r"is there anything else (?:i can|you)[^.!?\n]{0,80}|happy to (?:help|"
+    r"elaborate)[^.!?\n]{0,80})\s*[!.?]+)+\s*(?:[\U0001F600-\U0001F64F]\s*)?\Z",
     re.IGNORECASE,
 )
 
 
 def plain_spoken(text: str) -> str:
-    """``text`` without its opener, its closing offer and the model's word for itself; whole if nothing would be left."""
+    """``text`` without its opener, its closing offer and the model's word for itself; whole if nothing would be
+    left."""
     head, middle, tail = (
         text[:_END],
         text[_END:-_END] if len(text) > 2 * _END else "",

@@ -1,4 +1,5 @@
-"""The mark of what the game itself says. No answer can carry it: :mod:`world.harmless` takes it out of every other text.
+"""The mark of what the game itself says. No answer can carry it: :mod:`world.harmless` takes it out of every other
+text.
 
     said("claude refuses.")      # "|C◆|n claude refuses."
 

@@ -2,9 +2,9 @@
 
     render(text, Screen(width=60))       # lines ready for msg()
 
-markdown-it-py parses (CommonMark and tables); this lays out: paragraphs and lists are wrapped, tables are made to fit or
-become records, code is left as it is. What is not understood is shown as it was written. The text is hostile:
-every piece of it is made harmless (:mod:`world.harmless`) after it has been wrapped, behind entities and escapes too, and
+markdown-it-py parses (CommonMark and tables); this lays out: paragraphs and lists are wrapped, tables are made to fit
+or become records, code is left as it is. What is not understood is shown as it was written. The text is hostile: every
+piece of it is made harmless (:mod:`world.harmless`) after it has been wrapped, behind entities and escapes too, and
 HTML is letters. An address is shown whole beside the words that would hide it, and only if it is http or https.
 
 Bold and underlined text has no colour of its own, and code is in a dark one: both can be read on black and on white.
@@ -235,7 +235,8 @@ def _wrapped(runs: list[_Run], screen: Screen) -> list[str]:
 
 
 def _lines(runs: Iterable[_Run], width: int) -> Iterator[list[_Run]]:
-    """``runs`` as lines of at most ``width`` columns, broken at blanks, and within a word that is longer than a line."""
+    """``runs`` as lines of at most ``width`` columns, broken at blanks, and within a word that is longer than a
+    line."""
     line: list[_Run] = []
     used = 0
     for word, broken in _words(runs):

@@ -24,11 +24,13 @@ from uniwizard.world.soul import voice
 #: Things that are remembered of one player.
 MOST = 30
 _KEY, _CATEGORY = "memories", "uniwizard"
-_SMALL_WORDS = """a about all also am an and any are as at be because but by can could did do does for from get give had has
-have how i if in into is it its just know let like list make many me more most much my name no not of on one or other our
-out please quick quickly read review say short should show so some suggest summarize tell than that the their them then
-there these they think this three to two up us use very was we were what when where which who why will with word words
-would write you your"""
+_SMALL_WORDS = """
+a about all also am an and any are as at be because but by can could did do does for from get give had has have
+how i if in into is it its just know let like list make many me more most much my name no not of on one or other
+our out please quick quickly read review say short should show so some suggest summarize tell than that the
+their them then there these they think this three to two up us use very was we were what when where which who
+why will with word words would write you your
+"""
 _SMALL = frozenset(_SMALL_WORDS.split())
 
 

@@ -56,7 +56,8 @@ class Narrator:
         to_room: bool = True,
         seen: str = "",
     ) -> None:
-        """Show a moment of a thought to whoever thinks it and, now and then, to those around, who see ``seen`` of it."""
+        """Show a moment of a thought to whoever thinks it and, now and then, to those around, who see ``seen`` of
+        it."""
         room = thinker.location or self._script.obj
         text = voice.say(moment, **words)
         if to_thinker:

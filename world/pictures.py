@@ -5,10 +5,10 @@
     clear(player)
     link(player)                 # a token for one upload; redeem(token) gives the player back, once
 
-A picture is a file below ``.uniwizard/pictures``, readable by the game alone: one a player while it lies on the bench, and
-one a thought while that is under way, so that a thought that is taken up again after a crash still has it. What a camera
-writes into a file besides the picture (place, time, owner, comments) never leaves: JPEG, PNG, WebP and GIF are taken apart
-here, and only what a viewer needs is kept.
+A picture is a file below ``.uniwizard/pictures``, readable by the game alone: one a player while it lies on the bench,
+and one a thought while that is under way, so that a thought that is taken up again after a crash still has it. What a
+camera writes into a file besides the picture (place, time, owner, comments) never leaves: JPEG, PNG, WebP and GIF are
+taken apart here, and only what a viewer needs is kept.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ def checked(data: bytes) -> tuple[str, bytes]:
 
 
 def _jpeg(data: bytes) -> Iterator[bytes]:
-    """ITU-T T.81, B.1.1: segments up to the scan. APP0 (JFIF) and APP14 (colour) are needed; other APPn and COM are not."""
+    """ITU-T T.81, B.1.1: segments up to the scan. APP0 (JFIF) and APP14 (colour) are needed; other APPn and COM
+    are not."""
     yield data[:2]
     at = 2
     while data[at] == 0xFF:

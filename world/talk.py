@@ -1,4 +1,5 @@
-"""What somebody says to Timmy: whether it is for him, and what he takes it for. Pure; he answers in typeclasses/timmy.py.
+"""What somebody says to Timmy: whether it is for him, and what he takes it for. Pure; he answers in
+typeclasses/timmy.py.
 
 addressed("hello Timmy", ("Timmy",))            # "hello": what was said to him
 addressed("Timmy's hat is funny", ("Timmy",))   # None: it is about him
@@ -23,11 +24,13 @@ _ABOUT = frozenset(_ABOUT_WORDS.split())
 _CALL = 12
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "đ": "d", "’": "'"})
 #: How a question begins that nobody ended with a question mark, in the languages of ``hears``.
-_ASKING_WORDS = """what who whom whose why how when where which can.you could.you would.you will.you do.you does did is are
-tell explain write give list name translate summari[sz]e review calculate compute find show describe compare suggest
-help.me think co kto kim dlaczego jak kiedy gdzie ile czy wyjasnij napisz podaj was wer warum wie wann wo welche\\w*
-erklare schreib\\w* que quoi qui pourquoi comment quand ou quel\\w* explique ecris por.que como cuando donde cual explica
-escribe che chi perche come quando dove quale spiega scrivi quanto"""
+_ASKING_WORDS = """
+what who whom whose why how when where which can.you could.you would.you will.you do.you does did is are tell
+explain write give list name translate summari[sz]e review calculate compute find show describe compare suggest
+help.me think co kto kim dlaczego jak kiedy gdzie ile czy wyjasnij napisz podaj was wer warum wie wann wo
+welche\\w* erklare schreib\\w* que quoi qui pourquoi comment quand ou quel\\w* explique ecris por.que como
+cuando donde cual explica escribe che chi perche come quando dove quale spiega scrivi quanto
+"""
 _ASKING = re.compile(rf"(?:{'|'.join(_ASKING_WORDS.split())})\b")
 
 

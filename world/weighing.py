@@ -3,8 +3,8 @@
     shortcomings("Name three rivers in one sentence.", answer)      # ["takes 4 sentences where you asked for 1"]
 
 The judge says whether an answer is one; this, whether it heeds what the task says of its form, and whether a sum is
-right. A complaint costs a second question, so where a wish can be read in two ways it is none: every rule here needs the
-wish in plain words, and the answer to miss it by more than a matter of counting.
+right. A complaint costs a second question, so where a wish can be read in two ways it is none: every rule here needs
+the wish in plain words, and the answer to miss it by more than a matter of counting.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from uniwizard.world.soul import voice
 _ASKED, _ANSWERED = 2000, 20_000
 
 _NUMBERS = {
-    "a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100,
+    "a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10,    "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100,
 }  # fmt: skip
 _N = rf"(\d{{1,3}}|{'|'.join(_NUMBERS)})"
 _SENTENCES = re.compile(
-    rf"\b(?:in|within|using|with)\s+(?:just |only |exactly |at most |no more than )?{_N}\s+(?:short |simple )?sentences?\b"
+    rf"\b(?:in|within|using|with)\s+(?:just |only |exactly |at most |"
+    rf"no more than )?{_N}\s+(?:short |simple )?sentences?\b"
 )
 _WORDS = re.compile(
-    rf"\b(?:in|within|using|with|under|below)\s+(?:just |only |exactly |at most |no more than |under |fewer than |less than |max(?:imum)?(?: of)? )?"
+    rf"\b(?:in|within|using|with|under|below)\s+(?:just |only |exactly |"
+    rf"at most |no more than |under |fewer than |less than |max(?:imum)?(?: of)? )?"
     rf"{_N}\s+words?\b"
 )
 _ITEMS = re.compile(
-    rf"^(?:\W*(?:please|timmy|can you|could you)\W+)*(?:give|list|name|suggest|find|show|tell|propose|think of|come up with)\s+(?:me\s+|us\s+)?"
+    rf"^(?:\W*(?:please|timmy|can you|could you)\W+)*(?:give|list|name|"
+    rf"suggest|find|show|tell|propose|think of|come up with)\s+(?:me\s+|us\s+)?"
     rf"{_N}\s+(?:\w+\s+){{0,2}}?(\w+s|people|men|women|children)\b"
 )
 _TABLE = re.compile(r"\b(?:as|in|make|draw|into) an? (?:\w+ )?table\b(?! of contents)")

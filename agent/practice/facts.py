@@ -17,8 +17,9 @@ _MONTHS = (
     "december",
 )  # fmt: skip
 _ISO = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
+_MONTH = f"({'|'.join(_MONTHS)})"
 _SPELLED = re.compile(
-    rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({'|'.join(_MONTHS)})|({'|'.join(_MONTHS)}) (\d{{1,2}})(?:st|nd|rd|th)?),? (\d{{4}})\b"
+    rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH}|{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?),? (\d{{4}})\b"
 )
 _WEEKDAY = re.compile(r"\b(?:week ?day|day of the week|what day (?:is|was|will)|which day (?:is|was))\b")
 _TODAY = re.compile(
@@ -30,33 +31,40 @@ _BETWEEN = re.compile(r"\bhow many (days|weeks)\b")
 _UNITS: dict[str, tuple[str, float, str]] = {}
 for _what, _rows in {
     "length": {
-        "m": (1.0, "m meter meters metre metres"), "km": (1000.0, "km kilometer kilometers kilometre kilometres"),
-        "cm": (0.01, "cm centimeter centimeters centimetre centimetres"), "mm": (0.001, "mm millimeter millimeters millimetres"),
+        "m": (1.0, "m meter meters metre metres"),
+        "km": (1000.0, "km kilometer kilometers kilometre kilometres"),
+        "cm": (0.01, "cm centimeter centimeters centimetre centimetres"),
+        "mm": (0.001, "mm millimeter millimeters millimetres"),
         "mi": (1609.344, "mi mile miles"), "ft": (0.3048, "ft foot feet"), "in": (0.0254, "inch inches"),
         "yd": (0.9144, "yd yard yards"),
     },
     "mass": {
-        "kg": (1.0, "kg kilo kilos kilogram kilograms"), "g": (0.001, "g gram grams"), "lb": (0.45359237, "lb lbs pound pounds"),
+        "kg": (1.0, "kg kilo kilos kilogram kilograms"), "g": (0.001, "g gram grams"),
+        "lb": (0.45359237, "lb lbs pound pounds"),
         "oz": (0.028349523125, "oz ounce ounces"), "t": (1000.0, "tonne tonnes"),
     },
     "volume": {
         "l": (1.0, "l liter liters litre litres"), "ml": (0.001, "ml milliliter milliliters millilitres"),
-        "gal": (3.785411784, "gal gallon gallons"), "cup": (0.2365882365, "cup cups"), "pt": (0.473176473, "pint pints"),
+        "gal": (3.785411784, "gal gallon gallons"),
+        "cup": (0.2365882365, "cup cups"), "pt": (0.473176473, "pint pints"),
     },
     "time": {
         "s": (1.0, "s sec second seconds"), "min": (60.0, "min minute minutes"), "h": (3600.0, "h hr hour hours"),
         "d": (86400.0, "day days"), "weeks": (604800.0, "week weeks"),
     },
-    "speed": {"km/h": (1.0, "km/h kmh kph"), "mph": (1.609344, "mph"), "m/s": (3.6, "m/s"), "kn": (1.852, "kn knot knots")},
+    "speed": {
+        "km/h": (1.0, "km/h kmh kph"), "mph": (1.609344, "mph"), "m/s": (3.6, "m/s"), "kn": (1.852, "kn knot knots"),
+    },
 }.items():  # fmt: skip
     for _sign, (_size, _names) in _rows.items():
         for _name in _names.split():
             _UNITS[_name] = _what, _size, _sign
 
 _NAME = r"[a-z]+(?:/[a-z])?"
+_DEGREE = r"(?:°|degrees?\s+)?"
 _CONVERT = (
     re.compile(
-        rf"(-?\d+(?:\.\d+)?)\s*(?:°|degrees?\s+)?({_NAME})\s+(?:in|to|into|as|=|are how many|is how many)\s+(?:°|degrees?\s+)?({_NAME})\b"
+        rf"(-?\d+(?:\.\d+)?)\s*{_DEGREE}({_NAME})\s+(?:in|to|into|as|=|are how many|is how many)\s+{_DEGREE}({_NAME})\b"
     ),
     re.compile(rf"how (?:many|much) ({_NAME})\s+(?:is|are|in|make)\s+(-?\d+(?:\.\d+)?|an?)\s*({_NAME})\b"),
 )

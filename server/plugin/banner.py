@@ -9,21 +9,24 @@ from evennia.utils.utils import get_evennia_version
 
 
 def connection_screen() -> str:
-    """The screen, at most 58 columns wide."""
+    """The screen, narrow enough for a phone."""
     try:
         own = version("uniwizard")
     except PackageNotFoundError:
         own = "0"
     return f"""
-|b{"=" * 58}|n
+|b{"=" * 38}|n
  |g{settings.SERVERNAME}|n
- Lamplight, sawdust, and a shelf of borrowed brains.
+ Lamplight, sawdust,
+ and a shelf of borrowed brains.
 
- You have an account:   |wconnect <username> <password>|n
- You are new here:      |wcreate <username> <password>|n
+ If you have an account:
+   |wconnect <username> <password>|n
+ If you are new here:
+   |wcreate <username> <password>|n
 
- A username with blanks goes in quotes. |whelp|n says more,
- |wlook|n shows this again.
+ A username with blanks goes in quotes.
+ |whelp|n says more, |wlook|n shows this again.
 
  Uniwizard {own} on Evennia {get_evennia_version("short")}
-|b{"=" * 58}|n"""
+|b{"=" * 38}|n"""

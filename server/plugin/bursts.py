@@ -1,9 +1,9 @@
 """The portal's ear for many lines at once: what is pasted behind ``think`` reaches the game as one text.
 
-Evennia takes a line for a command and drops those above ``MAX_COMMAND_RATE`` a second; a page of code is neither. A line
-that begins a thought waits :data:`HOLD` seconds for others, and so do all lines while a player writes on a page
-(:mod:`uniwizard.commands.writing`, which says so). They go to the server as ``uniwizard_burst``. Everything else passes as
-it comes.
+Evennia takes a line for a command and drops those above ``MAX_COMMAND_RATE`` a second; a page of code is neither. A
+line that begins a thought waits :data:`HOLD` seconds for others, and so do all lines while a player writes on a page
+(:mod:`uniwizard.commands.writing`, which says so). They go to the server as ``uniwizard_burst``. Everything else
+passes as it comes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from twisted.internet import reactor
 
 #: Seconds for which a line that begins a thought waits for the next one; nobody types that fast, and nobody feels it.
 HOLD = 0.05
-#: Characters that are held at a time. More than any question may have; what is beyond is dropped, and told by its length.
+#: Characters that are held at a time. More than any question may have; what is beyond is dropped, and told by its
+#: length.
 MOST = 1_000_000
 _BEGINS = re.compile(
     r"\s*think(?!/(?:why|good|bad|stop|again|history|share|next|stream|forget|see)\b)(?:[\s/]|$)", re.IGNORECASE

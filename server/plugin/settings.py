@@ -24,6 +24,7 @@ WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
 INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
 PORTAL_MODULE = "uniwizard.server.plugin.portal"
+STOCK_SLOGAN, SLOGAN = "The Python MUD/MU* creation system", "Lamplight, sawdust, and borrowed brains"
 STOCK_BANNER, BANNER = "server.conf.connection_screens", "uniwizard.server.plugin.banner"
 TELNET = "uniwizard.server.plugin.bursts.GatheringTelnet"
 WEBSOCKET = "uniwizard.server.plugin.bursts.GatheringWebSocket"
@@ -108,6 +109,8 @@ def extend(settings: dict[str, Any]) -> None:
     web.compose(settings)
     if settings["CONNECTION_SCREEN_MODULE"] == STOCK_BANNER and _is_stock(settings, "connection_screens.py"):
         settings["CONNECTION_SCREEN_MODULE"] = BANNER
+    if settings.get("GAME_SLOGAN") == STOCK_SLOGAN:
+        settings["GAME_SLOGAN"] = SLOGAN
 
     settings["FILE_HELP_ENTRY_MODULES"] = _with(settings.get("FILE_HELP_ENTRY_MODULES"), HELP_MODULE)
     settings["AT_SERVER_STARTSTOP_MODULE"] = _with(settings.get("AT_SERVER_STARTSTOP_MODULE"), STARTSTOP_MODULE)

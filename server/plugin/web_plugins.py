@@ -1,4 +1,5 @@
-"""Puts ``/v1``, OpenAI's protocol, and ``/picture``, players' uploads, on Evennia's web server. The game's own web plugins come first and keep their say.
+"""Puts ``/v1``, OpenAI's protocol, and ``/picture``, players' uploads, on Evennia's web server. The game's own web
+plugins come first and keep their say.
 
 Evennia calls these two hooks by name: one in the Server, where the brain is, and one in the Portal, which is what the
 world can reach. ``uniwizard.server.plugin.settings`` puts this module before the game's own.

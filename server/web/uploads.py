@@ -19,18 +19,15 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>A picture for the bench</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style nonce="{nonce}">
-body {{ background: #191714; color: #e8e0cf; font: 16px/1.5 sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh }}
-label {{ display: block; border: 3px dashed #7a6f4f; border-radius: 12px; padding: 3em 2em; max-width: 24em; text-align: center; cursor: pointer }}
-label.over {{ border-color: #e8c96a }}
-input {{ display: block; margin: 1.5em auto 0 }}
-p {{ min-height: 1.5em; text-align: center }}
-</style></head><body><main>
-<label id="bench">Drop a picture here, or choose one.<br><small>JPEG, PNG, WebP or GIF, {most} MB at the most. Where and when
-it was taken is taken out of it.</small><input id="file" type="file" accept="image/jpeg,image/png,image/webp,image/gif"></label>
-<p id="told" role="status"></p></main>
-<script nonce="{nonce}">
-const bench = document.getElementById("bench"), told = document.getElementById("told");
-async function send(file) {{
+body {{ background: #191714; color: #e8e0cf; font: 16px/1.5 sans-serif; margin: 0; display: grid; place-items: center;
+min-height: 100vh }} label {{ display: block; border: 3px dashed #7a6f4f; border-radius: 12px; padding: 3em 2em;
+max-width: 24em; text-align: center; cursor: pointer }} label.over {{ border-color: #e8c96a }} input {{ display: block;
+margin: 1.5em auto 0 }} p {{ min-height: 1.5em; text-align: center }} </style></head><body><main> <label
+id="bench">Drop a picture here, or choose one.<br><small>JPEG, PNG, WebP or GIF, {most} MB at the most. Where and when
+it was taken is taken out of it.</small><input id="file" type="file"
+accept="image/jpeg,image/png,image/webp,image/gif"></label> <p id="told" role="status"></p></main> <script
+nonce="{nonce}"> const bench = document.getElementById("bench"), told = document.getElementById("told"); async function
+send(file) {{
   if (!file) return;
   told.textContent = "On its way ...";
   try {{

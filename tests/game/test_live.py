@@ -44,7 +44,7 @@ class Shown:
 
     def __init__(self) -> None:
         self.screen: list[str] = []
-        self.sessions = SimpleNamespace(all=lambda: [])
+        self.sessions = SimpleNamespace(all=list)
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,10 @@ TABLE = "| Name | What it is |\n|---|---|\n| Lamp | burns oil through the long e
 
 #: Pieces of markdown and of Evennia's markup, in any order.
 _PIECES = st.sampled_from(
-    ["|r", "|lc", "look", "|lt", "x", "|le", "**", "*", "_", "`", "```\n", "\n", "\n\n", "# ", "- ", "1. ", "> ", "|", "||",
-     "{r", "{", "$eval(1)", "\\", "\\|", "[a](", "http://e.org/", "javascript:alert(1)", ")", "![", "<b>", "<script>", "&#124;",
+    ["|r", "|lc", "look", "|lt", "x", "|le", "**", "*", "_", "`", "```\n", "\n", "\n\n", "# ", "- ", "1. ",
+    "> ", "|", "||",
+     "{r", "{", "$eval(1)", "\\", "\\|", "[a](", "http://e.org/", "javascript:alert(1)", ")", "![", "<b>",
+     "<script>", "&#124;",
      "&#x202e;", "&#x25C6;", MARK, "\x1b[31m", "\x1b]0;t\x07", "\u202e", "|-|-|\n", "é", "語", " "]
 )  # fmt: skip
 _HOSTILE = st.lists(_PIECES, max_size=60).map("".join)

@@ -52,7 +52,8 @@ GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00" + b"%s" + b"\x2c" + b"\0" * 8 + b"\x
     ("kind", "with_secret", "without"),
     [
         ("png", png(chunk(b"tEXt", SECRET), chunk(b"eXIf", SECRET)), png()),
-        ("jpg", jpeg(segment(0xE0, b"JFIF\0"), segment(0xE1, SECRET), segment(0xFE, SECRET)), jpeg(segment(0xE0, b"JFIF\0"))),
+        ("jpg",
+        jpeg(segment(0xE0, b"JFIF\0"), segment(0xE1, SECRET), segment(0xFE, SECRET)), jpeg(segment(0xE0, b"JFIF\0"))),
         ("webp", webp(riff(b"VP8 ", b"picture"), riff(b"EXIF", SECRET)), webp(riff(b"VP8 ", b"picture"))),
         ("gif", GIF % (b"\x21\xfe" + bytes((len(SECRET),)) + SECRET + b"\0"), GIF % b""),
     ],
@@ -107,7 +108,8 @@ def test_a_link_works_once() -> None:
     [
         "http://pics.example.org/a.png", "https://evil.org/a.png", "https://pics.example.org:8443/a.png",
         "https://user@pics.example.org/a.png", "https://pics.example.org.evil.org/a.png", "file:///etc/passwd",
-        "https://pics.example.org/a b", "gopher://pics.example.org/", "https://", "https://[::1]/", "x", "https://exämple.org/",
+        "https://pics.example.org/a b", "gopher://pics.example.org/", "https://", "https://[::1]/", "x",
+        "https://exämple.org/",
     ],
 )  # fmt: skip
 def test_only_hosts_that_the_operator_allows_are_asked(address: str) -> None:
@@ -124,7 +126,8 @@ def test_nothing_is_fetched_unless_the_operator_says_so() -> None:
 
 @pytest.mark.parametrize(
     "ip",
-    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0",
+    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1",
+    "fe80::1%eth0",
      "fc00::1", "::ffff:127.0.0.1", "2002:7f00:0001::"],
 )  # fmt: skip
 def test_an_address_of_the_machine_or_its_network_is_never_asked(ip: str) -> None:

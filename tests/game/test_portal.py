@@ -88,7 +88,7 @@ def test_a_paste_behind_think_comes_as_one(session: tuple[Gathered, Clock]) -> N
 
 
 def test_other_lines_pass_at_once_and_in_order(session: tuple[Gathered, Clock]) -> None:
-    player, clock = session
+    player, _ = session
     for line in (b"look\n", b"think/why\n", b"say think\n", b"thinker\n"):
         player.data_in(text=line)
     assert [kwargs["text"] for kwargs in player.passed] == [b"look\n", b"think/why\n", b"say think\n", b"thinker\n"]

@@ -45,9 +45,12 @@ def test_no_saying_stops_him(speech: str) -> None:
 @pytest.mark.parametrize(
     ("speech", "meant"),
     [
-        ("hello", "hello"), ("cześć", "hello"), ("Guten Tag", "hello"), ("hi, what is the capital of Peru?", "question"),
-        ("thank you so much", "thanks"), ("who are you?", "who"), ("how are you?", "how"), ("what can I do here?", "can"),
-        ("what do you remember of me?", "remember"), ("please forget me", "forget"), ("tell me about tides", "question"),
+        ("hello", "hello"), ("cześć", "hello"), ("Guten Tag", "hello"), ("hi, what is the capital of Peru?",
+        "question"),
+        ("thank you so much", "thanks"), ("who are you?", "who"), ("how are you?",
+        "how"), ("what can I do here?", "can"),
+        ("what do you remember of me?", "remember"), ("please forget me", "forget"), ("tell me about tides",
+        "question"),
         ("was ist Photosynthese?", "question"), ("the weather is nice", "unsure"), ("waves at Timmy", "wave"),
     ],
 )  # fmt: skip
