@@ -33,11 +33,14 @@ class CmdBackends(UniwizardCommand):
       backends/reload
 
     Switches (Builders and above):
-      disable - do not ask this backend until it is enabled again
+      disable - do not ask this backend until it is enabled
+                again
       enable  - ask it again
       reset   - close its breaker, whatever opened it
-      probe   - see whether it is there, without spending a token
-      reload  - read the backends file again; with faults, the old one stays
+      probe   - see whether it is there, without spending a
+                token
+      reload  - read the backends file again; with faults, the
+                old one stays
 
     Examples:
       backends claude

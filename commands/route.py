@@ -12,13 +12,15 @@ from uniwizard.world.soul import voice
 
 class CmdRoute(UniwizardCommand):
     """
-    see whom Timmy would ask, and why; asks nobody and costs nothing
+    see whom Timmy would ask, and why; asks nobody and costs
+    nothing
 
     Usage:
       route <task>
 
-    Shows what kind of work the task is taken for, every brain that could
-    do it with the reasons for its place, and those that cannot be asked.
+    Shows what kind of work the task is taken for, every brain
+    that could do it with the reasons for its place, and those
+    that cannot be asked.
 
     Examples:
       route review this diff

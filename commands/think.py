@@ -40,25 +40,30 @@ class CmdThink(UniwizardCommand):
 
     Switches:
       more    - go on from the last answer
-      with    - ask this backend first; its fallbacks still apply
-      see     - lay a picture on the bench, for your next question
+      with    - ask this backend first; its fallbacks still
+                apply
+      see     - lay a picture on the bench, for your next
+                question
       next    - too slow: hand the question to the next brain
       stop    - let go of the thought that is under way
       again   - the last answer once more
-      history - your last twenty answers; 'think/history 3' shows one
+      history - your last twenty answers; 'think/history 3'
+                shows one
       share   - read the last answer out to the room
       forget  - forget these answers
-      why     - the whole road of your last thought: who was asked, what
-                came of it, what it cost
-      good    - the last answer was good; who gave it is remembered
+      why     - the whole road of your last thought: who was
+                asked, what came of it, what it cost
+      good    - the last answer was good; who gave it is
+                remembered
       bad     - the last answer was bad
       stream  - whether answers are shown as they come
 
-    A bare 'think' opens a page for many lines: '.' on a line of its own
-    asks. What you paste behind 'think' is gathered. Nothing of you leaves
-    the game: no name, no place. The answer ends with a line that says
-    which brain gave it, how long it took and what it cost. You have one
-    thought at a time. Whom would be asked: see 'route'.
+    A bare 'think' opens a page for many lines: '.' on a line of
+    its own asks. What you paste behind 'think' is gathered.
+    Nothing of you leaves the game: no name, no place. The
+    answer ends with a line that says which brain gave it, how
+    long it took and what it cost. You have one thought at a
+    time. Whom would be asked: see 'route'.
 
     Examples:
       think What is 17*23?

@@ -33,8 +33,9 @@ class CmdAsk(MuxCommand):
       ask <who> <question>
       <who>, <anything>
 
-    Timmy answers what is said to him, with a borrowed brain where it is a
-    question. So do 'say hello Timmy' and 'whisper Timmy = ...'.
+    Timmy answers what is said to him, with a borrowed brain
+    where it is a question. So do 'say hello Timmy' and 'whisper
+    Timmy = ...'.
 
     Examples:
       ask timmy about the tides
@@ -132,7 +133,8 @@ class CmdGet(EvenniaGet):
     Usage:
       get <obj>
 
-    Picks up an object from your location and puts it in your inventory.
+    Picks up an object from your location and puts it in your
+    inventory.
     """
 
     key = EvenniaGet.key
@@ -158,8 +160,8 @@ class CmdRecall(UniwizardCommand):
       recall/forget <number>
       recall/forget all
 
-    It is kept in the game, on your character, and no brain is ever given
-    it. What you have Timmy forget is gone.
+    It is kept in the game, on your character, and no brain is
+    ever given it. What you have Timmy forget is gone.
     """
 
     key = "recall"
