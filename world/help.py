@@ -26,8 +26,8 @@ HELP_ENTRY_DICTS = [
             one brain, such as a refusal or an outage, to see what comes
             of it.
 
-            Practice ends by itself as soon as a real brain can be
-            asked.
+            Practice ends by itself,
+            as soon as a real brain can be asked.
         """,
     },
     {
