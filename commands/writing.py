@@ -71,7 +71,9 @@ def limit(router: GameRouter) -> int:
 
 def write(caller: Any, lines: Iterable[str]) -> None:
     """Lines that have come from ``caller``, in order; one of them may end the page."""
-    page = dict(caller.attributes.get(_KEY, category=_CATEGORY) or {})
+    if not is_open(caller):
+        return
+    page = dict(caller.attributes.get(_KEY, category=_CATEGORY))
     written: list[str] = list(page.get("lines", ()))
     for index, text in enumerate(rest := list(lines)):
         order = text.strip()
@@ -183,6 +185,10 @@ def burst(caller: Any, session: Any, lines: list[str], *, whole: bool) -> None:
         write(caller, lines)
     elif len(lines) == 1 or whole:
         caller.execute_cmd("\n".join(lines), session=session)
+    elif lines[0].strip().casefold() in ("think", "think/more"):
+        # Whoever types ahead, or has a client do it.
+        caller.execute_cmd(lines[0], session=session)
+        write(caller, lines[1:])
     elif router := routers.find(caller.location):
         begin(caller, router, lines=lines)
     else:
