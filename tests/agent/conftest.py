@@ -26,7 +26,7 @@ def serving(providing: Provider) -> Iterator[Served]:
 
 @pytest.fixture
 def provider(providing: Provider) -> Provider:
-    providing.quiet()
+    providing.forget()
     return providing
 
 

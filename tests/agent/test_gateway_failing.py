@@ -54,13 +54,13 @@ class TestFailing:
             provider.say(key, error(503))
         with pytest.raises(openai.InternalServerError):
             create(served.sdk(retries=3))
-        assert len(provider.seen["a"]) == 1
+        assert len(provider.seen("a")) == 1
 
     def test_a_task_that_fits_nobody_is_a_full_context(self, sdk: openai.OpenAI, provider: Provider) -> None:
         with pytest.raises(openai.BadRequestError) as caught:
             create(sdk, model="auto", messages=[{"role": "user", "content": "word " * 100_000}])
         assert caught.value.code == "context_length_exceeded"
-        assert not provider.seen["a"]
+        assert not provider.seen("a")
 
     def test_an_unknown_model_is_not_found_and_the_error_names_those_there_are(self, sdk: openai.OpenAI) -> None:
         for ask in (lambda: create(sdk, model="gpt-4o"), lambda: sdk.models.retrieve("gpt-4o")):
@@ -95,7 +95,7 @@ class TestFailing:
         with pytest.raises(openai.BadRequestError) as caught:
             create(sdk, **asked)
         assert caught.value.param == param
-        assert not provider.seen["a"]
+        assert not provider.seen("a")
 
     def test_a_pictures_address_is_not_fetched(self, sdk: openai.OpenAI) -> None:
         parts = [{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}]

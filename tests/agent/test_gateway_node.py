@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_server import TIDES, Provider, Served, says
+from fake_llm.replies import TIDES
+from gateway_server import Provider, Served, says
 
 SCRIPT = """
 import OpenAI from "openai";

@@ -6,7 +6,8 @@ from typing import Any
 
 import openai
 import pytest
-from gateway_server import REFUSAL, TIDES, Provider, Served, create, error, says, streams
+from fake_llm.replies import REFUSAL, TIDES
+from gateway_server import Provider, Served, create, error, says, streams
 
 
 class TestStreaming:
@@ -45,7 +46,7 @@ class TestStreaming:
         with pytest.raises(openai.APITimeoutError):
             create(impatient, stream=stream)
         assert provider.left.acquire(timeout=20)
-        assert not provider.seen["b"], "nobody else is asked for a client that has gone"
+        assert not provider.seen("b"), "nobody else is asked for a client that has gone"
 
 
 EAGER: Any = {"stream": True, "extra_body": {"stream_mode": "eager"}}
@@ -66,7 +67,7 @@ class TestEagerStreaming:
         assert {chunk.model for chunk in chunks[:-2]} == {"a-model"}, (
             "its configured name, until the provider's own is known"
         )
-        assert (chunks[-2].model, chunks[-2].model_extra["uniwizard"]["backend"]) == ("told-1", "a")
+        assert (chunks[-2].model, chunks[-2].model_extra["uniwizard"]["backend"]) == ("told", "a")
         assert chunks[-1].usage.completion_tokens > 0
 
     def test_a_header_asks_for_it_as_well(self, sdk: openai.OpenAI, provider: Provider) -> None:

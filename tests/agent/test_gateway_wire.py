@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from gateway_server import ASKED, TIDES, Provider, Served
+from fake_llm.replies import TIDES
+from gateway_server import ASKED, Provider, Served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -104,7 +105,7 @@ class TestBrokenInput:
     def test_a_web_page_is_turned_away_from_an_open_door(self, served: Served, provider: Provider) -> None:
         status, _, _ = ask(served, post(body(), "Origin: https://example.org"))
         assert status == 403
-        assert not provider.seen["a"]
+        assert not provider.seen("a")
 
     def test_garbage_instead_of_http_closes_the_connection_and_nothing_else(self, served: Served) -> None:
         for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 50 + b"\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 50):
@@ -139,7 +140,7 @@ class TestSize:
         parts = [{"type": "image_url", "image_url": {"url": url}}]
         status, _, _ = ask(served, post(body(messages=[{"role": "user", "content": parts}])))
         assert status == 200
-        assert provider.seen["a"][-1]["messages"][-1]["content"][0]["image_url"]["url"] == url
+        assert provider.seen("a")[-1]["messages"][-1]["content"][0]["image_url"]["url"] == url
 
 
 class TestConnections:
@@ -172,7 +173,7 @@ class TestConnections:
         provider.go.clear()
         with socket.create_connection(served.address, timeout=10) as connection:
             connection.sendall(post(body(stream=True)))
-            assert provider.asked.acquire(timeout=20)
+            assert provider.arrived.acquire(timeout=20)
         assert provider.left.acquire(timeout=20)
         provider.go.set()
         assert well(served)
@@ -288,7 +289,7 @@ class TestServing:
         with Served(provider.config("a")) as ending:
             asking = threading.Thread(target=lambda: got.append(ask(ending, post(body()))[0]))
             asking.start()
-            assert provider.asked.acquire(timeout=20)
+            assert provider.arrived.acquire(timeout=20)
             ending.signal()
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:

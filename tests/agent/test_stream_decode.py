@@ -8,9 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from fake_llm.streams import candidate, chunk, line, message, ndjson, sse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded_streams import RECORDED, Recorded, candidate, chunk, line, message, ndjson, sse
+from recorded_streams import RECORDED, Recorded
 
 from uniwizard.agent.core.answer import Answer
 from uniwizard.agent.core.backend import APIS, Backend

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from faults import QUESTION, status
+from fake_llm import status
+from fake_llm.streams import PIECES, SAID, begun, spoken, streamed, whole
+from faults import QUESTION
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streaming import PIECES, SAID, StreamTest, begun, spoken, streamed, whole
+from streaming import StreamTest
 
 from uniwizard.agent import AnswerBroken, Router, Task
 from uniwizard.agent.core.answer import Answer

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from faults import RouterTest, answer, silent, status, tick
+from fake_llm import answer, silent, status
+from faults import RouterTest, tick
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
