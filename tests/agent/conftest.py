@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from gateway_server import Provider, Served
+from gateway_server import Aside, Door, Provider
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def providing() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def serving(providing: Provider) -> Iterator[Served]:
-    with Served(providing.config("a", "b")) as server:
+def serving(providing: Provider) -> Iterator[Door]:
+    with Aside(providing.config("a", "b")) as server:
         yield server
 
 
@@ -31,10 +31,10 @@ def provider(providing: Provider) -> Provider:
 
 
 @pytest.fixture
-def served(serving: Served, provider: Provider) -> Served:
+def served(serving: Door, provider: Provider) -> Door:
     return serving
 
 
 @pytest.fixture
-def sdk(served: Served) -> openai.OpenAI:
+def sdk(served: Door) -> openai.OpenAI:
     return served.sdk()

@@ -1,8 +1,10 @@
-"""``python -m agent serve`` in a process of its own, and a provider below it that says what it is told to::
+"""The gateway for tests with blocking clients, and a provider below it that says what it is told to::
 
-with Provider() as provider, Served(provider.config("a", "b")) as served:
+with Provider() as provider, Aside(provider.config("a", "b")) as served:
     provider.say("a", error(503))
     served.sdk().chat.completions.create(...)
+
+``Aside`` is the gateway in a thread of this process, ``Served`` is ``python -m agent serve`` in one of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +23,14 @@ import openai
 from fake_llm import FakeLLMThread, Reply, answer, status
 from fake_llm.replies import TIDES
 from fake_llm.streams import HEAD, LAST_CHUNK, chunk, chunked, sse
+from faults import CLASSIFIER
+from reactor_thread import ReactorThread
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+
+from uniwizard.agent import Router
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.gateway import Gateway, GatewaySite, open_door
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED: list[Any] = [{"role": "user", "content": "How do tides work?"}]
@@ -93,7 +103,70 @@ class Provider(FakeLLMThread):
         return "\n".join([*lines, f"rules: [{{kinds: ['*'], prefer: [{', '.join(keys)}]}}]", more])
 
 
-class Served:
+class Door:
+    """The gateway at ``root``, which asks for ``key``."""
+
+    root: str
+    key = ""
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}/v1"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        split = urlsplit(self.root)
+        assert split.hostname is not None and split.port is not None
+        return split.hostname, split.port
+
+    def sdk(self, key: str = "", retries: int = 0) -> openai.OpenAI:
+        return openai.OpenAI(base_url=self.url, api_key=key or self.key or "any", max_retries=retries, timeout=60)
+
+
+class Aside(Door):
+    """The gateway over a backends file, in a thread of this process; ``trouble`` is what was logged of it."""
+
+    def __init__(self, config: str) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(config)
+            file.flush()
+            self._config = load(Path(file.name), {})
+        self._aside = ReactorThread()
+        self.trouble: list[str] = []
+
+    def __enter__(self) -> Aside:
+        self._aside.__enter__()
+        globalLogPublisher.addObserver(self._heard)
+        self._aside.call(self._open)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._aside.call(self._close)
+        globalLogPublisher.removeObserver(self._heard)
+        self._aside.__exit__()
+
+    async def _open(self) -> None:
+        reactor = self._aside.reactor
+        self._router = Router(self._config, reactor, classifier=CLASSIFIER)
+        self._gateway = Gateway(lambda: self._router, reactor, open_door, unguarded=True)
+        self._site = GatewaySite(self._gateway, reactor)
+        self._site.noisy = False
+        self._listening = reactor.listenTCP(0, self._site, backlog=512, interface="127.0.0.1")
+        self.root = f"http://127.0.0.1:{self._listening.getHost().port}"
+        await self._router.start()
+
+    async def _close(self) -> None:
+        await maybeDeferred(self._listening.stopListening)
+        self._gateway.abandon()
+        await self._site.close()
+        await self._router.stop()
+
+    def _heard(self, event: LogEvent) -> None:
+        if event.get("log_level") in (LogLevel.error, LogLevel.critical):
+            self.trouble.append(formatEvent(event))
+
+
+class Served(Door):
     """``python -m agent serve`` over a backends file; without one over the repository's own, all in practice."""
 
     def __init__(self, config: str = "", *arguments: str, key: str = ""):
@@ -117,23 +190,6 @@ class Served:
         found = re.search(r"(http://\S+)/v1", self.said)
         assert found is not None, f"not served: {self.said}{self.log.read_text()}"
         self.root = found[1]
-
-    @property
-    def url(self) -> str:
-        return f"{self.root}/v1"
-
-    @property
-    def address(self) -> tuple[str, int]:
-        split = urlsplit(self.root)
-        assert split.hostname is not None and split.port is not None
-        return split.hostname, split.port
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def sdk(self, key: str = "", retries: int = 0) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.url, api_key=key or self.key or "any", max_retries=retries, timeout=60)
 
     def signal(self) -> None:
         """Ask it to end."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import openai
 import pytest
-from gateway_server import WEATHER, Provider, Served, create, error, says
+from gateway_server import WEATHER, Door, Provider, create, error, says
 
 FAILURES = [
     (error(429), openai.RateLimitError, 429, "rate_limit_exceeded"),
@@ -48,7 +48,7 @@ class TestFailing:
         assert "server_error" in caught.value.message
 
     def test_the_sdk_does_not_walk_a_road_again_that_has_been_walked_to_its_end(
-        self, served: Served, provider: Provider
+        self, served: Door, provider: Provider
     ) -> None:
         for key in ("a", "b"):
             provider.say(key, error(503))

@@ -89,6 +89,7 @@ def served() -> Iterator[Served]:
             yield server
 
 
+@pytest.mark.witness
 def test_the_node_sdk_asks_streams_calls_tools_parses_and_knows_the_errors(project: Path, served: Served) -> None:
     script = project / "ask.mjs"
     script.write_text(SCRIPT)

@@ -231,6 +231,7 @@ class TestModels:
 
 
 class TestKeys:
+    @pytest.mark.slow
     def test_a_wrong_or_missing_key_is_turned_away(self, provider: Provider) -> None:
         with Served(provider.config("a"), key="right") as guarded:
             assert create(guarded.sdk()).choices[0].message.content == TIDES
@@ -244,6 +245,7 @@ class TestKeys:
 
 
 class TestPractice:
+    @pytest.mark.slow
     def test_without_any_key_practice_answers_and_says_so(self) -> None:
         with Served() as practising:
             answer = create(practising.sdk(), model="auto")

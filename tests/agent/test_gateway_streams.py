@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 from fake_llm.replies import REFUSAL, TIDES
-from gateway_server import Provider, Served, create, error, says, streams
+from gateway_server import Door, Provider, create, error, says, streams
 
 
 class TestStreaming:
@@ -39,7 +39,7 @@ class TestStreaming:
 
     @pytest.mark.parametrize("stream", [True, False])
     def test_a_client_that_goes_away_has_its_attempt_cancelled(
-        self, served: Served, provider: Provider, stream: bool
+        self, served: Door, provider: Provider, stream: bool
     ) -> None:
         provider.go.clear()
         impatient = served.sdk().with_options(timeout=1.0)

@@ -224,6 +224,7 @@ class TestOllama:
         assert [model.model for model in ollama_at(base).list().models] == ["practice/ollama"]
 
 
+@pytest.mark.slow
 def test_the_program_prints_where_each_api_is_and_plays_the_scenes_it_is_given() -> None:
     command = [sys.executable, "-m", "agent.practice", "--port", "0", "--scene", "claude=refuse"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -236,6 +237,7 @@ def test_the_program_prints_where_each_api_is_and_plays_the_scenes_it_is_given()
     assert not said.content[0].text.startswith("[practice] Tides")
 
 
+@pytest.mark.slow
 def test_a_wrong_scene_on_the_command_line_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "agent.practice", "--scene", "claude=sulk"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)

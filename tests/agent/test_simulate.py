@@ -104,6 +104,7 @@ def test_a_file_that_is_not_there_is_the_commands_fault(tmp_path: Path) -> None:
     assert main(["simulate", "--traffic", str(tmp_path / "none"), "--config", str(CONFIG)]) == 2
 
 
+@pytest.mark.slow
 def test_without_scipy_everything_but_the_optimum_is_told(tmp_path: Path) -> None:
     (tmp_path / "scipy.py").write_text("raise ImportError", "utf-8")
     traffic = tmp_path / "t.jsonl"

@@ -1,0 +1,58 @@
+"""What every test is marked with, and that the quick ones start no process.
+
+``game``: a test that uses a game's fixture, or says so itself. ``witness``: all in tests/witnesses. ``slow``: a test
+that says so itself. Whatever has none of them is run by ``make quick``, where to start a process is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+#: Fixtures that bring a game with them.
+GAMES = frozenset({"first_play", "game", "play"})
+#: Fixtures that a file's tests share, and whose tests therefore stay in one worker.
+SHARED = GAMES | {"serving"}
+#: Whose tests may start processes.
+UNHURRIED = ("game", "slow", "witness")
+
+#: For ``make quick``: fewer examples a property, and the same ones every time.
+settings.register_profile("quick", max_examples=15, derandomize=True)
+if profile := os.environ.get("HYPOTHESIS_PROFILE"):
+    settings.load_profile(profile)
+
+_quick_test: str | None = None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(item.path).parent.name == "witnesses":
+            item.add_marker("witness")
+        if GAMES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("game")
+        if SHARED.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _quick_test
+    _quick_test = None if any(item.get_closest_marker(name) for name in UNHURRIED) else item.nodeid
+    try:
+        return (yield)
+    finally:
+        _quick_test = None
+
+
+def _no_process_in_a_quick_test(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and _quick_test is not None:
+        raise RuntimeError(f"{_quick_test} starts a process ({arguments[0]}); mark it slow, game or witness")
+
+
+sys.addaudithook(_no_process_in_a_quick_test)
