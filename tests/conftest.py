@@ -6,14 +6,13 @@ that says so itself. Whatever has none of them is run by ``make quick``, where t
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import examples
 import pytest
-from hypothesis import settings
 
 #: Fixtures that bring a game with them.
 GAMES = frozenset({"first_play", "game", "play"})
@@ -22,10 +21,7 @@ SHARED = GAMES | {"serving"}
 #: Whose tests may start processes.
 UNHURRIED = ("game", "slow", "witness")
 
-#: For ``make quick``: fewer examples a property, and the same ones every time.
-settings.register_profile("quick", max_examples=15, derandomize=True)
-if profile := os.environ.get("HYPOTHESIS_PROFILE"):
-    settings.load_profile(profile)
+assert examples  # which sets how properties are tried
 
 _quick_test: str | None = None
 

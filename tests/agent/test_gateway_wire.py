@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytest
+from examples import examples
 from fake_llm.replies import TIDES
 from gateway_server import ASKED, Aside, Door, Provider, Served
 from hypothesis import HealthCheck, given, settings
@@ -344,7 +345,7 @@ bodies = st.fixed_dictionaries(
 
 
 class TestArbitraryInput:
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=examples(500), deadline=None)
     @given(values | bodies)
     def test_every_json_is_a_task_or_an_error_of_the_400s(self, node: Any) -> None:
         try:
@@ -355,7 +356,7 @@ class TestArbitraryInput:
         else:
             assert asked.task.turns
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(values | bodies)
     def test_no_json_is_answered_with_a_500(self, served: Door, node: Any) -> None:
         connection = http.client.HTTPConnection(*served.address, timeout=30)

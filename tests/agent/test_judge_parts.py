@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -207,7 +208,7 @@ def test_outcomes_that_cannot_tell_leave_the_figures_alone(outcomes: list[tuple[
     assert fit_temperature(outcomes) == 1.0
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60))
 def test_a_temperature_is_always_usable(outcomes: list[tuple[float, bool]]) -> None:
     temperature = fit_temperature(outcomes)

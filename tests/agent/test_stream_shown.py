@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from examples import examples
 from fake_llm import status
 from fake_llm.streams import PIECES, SAID, begun, spoken, streamed, whole
 from faults import QUESTION
@@ -20,7 +21,7 @@ from uniwizard.agent.privacy.blindfold import Redacted
 LETTERS = st.text("ab. ", max_size=30)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(before=LETTERS.filter(str.strip), after=LETTERS, repeats=st.integers(0, 30), cuts=st.lists(st.integers(0, 60)))
 def test_what_a_continuation_shows_is_always_the_beginning_of_the_whole(
     before: str, after: str, repeats: int, cuts: list[int]
