@@ -1,6 +1,6 @@
 """What every test is marked with, and that the quick ones start no process.
 
-``game``: a test that uses a game's fixture, or says so itself. ``witness``: all in tests/witnesses. ``slow``: a test
+``game``: a test that uses a game's fixture, or says so itself. ``witness`` and ``slow``: a test in one of FOLDERS, or
 that says so itself. Whatever has none of them is run by ``make quick``, where to start a process is an error.
 """
 
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import examples
 import pytest
 
+#: What every test of a folder is.
+FOLDERS = {"witnesses": "witness", "install": "slow"}
 #: Fixtures that bring a game with them.
 GAMES = frozenset({"first_play", "game", "play"})
 #: Fixtures that a file's tests share, and whose tests therefore stay in one worker.
-SHARED = GAMES | {"serving"}
+SHARED = GAMES | {"installed", "former", "serving", "wheel"}
 #: Whose tests may start processes.
 UNHURRIED = ("game", "slow", "witness")
 
@@ -28,8 +29,8 @@ _quick_test: str | None = None
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(item.path).parent.name == "witnesses":
-            item.add_marker("witness")
+        if marker := FOLDERS.get(item.path.parent.name):
+            item.add_marker(marker)
         if GAMES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("game")
         if SHARED.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker("xdist_group"):

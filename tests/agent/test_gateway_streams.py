@@ -42,7 +42,7 @@ class TestStreaming:
         self, served: Door, provider: Provider, stream: bool
     ) -> None:
         provider.go.clear()
-        impatient = served.sdk().with_options(timeout=1.0)
+        impatient = served.sdk().with_options(timeout=0.3)
         with pytest.raises(openai.APITimeoutError):
             create(impatient, stream=stream)
         assert provider.left.acquire(timeout=20)

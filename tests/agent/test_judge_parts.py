@@ -13,7 +13,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import agent.judge
+import uniwizard.agent.judge as judging
 from uniwizard.agent import ConfigError
 from uniwizard.agent.judge import JudgeSettings, fit, judge_rows
 from uniwizard.agent.judge.batch import read_rows
@@ -259,7 +259,7 @@ def test_fit_of_nothing_changes_nothing() -> None:
 
 
 def test_the_judge_package_offers_only_what_it_means_to() -> None:
-    assert all(not isinstance(getattr(agent.judge, name), types.ModuleType) for name in agent.judge.__all__)
+    assert all(not isinstance(getattr(judging, name), types.ModuleType) for name in judging.__all__)
 
 
 # What a brief answer lacks

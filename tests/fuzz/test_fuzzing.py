@@ -7,7 +7,7 @@ import random
 import pytest
 from fuzz_decoders import ANSWERS, BACKENDS, KEY, bounded, check_answer, check_failure, mutated, seeds
 
-import agent.wire as wire
+import uniwizard.agent.wire as wire
 from uniwizard.agent.core.answer import Answer
 from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 

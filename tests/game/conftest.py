@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from upstream import Upstream
-from wired import newcomer
+from fake_llm import FakeLLMThread, models
+from wired import newcomer, says
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.scratch import own_game
@@ -85,15 +85,15 @@ def wizard(game: Game) -> Iterator[Telnet]:
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
+def provider() -> Iterator[FakeLLMThread]:
     """A provider for the backends of a module's own game."""
-    with Upstream() as told:
+    with FakeLLMThread(default=says()) as told:
         yield told
 
 
 @pytest.fixture
-def upstream(provider: Upstream) -> Iterator[Upstream]:
+def upstream(provider: FakeLLMThread) -> Iterator[FakeLLMThread]:
     """The provider; the test finds it in good order and leaves it so."""
     yield provider
-    provider.answer, provider.status, provider.probe_delay = "All is well.", 200, 0.0
+    provider.default, provider.probes = says(), models()
     provider.go.set()

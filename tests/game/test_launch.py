@@ -136,6 +136,7 @@ def test_a_game_of_version_0_1_loses_the_copies_and_keeps_what_was_edited(tmp_pa
 
 
 @pytest.mark.skipif(not (SOURCE / ".git").exists() or shutil.which("git") is None, reason="needs the git clone")
+@pytest.mark.slow
 def test_the_repository_tracks_no_stock_file_and_ignores_all_that_are_laid() -> None:
     def git(*arguments: str, typed: str = "") -> set[str]:
         command = ["git", "-C", str(SOURCE), *arguments]
@@ -273,6 +274,7 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
     assert game.processes()["portal"] != portal
 
 
+@pytest.mark.game
 def test_a_portal_that_takes_longer_than_the_launcher_waits_gets_its_server_all_the_same(tmp_path: Path) -> None:
     slow = own_game(tmp_path / "game", settings=SLOW_PORTAL)
     slow.prepare()
@@ -302,6 +304,7 @@ def test_a_process_id_that_now_belongs_to_somebody_else_is_not_taken_for_the_gam
     assert stranger.stop() is False
 
 
+@pytest.mark.game
 def test_a_start_that_fails_says_what_the_launcher_said(tmp_path: Path) -> None:
     unprepared = own_game(tmp_path)
     with pytest.raises(GameFailed, match="evennia migrate"):

@@ -343,7 +343,7 @@ class AFullDisk(WriterCase):
         # A file stands where the directory should be, so that nothing can be written there.
         self.spill.path = self.directory / "private" / "spill.jsonl"
         self.spill.path.parent.touch()
-        import world.ledger.writer as module
+        import uniwizard.world.ledger.writer as module
 
         self.patch(module, "PATIENCE", 1.0)
         self.patch(module, "RETRY", 0.1)

@@ -9,6 +9,8 @@ import pytest
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.scratch import own_game
 
+pytestmark = pytest.mark.game
+
 #: Turns every path that this version stores into the one that version 0.1 stored.
 AS_VERSION_0_1 = """
 from django.db.models import F, Value

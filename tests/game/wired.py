@@ -1,6 +1,6 @@
 """A running game whose backends are providers of ours, and what its players do in it::
 
-    with Upstream() as upstream, wired(directory, config(), UPSTREAM=upstream.url) as game:
+    with FakeLLMThread(default=says()) as upstream, wired(directory, config(), UPSTREAM=address(upstream)) as game:
         with newcomer(game, "Anna") as anna:
             think(anna, "hello")
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fake_llm import FakeLLM, Reply, answer
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.scratch import own_game
@@ -26,7 +27,8 @@ PASSWORD = "tjo-hopp-99"
 CLOSING = re.compile(r"\[[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
 #: One thought may follow another at once.
 HASTE = "UNIWIZARD_THINK_COOLDOWN = 0\n"
-#: USD that 100 tokens in and 50 out, which an Upstream reports, cost of the backend ``one``.
+#: What every answer of a provider reports, and what that costs of the backend ``one``, in USD.
+USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
 COST = 0.002
 
 _BACKEND = {
@@ -49,6 +51,16 @@ def config(
     backends |= {key: {**_BACKEND, **other} for key, other in others.items()}
     rules = [{"kinds": ["*"], "prefer": list(prefer)}]
     return yaml.safe_dump({"version": 1, "practice": "never", "backends": backends, "rules": rules}, sort_keys=False)
+
+
+def says(text: str = "All is well.") -> Reply:
+    """A provider's answer."""
+    return answer(text, usage=USAGE)
+
+
+def address(upstream: FakeLLM) -> str:
+    """Where a provider's one backend is."""
+    return f"{upstream.url}/one/v1"
 
 
 def configure(game: Game, text: str) -> None:
