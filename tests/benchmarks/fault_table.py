@@ -29,7 +29,7 @@ from twisted.internet.task import react
 from zope.interface import directlyProvides, providedBy
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/agent")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/agent")]
 
 from certificate import self_signed  # noqa: E402
 from fake_llm import Reply, answer, completion, response, silent, status  # noqa: E402

@@ -15,12 +15,14 @@ its backends can be at ``provider``, which is ``upstream`` for the tests themsel
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import prepared
 import pytest
 from fake_llm import FakeLLMThread, models
 from wired import newcomer, says
@@ -31,6 +33,14 @@ from uniwizard.server.game.telnet import Telnet
 
 #: Runs ``python -m uniwizard.server.game.play`` in a game's directory, as ``make play`` does, with further arguments.
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_prepared_game_for_all_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    os.environ.setdefault(
+        prepared.FOLDER, str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,11 @@ from types import TracebackType
 from typing import Any
 
 from fake_llm import FakeLLMThread, Reply, Request, status
+from prepared import copied
 from thinker import Thinker
 from wired import address, says
 
 from uniwizard.server.game.process import GameFailed
-from uniwizard.server.game.scratch import own_game
 from uniwizard.server.game.telnet import Telnet
 
 CONFIG = """
@@ -81,7 +81,7 @@ class Crashes:
         self.kinds: Counter[str] = Counter()
         self._wizard: Telnet | None = None
         with_upstreams = {"UPSTREAM": address(self.upstream), "BROKEN": address(self.broken), "ONE_API_KEY": "sk-one"}
-        self.game = own_game(directory, environ=with_upstreams, settings=SETTINGS + settings)
+        self.game = copied(directory, environ=with_upstreams, settings=SETTINGS + settings)
         (self.game.directory / "configs" / "backends.yaml").write_text(CONFIG)
         self.players = [Thinker(number, self.game) for number in range(players)]
 
@@ -93,7 +93,6 @@ class Crashes:
     def __enter__(self) -> Crashes:
         self.upstream.__enter__()
         self.broken.__enter__()
-        self.game.prepare()
         self._start()
         return self
 

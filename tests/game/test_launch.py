@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prepared import copied
 
 from uniwizard.server.game.addresses import Running
 from uniwizard.server.game.install import SECRET_SETTINGS, SETTINGS, install, main, stock_files
@@ -276,8 +277,7 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
 
 @pytest.mark.game
 def test_a_portal_that_takes_longer_than_the_launcher_waits_gets_its_server_all_the_same(tmp_path: Path) -> None:
-    slow = own_game(tmp_path / "game", settings=SLOW_PORTAL)
-    slow.prepare()
+    slow = copied(tmp_path / "game", settings=SLOW_PORTAL)
     try:
         slow.start()
         assert slow.running() is not None

@@ -38,7 +38,13 @@ def test_a_game_on_postgresql_keeps_its_ledger_there_over_a_kill(tmp_path: Path)
     with (
         postgres() as port,
         FakeLLMThread(default=says()) as upstream,
-        wired(tmp_path / "game", config(), HASTE + DATABASES.format(port=port), UPSTREAM=address(upstream)) as game,
+        wired(
+            tmp_path / "game",
+            config(),
+            HASTE + DATABASES.format(port=port),
+            new_database=True,
+            UPSTREAM=address(upstream),
+        ) as game,
     ):
         with newcomer(game, "Dagny") as player:
             assert "All is well." in think(player, "hello")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from prepared import copied
 
 from uniwizard.server.game.process import Game
-from uniwizard.server.game.scratch import own_game
 
 pytestmark = pytest.mark.game
 
@@ -37,8 +37,7 @@ print(ObjectDB.objects.filter(db_typeclass_path="typeclasses.workshop.Workshop")
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
     """A game with a player in it, stopped, whose database says what version 0.1 wrote."""
-    game = own_game(tmp_path_factory.mktemp("former"))
-    game.prepare()
+    game = copied(tmp_path_factory.mktemp("former"))
     game.start()
     try:
         with game.telnet() as player:

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 from fake_llm import FakeLLM, Reply, answer
+from prepared import copied
 
 from uniwizard.server.game.process import Game
-from uniwizard.server.game.scratch import own_game
 from uniwizard.server.game.telnet import Telnet
 
 PASSWORD = "tjo-hopp-99"
@@ -69,12 +69,18 @@ def configure(game: Game, text: str) -> None:
 
 
 @contextmanager
-def wired(directory: Path, text: str, settings: str = HASTE, **environ: str) -> Iterator[Game]:
-    """A game of one's own with ``text`` for its backends file, running until the block ends."""
-    game = own_game(directory, environ={"ONE_API_KEY": "sk-one", **environ}, settings=settings)
+def wired(
+    directory: Path, text: str, settings: str = HASTE, *, new_database: bool = False, **environ: str
+) -> Iterator[Game]:
+    """A game of one's own with ``text`` for its backends file, running until the block ends.
+
+    ``new_database``: ``settings`` name one in which nothing is.
+    """
+    game = copied(directory, environ={"ONE_API_KEY": "sk-one", **environ}, settings=settings)
     configure(game, text)
     try:
-        game.prepare()
+        if new_database:
+            game.prepare()
         game.start()
         yield game
     finally:
