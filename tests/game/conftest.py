@@ -25,7 +25,7 @@ from pathlib import Path
 import prepared
 import pytest
 from fake_llm import FakeLLMThread, models
-from wired import newcomer, says
+from wired import all_said, newcomer, says
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.scratch import own_game
@@ -59,13 +59,13 @@ def first_play(tmp_path_factory: pytest.TempPathFactory, play: Play) -> Iterator
     """A game that ``play`` brought up from nothing, and what it said."""
     # The space belongs to the test: people have such directories.
     directory: Path = tmp_path_factory.mktemp("games") / "a game"
-    fresh = own_game(directory)
+    fresh = own_game(directory, settings=prepared.CHEAP_PASSWORDS)
     try:
         said = play(fresh)
         assert said.returncode == 0, said.stdout + said.stderr
         yield fresh, said.stdout
     finally:
-        fresh.stop()
+        fresh.kill9()
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def wizard(game: Game) -> Iterator[Telnet]:
     """The superuser."""
     with game.telnet() as session:
         session.login(game.superuser.name, game.superuser.password)
-        session.quiet(0.3)
+        all_said(session)
         yield session
 
 

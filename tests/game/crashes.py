@@ -100,7 +100,7 @@ class Crashes:
         for player in self.players:
             player.hang_up()
         self._hang_up_wizard()
-        self.game.stop()
+        self.game.kill9()
         self.upstream.__exit__()
         self.broken.__exit__()
 

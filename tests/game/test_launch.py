@@ -32,7 +32,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 SLOW_PORTAL = """
 import sys, time
 if any("portal.py" in argument for argument in sys.argv):
-    time.sleep(14)
+    time.sleep(11)
 """
 
 
@@ -288,7 +288,7 @@ def test_a_portal_that_takes_longer_than_the_launcher_waits_gets_its_server_all_
         slow.start()
         assert slow.running() is not None
     finally:
-        slow.stop()
+        slow.kill9()
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, play: Play) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from browser import Browser
 from fake_llm import FakeLLMThread
 from postgres import postgres
-from wired import CLOSING, COST, HASTE, PASSWORD, address, config, newcomer, says, think, wired
+from wired import CLOSING, COST, HASTE, PASSWORD, address, config, newcomer, says, think, until, wired
 
 pytestmark = pytest.mark.game
 
@@ -34,6 +35,11 @@ print(tally(())[()].attempts)
 """
 
 
+def _held(port: int) -> list[Any]:
+    with psycopg.connect(f"host=127.0.0.1 port={port} user=uniwizard dbname=postgres") as database:
+        return database.execute("SELECT text FROM ledger_pending").fetchall()
+
+
 def test_a_game_on_postgresql_keeps_its_ledger_there_over_a_kill(tmp_path: Path) -> None:
     with (
         postgres() as port,
@@ -54,7 +60,7 @@ def test_a_game_on_postgresql_keeps_its_ledger_there_over_a_kill(tmp_path: Path)
             player.send("think of the second thing")
             player.expect("Timmy")
             assert upstream.arrived.acquire(timeout=10)
-            player.quiet(0.5)
+            until(lambda: _held(port))
         game.kill9()
         upstream.go.set()
         game.start()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from fake_llm import FakeLLMThread, models, status
-from wired import CLOSING, PASSWORD, address, config, configure, newcomer, says, think, wired
+from wired import CLOSING, PASSWORD, address, all_said, config, configure, held, newcomer, says, think, until, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -16,6 +16,8 @@ from uniwizard.server.game.telnet import Telnet
 SECRET = "sk-very-secret-0451"
 ONE = {"capabilities": ["tools", "json"], "timeout": 30, "allowed_fails": 0, "cooldown_time": 600}
 CONFIG = config(ONE)
+#: What Evennia's pager writes below a page.
+PAGE = re.compile(r"Page .*?\d+/\d+.*\n")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_the_secret_goes_to_its_own_backend_and_nowhere_else(
     think(wizard, "hello")
     assert upstream.log[-1].headers["authorization"] == f"Bearer {SECRET}"
     wizard.send("backends one")
-    wizard.quiet(0.5)
+    all_said(wizard)
     assert "sk-very-secret" not in wizard.transcript
     assert "sk-very-secret" not in game.log_tail(10_000)
     for path in game.directory.rglob("*"):
@@ -85,13 +87,13 @@ def test_a_long_answer_comes_a_page_at_a_time(wizard: Telnet, upstream: FakeLLMT
     first = wizard.expect("line 10 of many")
     assert "line 199" not in first
     for _ in range(20):
-        shown = wizard.quiet(0.3)
+        shown = wizard.expect(PAGE)
         if "line 199 of many" in shown:
             break
         wizard.send("n")
     assert "line 199 of many" in shown
     wizard.send("q")
-    wizard.quiet(0.3)
+    all_said(wizard)
 
 
 def test_cost_is_what_the_provider_reported_at_the_configured_price(wizard: Telnet) -> None:
@@ -119,9 +121,7 @@ def test_a_thought_is_taken_up_again_after_a_kill_when_its_player_is_back(game: 
     with newcomer(game, "Lazarus") as player:
         upstream.go.clear()
         player.send("think something slow")
-        while upstream.arrived.acquire(blocking=False):
-            pass
-        player.quiet(2.0)
+        until(lambda: held(game))
     game.kill9()
     upstream.go.set()
     upstream.default = says("Back from the dead.")
@@ -148,7 +148,10 @@ def test_a_question_asked_while_health_is_still_checked_is_asked_once(
     upstream.go.set()
     wizard.expect(CLOSING)
     # The router looks for thoughts to take up every five seconds.
-    assert "takes up your question again" not in wizard.quiet(7.0)
+    wizard.send("py evennia.search_script('backend_router')[0].force_repeat(); print('loo' + 'ked')")
+    wizard.expect("looked")
+    assert "takes up your question again" not in all_said(wizard)
+    assert "takes up your question again" not in wizard.transcript
     assert sum("which tide comes first" in request.text for request in upstream.log) == 1
 
 
@@ -180,7 +183,7 @@ def test_an_open_breaker_stays_open_for_the_rest_of_its_cooldown(
     wizard.expect("The lamp over one goes out")
     wizard.expect(CLOSING)
     # The thought is over when that is written, too; otherwise it would be told again in the midst of another test.
-    wizard.quiet(0.5)
+    until(lambda: not held(game))
     if how == "reload":
         game.reload()
     else:
@@ -208,12 +211,12 @@ def test_an_edit_of_a_health_attribute_takes_effect(wizard: Telnet) -> None:
         "script.attributes.add('one', kept, category='health')"
     )
     wizard.send(edit.replace("{}", "{'state': 'open', 'reason': 'because I say so'}"))
-    wizard.quiet(0.5)
+    all_said(wizard)
     wizard.send("route hello")
     assert "breaker open for" in (shown := wizard.expect("because I say so"))
     assert "Would ask: nobody" in shown
     wizard.send(edit.replace("{}", "{'state': 'closed'}"))
-    wizard.quiet(0.5)
+    all_said(wizard)
     wizard.send("route hello")
     wizard.expect("Would ask: one")
 
@@ -221,7 +224,7 @@ def test_an_edit_of_a_health_attribute_takes_effect(wizard: Telnet) -> None:
 def test_an_edit_that_makes_no_sense_changes_nothing(wizard: Telnet) -> None:
     wizard.send("py evennia.search_script('backend_router')[0].attributes.add("
                 "'one', {'state': 'sideways', 'fails': -3, 'latency_ms': 'quick'}, category='health')")  # fmt: skip
-    wizard.quiet(0.5)
+    all_said(wizard)
     wizard.send("route hello")
     wizard.expect("Would ask: one")
     wizard.send("backends one")
@@ -232,7 +235,7 @@ def test_a_broken_config_leaves_the_old_one_in_force_over_reload_and_restart(gam
     try:
         configure(game, config({**ONE, "api": "opnai"}))
         wizard.send("backends/reload")
-        told = " ".join((wizard.expect("the old one stays in force") + wizard.quiet(0.5)).split())
+        told = " ".join((wizard.expect("the old one stays in force") + all_said(wizard)).split())
         assert re.search(
             r'backends\.yaml:\d+: backends\.one\.api: "opnai" is unknown; allowed: openai, anthropic', told
         )

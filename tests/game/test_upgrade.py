@@ -48,7 +48,7 @@ def former(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
         assert int(characters) >= 1
         yield game
     finally:
-        game.stop()
+        game.kill9()
 
 
 def test_rooms_and_commands_of_a_game_of_version_0_1_work_on(former: Game) -> None:

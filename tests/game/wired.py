@@ -9,9 +9,12 @@ Whatever ``ONE_API_KEY`` says is the key of every backend.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ HASTE = "UNIWIZARD_THINK_COOLDOWN = 0\n"
 #: What every answer of a provider reports, and what that costs of the backend ``one``, in USD.
 USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
 COST = 0.002
+
+_NUMBERS = itertools.count()
 
 _BACKEND = {
     "api": "openai",
@@ -84,14 +89,36 @@ def wired(
         game.start()
         yield game
     finally:
-        game.stop()
+        # Nobody asks it any more; an orderly end takes four seconds.
+        game.kill9()
+
+
+def all_said(session: Telnet) -> str:
+    """All that the game had to say until now: what it says before it answers a command that it does not know."""
+    word = f"nonsense{next(_NUMBERS)}"
+    session.send(word)
+    return session.expect(re.compile(rf"{word}.*\n"))
+
+
+def held(game: Game) -> list[str]:
+    """The questions that the game has written down as under way."""
+    with closing(sqlite3.connect(game.directory / "server" / "ledger.db3", timeout=10)) as database:
+        return [text for (text,) in database.execute("SELECT text FROM ledger_pending")]
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something is true. Raises AssertionError where it never is."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
 
 
 def newcomer(game: Game, name: str) -> Telnet:
     """Somebody new, who has just arrived."""
     session = game.telnet()
     session.create_account(name, PASSWORD)
-    session.quiet(0.3)
+    all_said(session)
     return session
 
 
