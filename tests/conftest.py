@@ -27,6 +27,7 @@ assert examples  # which sets how properties are tried
 _quick_test: str | None = None
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if marker := FOLDERS.get(item.path.parent.name):

@@ -26,9 +26,12 @@ LETTERS = st.text("ab. ", max_size=30)
 def test_what_a_continuation_shows_is_always_the_beginning_of_the_whole(
     before: str, after: str, repeats: int, cuts: list[int]
 ) -> None:
-    shown = [before]
+    shown: list[str] = []
     release = StreamContinuation(Redacted(QUESTION, {}), shown.append)
-    release._shown.append(before)
+    release.begin()
+    before = f"{PIECES[0]}{PIECES[1]}{before}"
+    release.hear(before)
+    assert shown == [before], "the first sentence is there, and has been judged"
     assert release.begin().turns[-1].text == before.rstrip()
     continuation = before[len(before) - min(repeats, len(before)) :] + after
     edges = [0, *sorted(cuts), len(continuation)]
