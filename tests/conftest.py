@@ -17,8 +17,6 @@ import pytest
 FOLDERS = {"witnesses": "witness", "install": "slow"}
 #: Fixtures that bring a game with them.
 GAMES = frozenset({"first_play", "game", "play"})
-#: Fixtures that a file's tests share, and whose tests therefore stay in one worker.
-SHARED = GAMES | {"installed", "former", "serving", "wheel"}
 #: Whose tests may start processes.
 UNHURRIED = ("game", "slow", "witness")
 
@@ -27,15 +25,11 @@ assert examples  # which sets how properties are tried
 _quick_test: str | None = None
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if marker := FOLDERS.get(item.path.parent.name):
-            item.add_marker(marker)
-        if GAMES.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker("game")
-        if SHARED.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if marker := FOLDERS.get(item.path.parent.name):
+        item.add_marker(marker)
+    if GAMES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("game")
 
 
 @pytest.hookimpl(wrapper=True)

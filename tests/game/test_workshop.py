@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from prepared import copied
 from wired import all_said
 
 from uniwizard.server.game.demo import scenes
@@ -24,6 +25,17 @@ FORGIVE = (
     "[(health.by_kind.clear(), health.restore({'success_rate': 1.0})) for health in brain.registry]; "
     "print('for' + 'given')"
 )
+
+
+@pytest.fixture(scope="module")
+def game(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+    """A running game as it comes, without any key."""
+    stage = copied(tmp_path_factory.mktemp("workshop") / "game")
+    try:
+        stage.start()
+        yield stage
+    finally:
+        stage.kill9()
 
 
 @pytest.fixture
