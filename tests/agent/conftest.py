@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from gateway_server import Aside, Door, Provider
+from gateway_server import Aside, Provider, Served
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def providing() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def serving(providing: Provider) -> Iterator[Door]:
+def serving(providing: Provider) -> Iterator[Served]:
     with Aside(providing.config("a", "b")) as server:
         yield server
 
@@ -31,10 +31,10 @@ def provider(providing: Provider) -> Provider:
 
 
 @pytest.fixture
-def served(serving: Door, provider: Provider) -> Door:
+def served(serving: Served, provider: Provider) -> Served:
     return serving
 
 
 @pytest.fixture
-def sdk(served: Door) -> openai.OpenAI:
+def sdk(served: Served) -> openai.OpenAI:
     return served.sdk()

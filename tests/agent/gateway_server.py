@@ -4,7 +4,7 @@ with Provider() as provider, Aside(provider.config("a", "b")) as served:
     provider.say("a", error(503))
     served.sdk().chat.completions.create(...)
 
-``Aside`` is the gateway in a thread of this process, ``Served`` is ``python -m agent serve`` in one of its own.
+``Aside`` is the gateway in a thread of this process, ``Program`` is ``python -m agent serve`` in one of its own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 from fake_llm import FakeLLMThread, Reply, answer, status
-from fake_llm.replies import TIDES
+from fake_llm.replies import REFUSAL, TIDES
 from fake_llm.streams import HEAD, LAST_CHUNK, chunk, chunked, sse
 from faults import CLASSIFIER
 from reactor_thread import ReactorThread
@@ -31,6 +33,11 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from uniwizard.agent import Router
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.gateway import Gateway, GatewaySite, open_door
+
+__all__ = [
+    "ASKED", "REFUSAL", "TIDES", "WEATHER", "Aside", "Program", "Provider", "Served", "create", "error", "says",
+    "streams",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED: list[Any] = [{"role": "user", "content": "How do tides work?"}]
@@ -79,9 +86,15 @@ class Provider(FakeLLMThread):
     def say(self, key: str, *replies: Reply) -> None:
         self.script(key, *replies)
 
-    def seen(self, key: str) -> list[dict[str, Any]]:
-        """The bodies of what ``key`` was asked."""
-        return [request.json for request in self.requests[key]]
+    @property
+    def seen(self) -> Mapping[str, list[dict[str, Any]]]:
+        """The bodies of what each backend was asked."""
+        return defaultdict(list, {key: [asked.json for asked in those] for key, those in self.requests.items()})
+
+    @property
+    def headers(self) -> list[dict[str, str]]:
+        """The headers of all that was asked."""
+        return [asked.headers for asked in self.log]
 
     def config(self, *keys: str, more: str = "") -> str:
         """A backends file with these keys, each falling back to the next; their breakers never open."""
@@ -103,7 +116,7 @@ class Provider(FakeLLMThread):
         return "\n".join([*lines, f"rules: [{{kinds: ['*'], prefer: [{', '.join(keys)}]}}]", more])
 
 
-class Door:
+class Served:
     """The gateway at ``root``, which asks for ``key``."""
 
     root: str
@@ -123,7 +136,7 @@ class Door:
         return openai.OpenAI(base_url=self.url, api_key=key or self.key or "any", max_retries=retries, timeout=60)
 
 
-class Aside(Door):
+class Aside(Served):
     """The gateway over a backends file, in a thread of this process; ``trouble`` is what was logged of it."""
 
     def __init__(self, config: str) -> None:
@@ -166,7 +179,7 @@ class Aside(Door):
             self.trouble.append(formatEvent(event))
 
 
-class Served(Door):
+class Program(Served):
     """``python -m agent serve`` over a backends file; without one over the repository's own, all in practice."""
 
     def __init__(self, config: str = "", *arguments: str, key: str = ""):
@@ -199,7 +212,7 @@ class Served(Door):
         """Its exit status, once it has ended."""
         return self._process.wait(timeout)
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Program:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import openai
 import pytest
-from gateway_server import WEATHER, Door, Provider, create, error, says
+from gateway_server import WEATHER, Provider, Served, create, error, says
 
 FAILURES = [
     (error(429), openai.RateLimitError, 429, "rate_limit_exceeded"),
@@ -48,19 +48,19 @@ class TestFailing:
         assert "server_error" in caught.value.message
 
     def test_the_sdk_does_not_walk_a_road_again_that_has_been_walked_to_its_end(
-        self, served: Door, provider: Provider
+        self, served: Served, provider: Provider
     ) -> None:
         for key in ("a", "b"):
             provider.say(key, error(503))
         with pytest.raises(openai.InternalServerError):
             create(served.sdk(retries=3))
-        assert len(provider.seen("a")) == 1
+        assert len(provider.seen["a"]) == 1
 
     def test_a_task_that_fits_nobody_is_a_full_context(self, sdk: openai.OpenAI, provider: Provider) -> None:
         with pytest.raises(openai.BadRequestError) as caught:
             create(sdk, model="auto", messages=[{"role": "user", "content": "word " * 100_000}])
         assert caught.value.code == "context_length_exceeded"
-        assert not provider.seen("a")
+        assert not provider.seen["a"]
 
     def test_an_unknown_model_is_not_found_and_the_error_names_those_there_are(self, sdk: openai.OpenAI) -> None:
         for ask in (lambda: create(sdk, model="gpt-4o"), lambda: sdk.models.retrieve("gpt-4o")):
@@ -95,7 +95,7 @@ class TestFailing:
         with pytest.raises(openai.BadRequestError) as caught:
             create(sdk, **asked)
         assert caught.value.param == param
-        assert not provider.seen("a")
+        assert not provider.seen["a"]
 
     def test_a_pictures_address_is_not_fetched(self, sdk: openai.OpenAI) -> None:
         parts = [{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}]

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_llm.replies import TIDES
-from gateway_server import Provider, Served, says
+from gateway_server import TIDES, Program, Provider, Served, says
 
 SCRIPT = """
 import OpenAI from "openai";
@@ -85,7 +84,7 @@ def served() -> Iterator[Served]:
     with Provider() as provider:
         provider.say("tools", says(None, "tool_calls", tool_calls=[call]))
         provider.say("json", says('{"n": 3}'))
-        with Served(provider.config("a", "tools", "json"), key="secret") as server:
+        with Program(provider.config("a", "tools", "json"), key="secret") as server:
             yield server
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import openai
 import pytest
-from fake_llm.replies import REFUSAL, TIDES
-from gateway_server import ASKED, WEATHER, Provider, Served, create, error, says
+from gateway_server import ASKED, REFUSAL, TIDES, WEATHER, Program, Provider, create, error, says
 from pydantic import BaseModel
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"picture").decode()
@@ -46,7 +45,7 @@ class TestAnswering:
 
     def test_a_backends_key_pins_and_its_fallbacks_still_apply(self, sdk: openai.OpenAI, provider: Provider) -> None:
         assert create(sdk, model="b").model_extra["uniwizard"]["backend"] == "b"
-        assert not provider.seen("a")
+        assert not provider.seen["a"]
         provider.say("a", error(500))
         assert create(sdk, model="a").model_extra["uniwizard"]["backend"] == "b"
 
@@ -63,7 +62,7 @@ class TestAnswering:
             {"role": "tool", "tool_call_id": "call_1", "content": [{"type": "text", "text": "Rain."}]},
         ]
         create(sdk, messages=messages, tools=[WEATHER])
-        sent = provider.seen("a")[-1]["messages"]
+        sent = provider.seen["a"][-1]["messages"]
         assert [turn["role"] for turn in sent][-5:] == ["system", "system", "user", "assistant", "tool"]
         assert sent[-3]["content"] == "First.\nSecond."
         assert sent[-2]["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"place":"Ulm"}'}
@@ -76,7 +75,7 @@ class TestAnswering:
             {"type": "input_audio", "input_audio": {"data": PNG, "format": "wav"}},
         ]
         create(sdk, messages=[{"role": "user", "content": parts}])
-        sent = provider.seen("a")[-1]["messages"][-1]["content"]
+        sent = provider.seen["a"][-1]["messages"][-1]["content"]
         assert sent[1]["image_url"]["url"] == f"data:image/png;base64,{PNG}"
         assert sent[2]["input_audio"] == {"data": PNG, "format": "wav"}
 
@@ -89,7 +88,7 @@ class TestAnswering:
             "The moon pulls on the",
             "length",
         )
-        assert (provider.seen("a")[-1]["max_tokens"], provider.seen("a")[-1]["temperature"]) == (5, 0.5)
+        assert (provider.seen["a"][-1]["max_tokens"], provider.seen["a"][-1]["temperature"]) == (5, 0.5)
 
     def test_an_answer_that_nobody_asked_to_cut_is_never_handed_over_cut(
         self, sdk: openai.OpenAI, provider: Provider
@@ -107,10 +106,10 @@ class TestAnswering:
         provider.say("a", says("Dear [NAME_1], the moon pulls on the water."))
         answer = create(sdk, messages=messages, user="zephyrine", safety_identifier="zephyrine", store=True)
         assert "ephyrine, the moon" in answer.choices[0].message.content
-        sent = json.dumps([provider.seen("a")[-1], provider.log[-1].headers]).casefold()
+        sent = json.dumps([provider.seen["a"][-1], provider.headers[-1]]).casefold()
         for word in ("zephyrine", "stainless", "openai/python", "127.0.0.1:0"):
             assert word not in sent
-        assert set(provider.log[-1].headers) <= {
+        assert set(provider.headers[-1]) <= {
             "host", "content-type", "content-length", "accept", "accept-encoding", "user-agent", "connection",
         }  # fmt: skip
 
@@ -148,7 +147,7 @@ class TestJson:
         provider.say("a", says('Here it is:\n```json\n{"name": "Vistula", "km": 1047}\n```'))
         answer = sdk.chat.completions.parse(model="a", messages=ASKED, response_format=River)
         assert answer.choices[0].message.parsed == River(name="Vistula", km=1047)
-        assert provider.seen("a")[-1]["response_format"]["json_schema"]["schema"]["required"] == ["name", "km"]
+        assert provider.seen["a"][-1]["response_format"]["json_schema"]["schema"]["required"] == ["name", "km"]
 
     def test_json_that_does_not_fit_goes_on_to_the_next_backend(self, sdk: openai.OpenAI, provider: Provider) -> None:
         provider.say("a", says('{"name": "Vistula"}'))
@@ -189,7 +188,7 @@ class TestTools:
         assert choice.finish_reason == "tool_calls"
         assert choice.message.content is None
         assert [json.loads(call.function.arguments)["place"] for call in choice.message.tool_calls] == ["Ulm", "Bern"]
-        assert provider.seen("a")[-1]["tools"][0]["function"]["name"] == "weather"
+        assert provider.seen["a"][-1]["tools"][0]["function"]["name"] == "weather"
 
     def test_tool_calls_come_back_in_a_stream(self, sdk: openai.OpenAI, provider: Provider) -> None:
         provider.say("a", CALLED)
@@ -209,7 +208,7 @@ class TestTools:
 
     def test_no_tools_where_none_are_to_be_called(self, sdk: openai.OpenAI, provider: Provider) -> None:
         create(sdk, tools=[WEATHER], tool_choice="none")
-        assert "tools" not in provider.seen("a")[-1]
+        assert "tools" not in provider.seen["a"][-1]
 
     @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
     def test_a_tool_that_must_be_called_is_asked_for_as_json_and_judged(
@@ -233,7 +232,7 @@ class TestModels:
 class TestKeys:
     @pytest.mark.slow
     def test_a_wrong_or_missing_key_is_turned_away(self, provider: Provider) -> None:
-        with Served(provider.config("a"), key="right") as guarded:
+        with Program(provider.config("a"), key="right") as guarded:
             assert create(guarded.sdk()).choices[0].message.content == TIDES
             for wrong in ("wrong", "righ", "rightt"):
                 with pytest.raises(openai.AuthenticationError) as caught:
@@ -247,7 +246,7 @@ class TestKeys:
 class TestPractice:
     @pytest.mark.slow
     def test_without_any_key_practice_answers_and_says_so(self) -> None:
-        with Served() as practising:
+        with Program() as practising:
             answer = create(practising.sdk(), model="auto")
             assert answer.model_extra["uniwizard"]["practice"] is True
             assert answer.choices[0].message.content.startswith("[practice]")

@@ -6,8 +6,7 @@ from typing import Any
 
 import openai
 import pytest
-from fake_llm.replies import REFUSAL, TIDES
-from gateway_server import Door, Provider, create, error, says, streams
+from gateway_server import REFUSAL, TIDES, Provider, Served, create, error, says, streams
 
 
 class TestStreaming:
@@ -39,14 +38,14 @@ class TestStreaming:
 
     @pytest.mark.parametrize("stream", [True, False])
     def test_a_client_that_goes_away_has_its_attempt_cancelled(
-        self, served: Door, provider: Provider, stream: bool
+        self, served: Served, provider: Provider, stream: bool
     ) -> None:
         provider.go.clear()
         impatient = served.sdk().with_options(timeout=0.3)
         with pytest.raises(openai.APITimeoutError):
             create(impatient, stream=stream)
         assert provider.left.acquire(timeout=20)
-        assert not provider.seen("b"), "nobody else is asked for a client that has gone"
+        assert not provider.seen["b"], "nobody else is asked for a client that has gone"
 
 
 EAGER: Any = {"stream": True, "extra_body": {"stream_mode": "eager"}}

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from examples import examples
-from fake_llm.replies import TIDES
-from gateway_server import ASKED, Aside, Door, Provider, Served
+from gateway_server import ASKED, TIDES, Aside, Program, Provider, Served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -37,7 +36,7 @@ def body(**more: Any) -> bytes:
     return json.dumps({"model": "auto", "messages": ASKED, **more}).encode()
 
 
-def ask(served: Door, data: bytes) -> tuple[int, dict[str, str], Any]:
+def ask(served: Served, data: bytes) -> tuple[int, dict[str, str], Any]:
     """Send bytes, and read one response."""
     with socket.create_connection(served.address, timeout=30) as connection:
         connection.sendall(data)
@@ -50,7 +49,7 @@ def response(connection: socket.socket, method: str = "POST") -> tuple[int, dict
     return got.status, {k.lower(): v for k, v in got.getheaders()}, json.loads(got.read())
 
 
-def well(served: Door) -> bool:
+def well(served: Served) -> bool:
     return ask(served, post(body()))[0] == 200
 
 
@@ -70,7 +69,7 @@ class TestBrokenInput:
         ],
         ids=lambda each: repr(each[:12]),
     )
-    def test_a_body_that_is_no_json_object_is_a_400_in_openais_format(self, served: Door, sent: bytes) -> None:
+    def test_a_body_that_is_no_json_object_is_a_400_in_openais_format(self, served: Served, sent: bytes) -> None:
         status, _, told = ask(served, post(sent))
         assert status == 400
         assert told["error"]["type"] == "invalid_request_error"
@@ -89,26 +88,26 @@ class TestBrokenInput:
             ("GET", "/v1/../etc/passwd", 404, "unknown_url"),
         ],
     )
-    def test_wrong_paths_and_methods(self, served: Door, method: str, path: str, status: int, code: str) -> None:
+    def test_wrong_paths_and_methods(self, served: Served, method: str, path: str, status: int, code: str) -> None:
         got, headers, told = ask(served, post(b"", method=method, path=path))
         assert (got, told["error"]["code"]) == (status, code)
         assert ("allow" in headers) == (status == 405)
         assert "x-evil" not in headers
 
-    def test_health_needs_no_key_and_tells_no_secret(self, served: Door) -> None:
+    def test_health_needs_no_key_and_tells_no_secret(self, served: Served) -> None:
         status, _, told = ask(served, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (status, told["status"], told["available"]) == (200, "ok", 2)
 
-    def test_a_form_is_not_taken_apart_but_read_as_json(self, served: Door) -> None:
+    def test_a_form_is_not_taken_apart_but_read_as_json(self, served: Served) -> None:
         data = post(body()).replace(b"application/json", b"application/x-www-form-urlencoded")
         assert ask(served, data)[0] == 200
 
-    def test_a_web_page_is_turned_away_from_an_open_door(self, served: Door, provider: Provider) -> None:
+    def test_a_web_page_is_turned_away_from_an_open_door(self, served: Served, provider: Provider) -> None:
         status, _, _ = ask(served, post(body(), "Origin: https://example.org"))
         assert status == 403
-        assert not provider.seen("a")
+        assert not provider.seen["a"]
 
-    def test_garbage_instead_of_http_closes_the_connection_and_nothing_else(self, served: Door) -> None:
+    def test_garbage_instead_of_http_closes_the_connection_and_nothing_else(self, served: Served) -> None:
         for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 50 + b"\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 50):
             with socket.create_connection(served.address, timeout=10) as connection:
                 connection.sendall(garbage)
@@ -119,33 +118,33 @@ class TestBrokenInput:
 
 
 class TestSize:
-    def test_an_oversized_body_is_read_to_its_end_and_answered_with_413(self, served: Door) -> None:
+    def test_an_oversized_body_is_read_to_its_end_and_answered_with_413(self, served: Served) -> None:
         status, _, told = ask(served, post(b'{"x": "' + b"a" * LIMIT + b'"}'))
         assert (status, told["error"]["code"]) == (413, "request_too_large")
         assert well(served)
 
-    def test_an_oversized_body_in_chunks_is_a_413_as_well(self, served: Door) -> None:
+    def test_an_oversized_body_in_chunks_is_a_413_as_well(self, served: Served) -> None:
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         chunk = b"a" * 1024 * 1024
         chunks = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(21))
         status, _, told = ask(served, head + chunks + b"0\r\n\r\n")
         assert (status, told["error"]["code"]) == (413, "request_too_large")
 
-    def test_a_body_that_says_it_is_huge_is_not_waited_for(self, served: Door) -> None:
+    def test_a_body_that_says_it_is_huge_is_not_waited_for(self, served: Served) -> None:
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
         status, _, told = ask(served, head)
         assert (status, told["error"]["code"]) == (413, "request_too_large")
 
-    def test_a_large_picture_is_not_too_large(self, served: Door, provider: Provider) -> None:
+    def test_a_large_picture_is_not_too_large(self, served: Served, provider: Provider) -> None:
         url = "data:image/png;base64," + "A" * (8 * 1024 * 1024)
         parts = [{"type": "image_url", "image_url": {"url": url}}]
         status, _, _ = ask(served, post(body(messages=[{"role": "user", "content": parts}])))
         assert status == 200
-        assert provider.seen("a")[-1]["messages"][-1]["content"][0]["image_url"]["url"] == url
+        assert provider.seen["a"][-1]["messages"][-1]["content"][0]["image_url"]["url"] == url
 
 
 class TestConnections:
-    def test_pipelined_requests_are_answered_in_their_order(self, served: Door) -> None:
+    def test_pipelined_requests_are_answered_in_their_order(self, served: Served) -> None:
         requests = [post(body()), post(b"{"), post(body(model="nobody")), post(body(model="a"))]
         with socket.create_connection(served.address, timeout=30) as connection:
             connection.sendall(b"".join(requests))
@@ -160,7 +159,7 @@ class TestConnections:
                 stream.read(length)
         assert statuses == [200, 400, 404, 200]
 
-    def test_many_clients_that_leave_in_mid_request_leave_nothing_behind(self, served: Door) -> None:
+    def test_many_clients_that_leave_in_mid_request_leave_nothing_behind(self, served: Served) -> None:
         whole = post(body())
         for end in range(1, len(whole), 17):
             with socket.create_connection(served.address, timeout=10) as connection:
@@ -169,7 +168,7 @@ class TestConnections:
         assert (status, told["under_way"]) == (200, 0)
 
     def test_a_client_that_leaves_while_its_answer_is_made_cancels_the_attempt(
-        self, served: Door, provider: Provider
+        self, served: Served, provider: Provider
     ) -> None:
         provider.go.clear()
         with socket.create_connection(served.address, timeout=10) as connection:
@@ -261,8 +260,8 @@ class TestServing:
     @pytest.mark.slow
     def test_another_host_than_loopback_needs_a_key(self, provider: Provider) -> None:
         with pytest.raises(AssertionError, match="UNIWIZARD_SERVE_KEY"):
-            Served(provider.config("a"), "--host", "0.0.0.0")
-        with Served(provider.config("a"), "--host", "0.0.0.0", key="secret") as served:
+            Program(provider.config("a"), "--host", "0.0.0.0")
+        with Program(provider.config("a"), "--host", "0.0.0.0", key="secret") as served:
             assert "secret" not in served.said
 
     @pytest.mark.parametrize(
@@ -282,15 +281,15 @@ class TestServing:
         assert is_loopback(host) is loopback
 
     @pytest.mark.slow
-    def test_a_port_that_is_taken_is_one_line(self, served: Door, provider: Provider) -> None:
+    def test_a_port_that_is_taken_is_one_line(self, served: Served, provider: Provider) -> None:
         with pytest.raises(AssertionError, match="cannot listen on"):
-            Served(provider.config("a"), "--port", str(served.address[1]))
+            Program(provider.config("a"), "--port", str(served.address[1]))
 
     @pytest.mark.slow
     def test_at_the_end_what_is_under_way_is_finished_and_nothing_new_is_taken(self, provider: Provider) -> None:
         provider.go.clear()
         got: list[int] = []
-        with Served(provider.config("a")) as ending:
+        with Program(provider.config("a")) as ending:
             asking = threading.Thread(target=lambda: got.append(ask(ending, post(body()))[0]))
             asking.start()
             assert provider.arrived.acquire(timeout=20)
@@ -358,7 +357,7 @@ class TestArbitraryInput:
 
     @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(values | bodies)
-    def test_no_json_is_answered_with_a_500(self, served: Door, node: Any) -> None:
+    def test_no_json_is_answered_with_a_500(self, served: Served, node: Any) -> None:
         connection = http.client.HTTPConnection(*served.address, timeout=30)
         connection.request("POST", "/v1/chat/completions", json.dumps(node), {"content-type": "application/json"})
         got = connection.getresponse()
