@@ -81,7 +81,7 @@ def test_the_ledger_knows_whose_token_paid_and_an_attempt_is_there_before_its_an
     secret, _ = create(player, "night shift")
     answer = client(game, secret).chat.completions.create(model="auto", messages=ASKED)
     told = game.python(
-        "from world.ledger.models import Attempt\n"
+        "from uniwizard.world.ledger.models import Attempt\n"
         "row = Attempt.objects.order_by('-id').first()\n"
         "print(row.payer, bool(row.account), row.outcome, round(float(row.cost_usd), 4))"
     )

@@ -106,6 +106,13 @@ def held(game: Game) -> list[str]:
         return [text for (text,) in database.execute("SELECT text FROM ledger_pending")]
 
 
+def connected(game: Game, account: str) -> bool:
+    """Whether the game still takes somebody to be there."""
+    asked = "SELECT db_is_connected FROM accounts_accountdb WHERE username = ?"
+    with closing(sqlite3.connect(game.directory / "server" / "evennia.db3", timeout=10)) as database:
+        return bool(database.execute(asked, (account,)).fetchone()[0])
+
+
 def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait until something is true. Raises AssertionError where it never is."""
     deadline = time.monotonic() + seconds
