@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ names = st.one_of(st.sampled_from(NAMES), st.text(min_size=2, max_size=20))
 texts = st.one_of(st.text(max_size=200), st.text(alphabet=string.printable, max_size=200))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(names, min_size=1, max_size=5), st.lists(texts, min_size=2, max_size=6), st.sampled_from(APIS))
 @example(["ß"], ["ss ẞ", "SS"], "openai")
 @example(["name_1", "NAME"], ["[NAME_1] name 1", "NAME_2"], "openai")
@@ -92,7 +93,7 @@ def test_no_name_leaves_whatever_it_is_and_whatever_stands_around_it(
     assert blindfold.scan(veiled.task.prompt) in ((), *((folded,) for folded in blindfold.scan("NAME name_1")))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(names, min_size=1, max_size=4), texts)
 def test_what_is_veiled_can_be_unveiled(terms: list[str], text: str) -> None:
     veiled = Blindfold(terms).redact(Task(f"{text} {terms[0]}"))
