@@ -16,11 +16,13 @@ from .core.attempt import Attempt
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
+from .core.identity import Place
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
 from .health import Health
 from .practice import Scenario, practised
+from .privacy.names import Names
 from .router import Router, warm_up
 
 __all__ = [
@@ -43,6 +45,8 @@ __all__ = [
     "Health",
     "Image",
     "Message",
+    "Names",
+    "Place",
     "Ranked",
     "RouteResult",
     "Router",
