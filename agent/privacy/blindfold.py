@@ -140,9 +140,7 @@ class Blindfold:
                 if len(text) > PIECE:
                     yield
         placeholders = Placeholders(taken)
-        changed = {
-            (mode, text): _replaced(mode, text, hits, placeholders) for (mode, text), hits in found.items()
-        }
+        changed = {(mode, text): _replaced(mode, text, hits, placeholders) for (mode, text), hits in found.items()}
         veiled = reworded(task, lambda mode, text: changed.get((mode, text), text))
         special = any('"' in name or "\\" in name or not name.isprintable() for name in placeholders.names.values())
         return Redacted(veiled, placeholders.names, special)

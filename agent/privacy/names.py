@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..core.identity import Place
 from .letters import fold, humps, readings, word_pattern, words_in
@@ -154,7 +155,7 @@ class Names:
         self.serial += 1
         self._quiet.clear()
         words = tuple(fold(match[0]) for match in matches)
-        gaps = tuple(term[a.end() : b.start()] for a, b in zip(matches, matches[1:], strict=False))
+        gaps = tuple(term[a.end() : b.start()] for a, b in pairwise(matches))
         kind = _kind(term)
         everyday = not soul and kind not in ("email", "address") and vocabulary().is_everyday(words)
         glued = len(words) > 1 and len(term.strip()) >= SHORTEST and not any(map(str.isspace, "".join(gaps)))
@@ -341,9 +342,7 @@ def _joined(text: str, tokens: list[Token], index: int, name: Name, count: int) 
 
 
 def _glued_alike(text: str, tokens: list[Token], index: int, name: Name) -> bool:
-    return all(
-        text[tokens[index + step][1] : tokens[index + step + 1][0]] == gap for step, gap in enumerate(name.gaps)
-    )
+    return all(text[tokens[index + step][1] : tokens[index + step + 1][0]] == gap for step, gap in enumerate(name.gaps))
 
 
 def _meant(text: str, start: int, end: int, name: Name, mode: str) -> bool:
@@ -363,9 +362,7 @@ def _is_value(text: str, start: int, end: int) -> bool:
 # -- disguises ---------------------------------------------------------------------------------------------------
 
 
-def find_everywhere(
-    tables: Iterable[Names], text: str, mode: str = PROSE, *, json: bool = False
-) -> list[Hit]:
+def find_everywhere(tables: Iterable[Names], text: str, mode: str = PROSE, *, json: bool = False) -> list[Hit]:
     """Where ``tables`` find somebody in ``text``, also behind escapes; in order, apart, the longest first.
 
     json  the text is JSON, and its strings are searched as what they say
@@ -395,5 +392,3 @@ def apart(hits: list[Hit]) -> list[Hit]:
                 last.start, hit.end, last.words, last.kind, last.serial, last.certain or hit.certain, last.soul
             )
     return result
-
-

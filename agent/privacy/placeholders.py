@@ -6,8 +6,8 @@
     restore("PERSON_2Q's", placeholders.names)                # "Anna's"
     held("I told Person 2")                                   # 7: what comes next decides what this is
 
-A placeholder is made of letters and digits alone, so it may stand wherever a name may: in prose, in the name of a tool or
-a file, in a JSON key, in a regular expression. Its number says who is meant, its letter how the name was written, so
+A placeholder is made of letters and digits alone, so it may stand wherever a name may: in prose, in the name of a tool
+or a file, in a JSON key, in a regular expression. Its number says who is meant, its letter how the name was written, so
 what comes back is letter by letter what was there. The letter also keeps it apart from ``person_1`` in somebody's SQL,
 and the last of its characters from a figure that was glued to the name.
 """

@@ -85,32 +85,103 @@ def _identifier(text: str, change: Change) -> str:
 
 #: Keywords whose value is a schema, or a list of them.
 _BELOW = frozenset(
-    "items prefixItems additionalItems unevaluatedItems contains additionalProperties unevaluatedProperties "
-    "propertyNames allOf anyOf oneOf not if then else contentSchema".split()
+    [
+        "items",
+        "prefixItems",
+        "additionalItems",
+        "unevaluatedItems",
+        "contains",
+        "additionalProperties",
+        "unevaluatedProperties",
+        "propertyNames",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "contentSchema",
+    ]
 )
 #: Keywords whose value is an object of schemas (or lists of names) by names that their author has chosen.
 _BY_NAME = frozenset(
-    "properties patternProperties $defs definitions dependentSchemas dependentRequired dependencies".split()
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependentRequired", "dependencies"]
 )
 _PROSE = frozenset({"title", "description", "$comment"})
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _NAMES = frozenset({"required", "$anchor", "$dynamicAnchor"})
 #: Keywords whose values the specification, or a provider, has chosen.
 _FIXED = {
-    "type": frozenset("object array string number integer boolean null".split()),
+    "type": frozenset(["object", "array", "string", "number", "integer", "boolean", "null"]),
     "format": frozenset(
-        "date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference iri "
-        "iri-reference uuid uri-template json-pointer relative-json-pointer regex int32 int64 float double byte binary "
-        "password enum".split()
+        [
+            "date-time",
+            "date",
+            "time",
+            "duration",
+            "email",
+            "idn-email",
+            "hostname",
+            "idn-hostname",
+            "ipv4",
+            "ipv6",
+            "uri",
+            "uri-reference",
+            "iri",
+            "iri-reference",
+            "uuid",
+            "uri-template",
+            "json-pointer",
+            "relative-json-pointer",
+            "regex",
+            "int32",
+            "int64",
+            "float",
+            "double",
+            "byte",
+            "binary",
+            "password",
+            "enum",
+        ]
     ),
-    "contentEncoding": frozenset("7bit 8bit binary quoted-printable base16 base32 base64".split()),
+    "contentEncoding": frozenset(["7bit", "8bit", "binary", "quoted-printable", "base16", "base32", "base64"]),
     "$schema": frozenset(),
 }
 #: The rest of the specification's keywords, whose values are numbers or flags, or an author's own words.
 _OTHER = frozenset(
-    "enum const default examples pattern minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum "
-    "multipleOf minItems maxItems uniqueItems minContains maxContains minProperties maxProperties readOnly writeOnly "
-    "deprecated contentMediaType $id id $vocabulary nullable discriminator propertyOrdering strict".split()
+    [
+        "enum",
+        "const",
+        "default",
+        "examples",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minContains",
+        "maxContains",
+        "minProperties",
+        "maxProperties",
+        "readOnly",
+        "writeOnly",
+        "deprecated",
+        "contentMediaType",
+        "$id",
+        "id",
+        "$vocabulary",
+        "nullable",
+        "discriminator",
+        "propertyOrdering",
+        "strict",
+    ]
 )
 _KEYWORDS = _BELOW | _BY_NAME | _PROSE | _REFERENCES | _NAMES | _OTHER | frozenset(_FIXED)
 
@@ -157,7 +228,9 @@ def _reference(value: str, change: Change) -> str:
     for step in pointer.split("/"):
         key = unquote(step).replace("~1", "/").replace("~0", "~")
         changed = key if key in _KEYWORDS else change(IDENTIFIER, key)
-        steps.append(step if changed == key else quote(changed.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@"))
+        steps.append(
+            step if changed == key else quote(changed.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
+        )
     return (change(IDENTIFIER, where) if where else "") + sharp + "/".join(steps)
 
 

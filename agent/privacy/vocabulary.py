@@ -156,9 +156,7 @@ def _all_capitalised(known: Vocabulary, said: str) -> bool:
     return all(not word[0].islower() or _is_function(known, word) for word in words_in(said))
 
 
-def _introduced(
-    known: Vocabulary, previous: str, gap: str, before: str, after: str, said: str, function: bool
-) -> bool:
+def _introduced(known: Vocabulary, previous: str, gap: str, before: str, after: str, said: str, function: bool) -> bool:
     """Whether the words before say that a name comes."""
     if previous in known.titles and gap.strip(".").isspace() and said[0].isupper():
         return True

@@ -14,7 +14,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from uniwizard.server.game.addresses import listeners, taken
-from uniwizard.server.game.private import superuser
+from uniwizard.server.game.private import databases, keep_private, superuser
 
 
 def main() -> None:
@@ -30,9 +30,14 @@ def main() -> None:
     django.setup()
     call_command("migrate", interactive=False, verbosity=1)
 
+    from uniwizard.server.plugin.upgrade import bring_over
+
+    bring_over()
+
     from uniwizard.world.ledger import database
 
     database.ensure()
+    keep_private(databases(settings))
 
     from evennia.accounts.models import AccountDB
 

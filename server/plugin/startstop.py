@@ -12,9 +12,23 @@ from django.conf import settings
 from evennia.server.models import ServerConfig
 from evennia.utils import logger
 
+from uniwizard.agent import warm_up
 from uniwizard.server.game.addresses import forget, report
+from uniwizard.server.game.private import databases, keep_private
 
 _LOADED = time.time()
+
+
+def at_server_init() -> None:
+    """Before any object is loaded: make the databases private, bring stored paths of an older version over."""
+    keep_private(databases(settings))
+    try:
+        from uniwizard.server.plugin.upgrade import bring_over
+
+        bring_over()
+    except Exception:
+        # A new game has no tables yet.
+        logger.log_trace("Uniwizard could not look for stored paths of an older version.")
 
 
 def at_server_start() -> None:
@@ -27,6 +41,7 @@ def at_server_start() -> None:
         from uniwizard.world.build import ensure_workshop
 
         ensure_workshop()
+        warm_up()
         for router in BackendRouter.objects.all():
             router.wake()
     except Exception as failure:

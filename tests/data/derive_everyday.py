@@ -23,7 +23,26 @@ ORIGIN = (
 )
 
 #: First names that stand in those texts as names, written small.
-NAMES = set("alice bob dana jack john kim mia rene timmy luca lukas uniwizard evennia zephyrine anna ana".split())
+NAMES = set(
+    [
+        "alice",
+        "bob",
+        "dana",
+        "jack",
+        "john",
+        "kim",
+        "mia",
+        "rene",
+        "timmy",
+        "luca",
+        "lukas",
+        "uniwizard",
+        "evennia",
+        "zephyrine",
+        "anna",
+        "ana",
+    ]
+)
 #: Long words that stand there once are not worth their place: nobody is called like that.
 LONGEST_RARE = 9
 
