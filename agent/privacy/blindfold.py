@@ -19,23 +19,28 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ..core.clock import Clock, sleep
 from ..core.task import Task, ToolCall
 from .letters import unescaped_json
-from .names import IDENTIFIER, JSON, Hit, Names, apart, find_everywhere
+from .names import IDENTIFIER, JSON, Hit, Names, find_everywhere
 from .placeholders import Placeholders, is_placeholder, restore, taken_in
 from .rewording import LONGEST_IDENTIFIER, map_strings, reworded, wording
 from .vocabulary import used_as_name, vocabulary
 
 #: Characters of a text that are searched in one go, and how far one looks past their end for the rest of a name.
-PIECE, BEYOND = 8_000, 400
+PIECE, BEYOND = 2_000, 300
+#: The same where there is little to do with each.
+FEW = 100_000
 #: Seconds of work after which the reactor gets its turn.
 SLICE = 0.004
 #: Characters of a task, or bytes of a body, up to which it is not worth it.
 SHORT = 20_000
+
+#: Sets of a task's own terms that are kept, ready to be searched for.
+MOST_ASKERS = 500
 
 T = TypeVar("T")
 
@@ -86,12 +91,13 @@ class Blindfold:
     Where ``terms`` are :class:`Names`, these are used as they are, with what is added to them later.
     """
 
-    __slots__ = ("_own", "_soul", "_tables", "_until", "own", "soul")
+    __slots__ = ("_askers", "_own", "_soul", "_tables", "_until", "own", "soul")
 
     def __init__(self, terms: Iterable[str] | Names = (), soul: Iterable[str] = ()):
         shared = terms if isinstance(terms, Names) else Names(terms)
         self._soul = Names((), soul)
         self._own: Names | None = None
+        self._askers: dict[frozenset[str], Names] = {}
         self._tables: tuple[Names, ...] = tuple(table for table in (self._soul, shared) if len(table) or table is terms)
         self._until: tuple[float, ...] = (float("inf"),) * len(self._tables)
         #: The soul's names, and a task's own, as :meth:`scan` tells them.
@@ -102,12 +108,24 @@ class Blindfold:
         """A blindfold for one task: it knows these names too, and nobody who comes later."""
         both = Blindfold.__new__(Blindfold)
         both._soul, both.soul = self._soul, self.soul
-        unknown = [term for term in terms if not any(term in table for table in self._tables)]
-        both._own = Names(unknown) if unknown else None
+        both._askers = self._askers
+        both._own = self._names_of(frozenset(terms)) if terms else None
         both._tables = self._tables if both._own is None else (*self._tables, both._own)
         both._until = tuple(table.serial for table in both._tables)
         both.own = frozenset(terms) if terms else frozenset()
         return both
+
+    def _names_of(self, terms: frozenset[str]) -> Names | None:
+        """Those of one task's terms that are not known anyway. Who asks once asks again: they are kept for a while."""
+        unknown = frozenset(term for term in terms if not any(term in table for table in self._tables))
+        if not unknown:
+            return None
+        own = self._askers.get(unknown)
+        if own is None:
+            if len(self._askers) >= MOST_ASKERS:
+                self._askers.clear()
+            own = self._askers[unknown] = Names(unknown)
+        return own
 
     @property
     def empty(self) -> bool:
@@ -135,12 +153,14 @@ class Blindfold:
             return Redacted(task, {})
         taken: set[int] = set()
         for _, text in pieces:
-            for start in range(0, len(text), PIECE):
-                taken |= taken_in(text[start : start + PIECE + BEYOND])
-                if len(text) > PIECE:
+            for start in range(0, len(text), FEW):
+                taken |= taken_in(text[start : start + FEW + BEYOND])
+                if len(text) > FEW:
                     yield
         placeholders = Placeholders(taken)
-        changed = {(mode, text): _replaced(mode, text, hits, placeholders) for (mode, text), hits in found.items()}
+        changed: dict[tuple[str, str], str] = {}
+        for (mode, text), hits in found.items():
+            changed[mode, text] = yield from _replaced(mode, text, hits, placeholders)
         veiled = reworded(task, lambda mode, text: changed.get((mode, text), text))
         special = any('"' in name or "\\" in name or not name.isprintable() for name in placeholders.names.values())
         return Redacted(veiled, placeholders.names, special)
@@ -153,10 +173,11 @@ class Blindfold:
         for start, end in _pieces(text):
             before = max(0, start - BEYOND)
             for hit in self._find(text[before : end + BEYOND], mode):
-                if start <= hit.start + before < end or hit.start + before < start < hit.end + before:
-                    hits.append(replace(hit, start=hit.start + before, end=hit.end + before))
+                at = hit.start + before
+                if at < end and hit.end + before > start and (not hits or at >= hits[-1].end):
+                    hits.append(hit._replace(start=at, end=hit.end + before))
             yield
-        return apart(hits)
+        return hits
 
     def _find(self, text: str, mode: str) -> list[Hit]:
         return find_everywhere(self._tables, text, mode, json=mode == JSON)
@@ -224,15 +245,18 @@ def _pieces(text: str) -> Iterable[tuple[int, int]]:
         start = end
 
 
-def _replaced(mode: str, text: str, hits: list[Hit], placeholders: Placeholders) -> str:
+def _replaced(mode: str, text: str, hits: list[Hit], placeholders: Placeholders) -> Generator[None, None, str]:
+    """``text`` with placeholders where the hits are."""
     pieces: list[str] = []
     shown = 0
-    for hit in hits:
+    for number, hit in enumerate(hits, 1):
         written = text[hit.start : hit.end]
         if mode == JSON and "\\" in written:
             written = unescaped_json(written)
         pieces += (text[shown : hit.start], placeholders.for_name(hit.words, hit.kind, written))
         shown = hit.end
+        if not number % 1000:
+            yield
     changed = "".join((*pieces, text[shown:]))
     if mode == IDENTIFIER and len(changed) > LONGEST_IDENTIFIER >= len(text):
         return placeholders.for_name(hits[0].words, hits[0].kind, text)

@@ -150,6 +150,11 @@ class Reading:
         """Whether anything was escaped."""
         return bool(self._places)
 
+    @property
+    def escaped(self) -> bool:
+        """Whether anything stands elsewhere here than in the original."""
+        return bool(self._places) or (self._outer is not None and self._outer.escaped)
+
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Where in the original the characters from ``start`` to ``end`` stand."""
         if self._places:

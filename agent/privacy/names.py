@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 from ..core.identity import Place
 from .letters import fold, humps, readings, word_pattern, words_in
@@ -61,8 +62,7 @@ class Name:
     soul: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A name in a text: from where to where, what it is folded, whose kind it is, and since when it is known."""
 
     start: int
@@ -82,6 +82,8 @@ class _Node:
 
 
 Token = tuple[int, int, str]
+#: Where a word leads to in the trie, and (from, to, folded words, kind, known since, soul) of those it names by itself.
+_Meaning = tuple[_Node | None, tuple[tuple[int, int, tuple[str, ...], str, int, bool], ...]]
 
 
 class Names:
@@ -93,6 +95,7 @@ class Names:
         #: Words of persons' names of several words, by how many names have them, and since when.
         self._parts: dict[str, tuple[int, int]] = {}
         self._quiet: set[str] = set()
+        self._meanings: dict[str, _Meaning] = {}
         self._soul: set[str] = set()
         self.serial = 0
         for term in terms:
@@ -154,6 +157,7 @@ class Names:
             return None
         self.serial += 1
         self._quiet.clear()
+        self._meanings.clear()
         words = tuple(fold(match[0]) for match in matches)
         gaps = tuple(term[a.end() : b.start()] for a, b in pairwise(matches))
         kind = _kind(term)
@@ -175,6 +179,7 @@ class Names:
         return name
 
     def _removed(self, name: Name) -> None:
+        self._meanings.clear()
         for path in _spellings(name.text, name.words):
             steps = [self._root]
             for word in path:
@@ -201,55 +206,75 @@ class Names:
 
     # -- finding -------------------------------------------------------------------------------------------------
 
-    def find(self, text: str, mode: str = PROSE, start: int = 0, end: int | None = None) -> list[Hit]:
-        """Where somebody is named in ``text`` between ``start`` and ``end``, in order and apart."""
+    def find(self, text: str, mode: str = PROSE) -> list[Hit]:
+        """Where somebody is named in ``text``, in order and apart."""
         if not self._root.below:
             return []
-        end = len(text) if end is None else end
         pattern = word_pattern(text)
-        loud = self._loud(pattern.findall(text, start, end))
+        words = pattern.findall(text)
+        if self._quiet.issuperset(words):
+            return []
+        loud = self._loud_among(words)
         if not loud:
             return []
-        tokens = [(match.start(), match.end(), match[0]) for match in pattern.finditer(text, start, end)]
+        tokens = [(match.start(), match.end(), match[0]) for match in pattern.finditer(text)]
         hits: list[Hit] = []
         index = 0
         while index < len(tokens):
+            start, _, word = tokens[index]
+            meant = loud.get(word)
             used = 1
-            if tokens[index][2] in loud:
-                found, used = self._at(text, tokens, index, mode)
-                hits += found
+            if meant is not None:
+                used = self._whole_name(hits, text, tokens, index, meant[0], mode) if meant[0] is not None else 0
+                if not used:
+                    used = 1
+                    for a, b, words_meant, kind, serial, soul in meant[1]:
+                        hits.append(Hit(start + a, start + b, words_meant, kind, serial, True, soul))
             index += used
         return hits
 
-    def _loud(self, words: list[str]) -> set[str]:
+    def _loud_among(self, words: list[str]) -> dict[str, _Meaning]:
         """Those of the words with which a name may begin."""
-        quiet = self._quiet
-        if quiet.issuperset(words):
-            return set()
-        loud = set()
-        for word in set(words) - quiet:
-            if self._begins(word):
-                loud.add(word)
-            elif len(word) <= _LONGEST_QUIET:
-                if len(quiet) >= _MOST_QUIET:
-                    quiet.clear()
-                quiet.add(word)
+        loud = {}
+        for word in set(words):
+            if word in self._quiet:
+                continue
+            meaning = self._meanings.get(word)
+            if meaning is None:
+                meaning = self._meaning(word)
+                if meaning[0] is None and not meaning[1]:
+                    self._hush(word)
+                    continue
+                if len(self._meanings) >= _MOST_QUIET:
+                    self._meanings.clear()
+                self._meanings[word] = meaning
+            loud[word] = meaning
         return loud
 
-    def _begins(self, word: str) -> bool:
+    def _hush(self, word: str) -> None:
+        if len(word) <= _LONGEST_QUIET:
+            if len(self._quiet) >= _MOST_QUIET:
+                self._quiet.clear()
+            self._quiet.add(word)
+
+    def _meaning(self, word: str) -> _Meaning:
+        """Where in the trie a word leads, and whom it names by itself, each from which letter to which."""
         folded = fold(word)
-        if folded in self._root.below or self._single(folded, word) is not None:
-            return True
-        return any(self._single(fold(word[a:b]), word[a:b]) is not None for a, b in humps(word))
+        node = self._root.below.get(folded)
+        single = self._single(folded, word)
+        if single is not None:
+            return node, ((single[3], len(word), single[0], single[1], single[2], single[4]),)
+        inner = ((a, b, self._single(fold(word[a:b]), word[a:b])) for a, b in humps(word))
+        return node, tuple((a, b, one[0], one[1], one[2], one[4]) for a, b, one in inner if one is not None)
 
     def _single(self, folded: str, word: str) -> tuple[tuple[str, ...], str, int, int, bool] | None:
-        """Whom a word that is no name of its own may mean: (folded words, kind, known since, letters before, soul)."""
-        known = vocabulary()
+        """Whom a word names by itself: (folded words, kind, known since, letters before, soul)."""
         direct = self._certain(folded)
         if direct is not None:
             return (*direct[:3], 0, direct[3])
-        if word.isascii() and not word.isalpha():
+        if not word[0].isalpha():
             return None
+        known = vocabulary()
         for base in known.bases(folded):
             if (meant := self._certain(base)) is not None:
                 return (*meant[:3], 0, meant[3])
@@ -270,42 +295,34 @@ class Names:
         part = self._parts.get(folded)
         return None if part is None else ((folded,), "person", part[1], False)
 
-    def _at(self, text: str, tokens: list[Token], index: int, mode: str) -> tuple[list[Hit], int]:
-        """The names that begin with the word at ``index``, and how many words they take."""
-        start, _, word = tokens[index]
-        for name, taken in self._longest_first(text, tokens, index):
+    def _whole_name(self, hits: list[Hit], text: str, tokens: list[Token], index: int, node: _Node, mode: str) -> int:
+        """Add the name whose words follow each other from ``index`` on, if there is one; how many words it takes."""
+        start = tokens[index][0]
+        for name, taken in _longest_first(text, tokens, index, node):
             last = tokens[index + taken - 1][1]
             certain = not name.everyday or (name.glued and _glued_alike(text, tokens, index, name))
             if certain or (mode != IDENTIFIER and _meant(text, start, last, name, mode)):
-                return [Hit(start, last, name.words, name.kind, name.serial, certain, name.soul)], taken
-        folded = fold(word)
-        single = self._single(folded, word)
-        if single is not None:
-            words, kind, serial, before, soul = single
-            return [Hit(start + before, tokens[index][1], words, kind, serial, True, soul)], 1
-        hits = []
-        for a, b in humps(word):
-            inner = self._single(fold(word[a:b]), word[a:b])
-            if inner is not None:
-                hits.append(Hit(start + a, start + b, inner[0], inner[1], inner[2], True, inner[4]))
-        return hits, 1
+                hits.append(Hit(start, last, name.words, name.kind, name.serial, certain, name.soul))
+                return taken
+        return 0
 
-    def _longest_first(self, text: str, tokens: list[Token], index: int) -> list[tuple[Name, int]]:
-        """The names whose words follow each other from ``index`` on, each with the number of its words."""
-        node = self._root.below.get(fold(tokens[index][2]))
-        found: list[tuple[Name, int]] = []
-        at = index
-        while node is not None:
-            for name in node.names:
-                if _joined(text, tokens, index, name, at - index + 1):
-                    found.append((name, at - index + 1))
-            at += 1
-            if not node.below or at >= len(tokens) or tokens[at][0] - tokens[at - 1][1] > _MOST_WORDS:
-                break
-            node = node.below.get(fold(tokens[at][2]))
+
+def _longest_first(text: str, tokens: list[Token], index: int, node: _Node | None) -> list[tuple[Name, int]]:
+    """The names whose words follow each other from ``index`` on, each with the number of its words."""
+    found: list[tuple[Name, int]] = []
+    at = index
+    while node is not None:
+        for name in node.names:
+            if at == index or _joined(text, tokens, index, name, at - index + 1):
+                found.append((name, at - index + 1))
+        at += 1
+        if not node.below or at >= len(tokens):
+            break
+        node = node.below.get(fold(tokens[at][2]))
+    if len(found) > 1:
         # Of the same length, who is certain comes first.
         found.sort(key=lambda entry: (-entry[1], entry[0].everyday))
-        return found
+    return found
 
 
 def _kind(term: str) -> str:
@@ -372,9 +389,12 @@ def find_everywhere(tables: Iterable[Names], text: str, mode: str = PROSE, *, js
     for reading in readings(text, json=json):
         for names in tables:
             for hit in names.find(reading.text, mode):
-                start, end = reading.original(hit.start, hit.end)
-                hits.append(Hit(start, end, hit.words, hit.kind, hit.serial, hit.certain, hit.soul))
-    return apart(hits)
+                if reading.escaped:
+                    start, end = reading.original(hit.start, hit.end)
+                    hits.append(hit._replace(start=start, end=end))
+                else:
+                    hits.append(hit)
+    return apart(hits) if len(hits) > 1 else hits
 
 
 def apart(hits: list[Hit]) -> list[Hit]:

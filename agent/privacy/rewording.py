@@ -3,15 +3,16 @@
     pieces = list(wording(task))                        # (mode, text), in order
     task = reworded(task, lambda mode, text: ...)       # the same pieces, changed
 
-A JSON Schema is its author's own words but for the keywords of the specification: what these say (the names of types and
-formats) stays, everything else may name somebody, keys included. References within it are changed like the keys that
-they point to.
+A JSON Schema is its author's own words but for the keywords of the specification: what these say (the names of types
+and formats) stays, everything else may name somebody, keys included. References within it are changed like the keys
+that they point to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import is_
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -26,7 +27,10 @@ LONGEST_IDENTIFIER = 64
 
 def reworded(task: Task, change: Change) -> Task:
     """``task`` with ``change(mode, text)`` for each of its texts: not for roles, numbers, nor a schema's keywords."""
-    turns = tuple(_turn(message, change) for message in task.turns)
+    said = task.turns
+    turns = tuple(_turn(message, change) for message in said)
+    if not task.tools and task.schema is None and all(map(is_, turns, said)):
+        return task
     tools = tuple(_tool(tool, change) for tool in task.tools)
     schema = None if task.schema is None else _schema(task.schema, change)
     return replace(task.with_turns(turns), tools=tools, schema=schema)
@@ -83,105 +87,36 @@ def _identifier(text: str, change: Change) -> str:
 
 # -- schemas -----------------------------------------------------------------------------------------------------
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 #: Keywords whose value is a schema, or a list of them.
-_BELOW = frozenset(
-    [
-        "items",
-        "prefixItems",
-        "additionalItems",
-        "unevaluatedItems",
-        "contains",
-        "additionalProperties",
-        "unevaluatedProperties",
-        "propertyNames",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "contentSchema",
-    ]
+_BELOW = _set(
+    "items prefixItems additionalItems unevaluatedItems contains additionalProperties unevaluatedProperties "
+    "propertyNames allOf anyOf oneOf not if then else contentSchema"
 )
 #: Keywords whose value is an object of schemas (or lists of names) by names that their author has chosen.
-_BY_NAME = frozenset(
-    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependentRequired", "dependencies"]
-)
-_PROSE = frozenset({"title", "description", "$comment"})
-_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
-_NAMES = frozenset({"required", "$anchor", "$dynamicAnchor"})
+_BY_NAME = _set("properties patternProperties $defs definitions dependentSchemas dependentRequired dependencies")
+_PROSE = _set("title description $comment")
+_REFERENCES = _set("$ref $dynamicRef $recursiveRef")
+_NAMES = _set("required $anchor $dynamicAnchor")
 #: Keywords whose values the specification, or a provider, has chosen.
 _FIXED = {
-    "type": frozenset(["object", "array", "string", "number", "integer", "boolean", "null"]),
-    "format": frozenset(
-        [
-            "date-time",
-            "date",
-            "time",
-            "duration",
-            "email",
-            "idn-email",
-            "hostname",
-            "idn-hostname",
-            "ipv4",
-            "ipv6",
-            "uri",
-            "uri-reference",
-            "iri",
-            "iri-reference",
-            "uuid",
-            "uri-template",
-            "json-pointer",
-            "relative-json-pointer",
-            "regex",
-            "int32",
-            "int64",
-            "float",
-            "double",
-            "byte",
-            "binary",
-            "password",
-            "enum",
-        ]
+    "type": _set("object array string number integer boolean null"),
+    "format": _set(
+        "date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference iri "
+        "iri-reference uuid uri-template json-pointer relative-json-pointer regex int32 int64 float double byte binary "
+        "password enum"
     ),
-    "contentEncoding": frozenset(["7bit", "8bit", "binary", "quoted-printable", "base16", "base32", "base64"]),
-    "$schema": frozenset(),
+    "contentEncoding": _set("7bit 8bit binary quoted-printable base16 base32 base64"),
 }
 #: The rest of the specification's keywords, whose values are numbers or flags, or an author's own words.
-_OTHER = frozenset(
-    [
-        "enum",
-        "const",
-        "default",
-        "examples",
-        "pattern",
-        "minLength",
-        "maxLength",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "minContains",
-        "maxContains",
-        "minProperties",
-        "maxProperties",
-        "readOnly",
-        "writeOnly",
-        "deprecated",
-        "contentMediaType",
-        "$id",
-        "id",
-        "$vocabulary",
-        "nullable",
-        "discriminator",
-        "propertyOrdering",
-        "strict",
-    ]
+_OTHER = _set(
+    "$schema enum const default examples pattern minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum "
+    "multipleOf minItems maxItems uniqueItems minContains maxContains minProperties maxProperties readOnly writeOnly "
+    "deprecated contentMediaType $id id $vocabulary nullable discriminator propertyOrdering strict"
 )
 _KEYWORDS = _BELOW | _BY_NAME | _PROSE | _REFERENCES | _NAMES | _OTHER | frozenset(_FIXED)
 
@@ -228,9 +163,9 @@ def _reference(value: str, change: Change) -> str:
     for step in pointer.split("/"):
         key = unquote(step).replace("~1", "/").replace("~0", "~")
         changed = key if key in _KEYWORDS else change(IDENTIFIER, key)
-        steps.append(
-            step if changed == key else quote(changed.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
-        )
+        if changed != key:
+            step = quote(changed.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
+        steps.append(step)
     return (change(IDENTIFIER, where) if where else "") + sharp + "/".join(steps)
 
 

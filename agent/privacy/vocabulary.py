@@ -23,6 +23,10 @@ SHORTEST_NUMBER = 6
 
 #: Characters around a word that say how it is used.
 _AROUND = 80
+#: ... and before it, how far the word is at most that introduces a name.
+_CUE = 24
+#: What "my name is" and the like end in, folded.
+_NAME_IS_ENDS = frozenset({"is", "name's", "name’s", "sie", "m'appelle", "m’appelle", "heisse"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,14 @@ class Vocabulary:
         if word.isdecimal():
             return len(word) < SHORTEST_NUMBER
         return len(word) < SHORTEST or word in self.everyday or (word[-1] == "s" and word[:-1] in self.everyday)
+
+    def is_cue(self, before: str) -> bool:
+        """Whether ``before`` ends in a word after which even a word written small may be a name."""
+        words = before.split()
+        if not words:
+            return False
+        last = fold(words[-1].strip("\"'“„«,.:;!?()"))
+        return last in self.naming or last in self.greetings or last in _NAME_IS_ENDS
 
     def bases(self, word: str) -> Iterator[str]:
         """What an inflected folded ``word`` may be a form of; none for words of every day."""
@@ -124,19 +136,19 @@ def used_as_name(text: str, start: int, end: int) -> bool:
     in capitals.
     """
     known, said = vocabulary(), text[start:end]
-    before, after = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
-    if before.endswith("@"):
+    if text[start - 1 : start] == "@" and start:
         return True
+    if not said[0].isupper() and not known.is_cue(text[max(0, start - _CUE) : start]):
+        # Scripts without capitals leave only what follows to tell.
+        return not said[0].islower() and text.startswith(known.honorifics, end) and not said.isdecimal()
+    before, after = text[max(0, start - _AROUND) : start], text[end : end + _AROUND]
     found = _WORD_BEFORE.search(before)
     previous, gap = (found[1], found[2]) if found else ("", before)
     folded = fold(previous)
     function = _is_function(known, said)
     if _introduced(known, folded, gap, before, after, said, function):
         return True
-    if not said[0].isupper():
-        # Scripts without capitals leave only what follows to tell.
-        return not said[0].islower() and after.startswith(known.honorifics) and not said.isdecimal()
-    if len(said) == 1 or said.isupper() or not _all_capitalised(known, said):
+    if not said[0].isupper() or len(said) == 1 or said.isupper() or not _all_capitalised(known, said):
         return False
     if folded in known.determiners and gap.isspace():
         return False

@@ -23,26 +23,10 @@ ORIGIN = (
 )
 
 #: First names that stand in those texts as names, written small.
-NAMES = set(
-    [
-        "alice",
-        "bob",
-        "dana",
-        "jack",
-        "john",
-        "kim",
-        "mia",
-        "rene",
-        "timmy",
-        "luca",
-        "lukas",
-        "uniwizard",
-        "evennia",
-        "zephyrine",
-        "anna",
-        "ana",
-    ]
-)
+NAMES = {
+    *("alice", "ana", "anna", "bob", "dana", "evennia", "jack", "john", "kim"),
+    *("luca", "lukas", "mia", "rene", "timmy", "uniwizard", "zephyrine"),
+}
 #: Long words that stand there once are not worth their place: nobody is called like that.
 LONGEST_RARE = 9
 
