@@ -25,7 +25,6 @@ from .engine.plan import Plan
 from .health import Health
 from .practice import Scenario, practised
 from .privacy.names import Names
-from .quota import QuotaStatus
 from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
 

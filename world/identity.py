@@ -1,4 +1,4 @@
-"""Who must never be named outside: every account and player character with all that tells who they are, and every place.
+"""Who must never be named outside: every account and player character with what tells who they are, and every place.
 
     brain.hide(identity.of_game(), SOUL_NAMES)          # once: the set is kept up to date, and all Routers share it
     task = Task(text, identity=identity.of_thinker(character, text))
@@ -215,7 +215,7 @@ def of_game() -> Names:
 
 
 def of_thinker(thinker: Any, text: str) -> frozenset[str]:
-    """What would give ``thinker`` away beside what the game knows of everybody: from where they play, and where they are.
+    """What would give ``thinker`` away: their names, from where they play, and where they are.
 
     A character that no player has is nobody, but stands somewhere. ``text`` is what is asked.
     """

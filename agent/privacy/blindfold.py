@@ -26,7 +26,7 @@ from ..core.clock import Clock, sleep
 from ..core.task import Task, ToolCall
 from .letters import unescaped_json
 from .names import IDENTIFIER, JSON, Hit, Names, find_everywhere
-from .placeholders import Placeholders, is_placeholder, restore, taken_in
+from .placeholders import Placeholders, in_placeholder, restore, taken_in
 from .rewording import LONGEST_IDENTIFIER, map_strings, reworded, wording
 from .vocabulary import used_as_name, vocabulary
 
@@ -215,23 +215,13 @@ class Blindfold:
             " ".join(hit.words)
             for table, until in zip(self._tables, self._until, strict=True)
             for hit in find_everywhere((table,), said, IDENTIFIER)
-            if hit.certain and hit.serial <= until and not is_placeholder(_around(said, hit))
+            if hit.certain and hit.serial <= until and not in_placeholder(said, hit.start, hit.end)
         }
 
 
 def _is_named(text: str, hit: Hit) -> bool:
     whole = text.strip() == text[hit.start : hit.end]
     return not text[hit.start].islower() and (whole or used_as_name(text, hit.start, hit.end))
-
-
-def _around(text: str, hit: Hit) -> str:
-    """The word of letters and figures that a hit belongs to."""
-    start, end = hit.start, hit.end
-    while start > 0 and text[start - 1].isascii() and text[start - 1].isalnum():
-        start -= 1
-    while end < len(text) and text[end].isascii() and text[end].isalnum():
-        end += 1
-    return text[start:end]
 
 
 def _pieces(text: str) -> Iterable[tuple[int, int]]:

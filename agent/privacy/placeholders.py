@@ -31,6 +31,8 @@ _TAKEN = re.compile(rf"(\d{{1,4}})[_\-\\]{{0,2}}[{LETTERS}]", re.IGNORECASE)
 _JOINED = re.compile(rf"(?<!\d)[A-Za-z]\Z|\d(?![{LETTERS}])[A-Za-z]\Z", re.IGNORECASE)
 
 _RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-\\"
+#: Characters of a placeholder.
+_LONGEST = 20
 #: Letters of an ending that a model may add.
 _LONGEST_TAIL = 6
 #: Endings that take the place of a last "a", as they do in the languages that have them.
@@ -110,9 +112,10 @@ def _whole() -> re.Pattern[str]:
     return re.compile(rf"(?:{firsts})\d{{1,4}}[{LETTERS}]", re.IGNORECASE)
 
 
-def is_placeholder(text: str) -> bool:
-    """Whether ``text`` is a placeholder, of whatever task."""
-    return _whole().fullmatch(text) is not None
+def in_placeholder(text: str, start: int, end: int) -> bool:
+    """Whether what stands there is a placeholder, of whatever task, or a part of one."""
+    around = _whole().finditer(text, max(0, start - _LONGEST), min(len(text), end + _LONGEST))
+    return any(match.start() <= start and end <= match.end() for match in around)
 
 
 def restore(text: str, names: Mapping[str, str]) -> str:
