@@ -38,7 +38,7 @@ _MARK = f"[{_marks()}]"
 #: Letters in circles, which Unicode counts among the signs.
 _CIRCLED = "\u24b6-\u24e9\U0001f130-\U0001f149\U0001f150-\U0001f169\U0001f170-\U0001f189"
 _ANY_WORD = re.compile(
-    rf"[{_UNSPACED}]|(?:{_LETTER}|[{_CIRCLED}])+(?:{_MARK}+(?:{_LETTER}|[{_CIRCLED}])*)*|\d+(?:{_MARK}+\d+)*"
+    rf"[{_UNSPACED}](?:{_MARK}|[\u3099\u309a])*|(?:{_LETTER}|[{_CIRCLED}])+(?:{_MARK}+(?:{_LETTER}|[{_CIRCLED}])*)*|\d+(?:{_MARK}+\d+)*"
 )
 _ASCII_WORD = re.compile(r"[A-Za-z]+|[0-9]+")
 _INVISIBLE = re.compile(f"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f{_LATE_MARKS}]")

@@ -343,7 +343,15 @@ _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "
 def _spellings(term: str, words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The ways in which a name is spelled, folded: as it is, and with ``ue`` for ``ü``."""
     other = tuple(map(fold, words_in(term.translate(_GERMAN))[:_MOST_WORDS])) if not term.isascii() else words
-    return [words] if other == words or len(other) != len(words) else [words, other]
+    spellings = [words] if other == words or len(other) != len(words) else [words, other]
+    if len(words) > 1 and all(_is_syllable(word) for word in words):
+        # Taken apart into single letters, Korean syllables are a word.
+        spellings.append(("".join(words),))
+    return spellings
+
+
+def _is_syllable(word: str) -> bool:
+    return "\u1100" <= word[0] <= "\u11ff"
 
 
 def _joined(text: str, tokens: list[Token], index: int, name: Name, count: int) -> bool:

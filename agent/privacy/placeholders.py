@@ -151,10 +151,15 @@ def held(text: str) -> int:
     if end < len(text) and text[end - 1 : end].upper() not in LETTERS:
         end = len(text)
     start = len(text[:end].rstrip(_RUN))
-    if text[start - 1 : start].isspace():
+    while text[start - 1 : start].isspace():
         # A word of a placeholder, and a blank that a model may put into it.
-        before = text[: start - 1]
-        run = len(before.rstrip(_RUN))
-        if re.search(rf"(?:{_words()})\Z", before[max(run, len(before) - 20) :], re.IGNORECASE):
-            return run
+        run = len(text[: start - 1].rstrip(_RUN))
+        if not _ends_in_word().search(text, max(run, start - _LONGEST), start - 1):
+            break
+        start = run
     return start
+
+
+@cache
+def _ends_in_word() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_words()})\Z", re.IGNORECASE)

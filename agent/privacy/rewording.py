@@ -164,7 +164,8 @@ def _reference(value: str, change: Change) -> str:
         key = unquote(step).replace("~1", "/").replace("~0", "~")
         changed = key if key in _KEYWORDS else change(IDENTIFIER, key)
         if changed != key:
-            step = quote(changed.replace("~", "~0").replace("/", "~1"), safe="~!$&'()*+,;=:@")
+            changed = changed.replace("~", "~0").replace("/", "~1")
+            step = quote(changed, safe="~!$&'()*+,;=:@") if "%" in step else changed
         steps.append(step)
     return (change(IDENTIFIER, where) if where else "") + sharp + "/".join(steps)
 

@@ -78,7 +78,8 @@ def test_no_name_leaves_in_any_dress_from_any_place_and_none_stops_a_task(
         assert [(c.name, json.loads(c.arguments)) for c in calls] == [
             (c.name, json.loads(c.arguments)) for c in before.tool_calls
         ]
-    if task.schema is not None and "format" not in place:
+    if task.schema is not None and not ("%" in said and "$defs" in place):
+        # A reference's own percent-encoding is undone.
         assert redacted.restore_content(redacted.task.schema) == task.schema
 
 
