@@ -146,18 +146,22 @@ def restore(text: str, names: Mapping[str, str]) -> str:
 def held(text: str) -> int:
     """From where on ``text``, whose end is still to come, may be a part of a placeholder."""
     end = len(text)
-    while end > 0 and len(text) - end < _LONGEST_TAIL and not text[end - 1].isascii() and text[end - 1].isalpha():
-        end -= 1
-    if end < len(text) and text[end - 1 : end].upper() not in LETTERS:
-        end = len(text)
-    start = len(text[:end].rstrip(_RUN))
-    while text[start - 1 : start].isspace():
-        # A word of a placeholder, and a blank that a model may put into it.
-        run = len(text[: start - 1].rstrip(_RUN))
-        if not _ends_in_word().search(text, max(run, start - _LONGEST), start - 1):
-            break
-        start = run
-    return start
+    while True:
+        start = len(text[:end].rstrip(_RUN))
+        tail = start
+        while start - tail < _LONGEST_TAIL and text[tail - 1 : tail].isalpha() and not text[tail - 1].isascii():
+            tail -= 1
+        if tail < start and text[tail - 1 : tail].upper() in LETTERS and tail:
+            # An ending that is written without a break.
+            end = tail
+            continue
+        if text[start - 1 : start].isspace() and start:
+            # A word of a placeholder, and a blank that a model may put into it.
+            run = len(text[: start - 1].rstrip(_RUN))
+            if _ends_in_word().search(text, max(run, start - _LONGEST), start - 1):
+                end = start - 1
+                continue
+        return start
 
 
 @cache
