@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What lists names, or words of another kind.
+OTHERS = {ROOT / "configs" / "names.yaml", ROOT / "agent" / "privacy" / "README.md"}
 TARGET = ROOT / "configs" / "everyday.json"
 ORIGIN = (
     "Words that may stand in anybody's text without naming anyone (agent/privacy). "
@@ -36,7 +38,7 @@ _FOREIGN = re.compile("[\u0370-\uffff]")
 
 def texts() -> Iterator[str]:
     for pattern in ("configs/*.yaml", "configs/judge/*.yaml", "*.md", "agent/**/README.md", "tests/**/README.md"):
-        for path in sorted(ROOT.glob(pattern)):
+        for path in sorted(set(ROOT.glob(pattern)) - OTHERS):
             yield path.read_text("utf-8")
     for path in sorted((ROOT / "tests" / "data").glob("**/*.jsonl")):
         for line in path.read_text("utf-8").splitlines():
