@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -143,44 +143,42 @@ class Blindfold:
         return Redacted(task, {}) if self.empty else await _in_turns(self._redacting(task), clock)
 
     def _redacting(self, task: Task) -> Generator[None, None, Redacted]:
-        pieces = wording(task)
-        found: dict[tuple[str, str], list[Hit]] = {}
-        for mode, text in pieces:
-            hits = yield from self._hits(text, mode)
-            if hits:
-                found[mode, text] = hits
-        if not found:
-            return Redacted(task, {})
-        taken: set[int] = set()
-        for _, text in pieces:
-            for start in range(0, len(text), FEW):
-                taken |= taken_in(text[start : start + FEW + BEYOND])
-                if len(text) > FEW:
-                    yield
-        placeholders = Placeholders(taken)
+        texts = wording(task)
+        placeholders: Placeholders | None = None
         changed: dict[tuple[str, str], str] = {}
-        for (mode, text), hits in found.items():
-            changed[mode, text] = yield from _replaced(mode, text, hits, placeholders)
+        for mode, text in texts:
+            told: list[str] = []
+            shown = 0
+            for hits in self._hits(text, mode):
+                if hits:
+                    placeholders = placeholders or Placeholders((yield from _taken(texts)))
+                    told.append(_replaced(mode, text, shown, hits, placeholders))
+                    shown = hits[-1].end
+                if len(text) > PIECE + BEYOND:
+                    yield
+            if told and placeholders is not None:
+                changed[mode, text] = _short(mode, text, "".join((*told, text[shown:])), placeholders)
+        if placeholders is None:
+            return Redacted(task, {})
         veiled = reworded(task, lambda mode, text: changed.get((mode, text), text))
         special = any('"' in name or "\\" in name or not name.isprintable() for name in placeholders.names.values())
         return Redacted(veiled, placeholders.names, special)
 
-    def _hits(self, text: str, mode: str) -> Generator[None, None, list[Hit]]:
-        """Where ``text`` names somebody, piece by piece."""
+    def _hits(self, text: str, mode: str) -> Iterator[list[Hit]]:
+        """Where ``text`` names somebody, piece by piece, in order and apart."""
         if len(text) <= PIECE + BEYOND:
-            return self._find(text, mode)
-        hits: list[Hit] = []
+            yield find_everywhere(self._tables, text, mode, json=mode == JSON)
+            return
+        last = 0
         for start, end in _pieces(text):
+            hits: list[Hit] = []
             before = max(0, start - BEYOND)
-            for hit in self._find(text[before : end + BEYOND], mode):
+            for hit in find_everywhere(self._tables, text[before : end + BEYOND], mode, json=mode == JSON):
                 at = hit.start + before
-                if at < end and hit.end + before > start and (not hits or at >= hits[-1].end):
-                    hits.append(hit._replace(start=at, end=hit.end + before))
-            yield
-        return hits
-
-    def _find(self, text: str, mode: str) -> list[Hit]:
-        return find_everywhere(self._tables, text, mode, json=mode == JSON)
+                if at < end and hit.end + before > start and at >= last:
+                    last = hit.end + before
+                    hits.append(hit._replace(start=at, end=last))
+            yield hits
 
     # -- the last look -------------------------------------------------------------------------------------------
 
@@ -235,21 +233,33 @@ def _pieces(text: str) -> Iterable[tuple[int, int]]:
         start = end
 
 
-def _replaced(mode: str, text: str, hits: list[Hit], placeholders: Placeholders) -> Generator[None, None, str]:
-    """``text`` with placeholders where the hits are."""
-    pieces: list[str] = []
-    shown = 0
-    for number, hit in enumerate(hits, 1):
+def _taken(texts: list[tuple[str, str]]) -> Generator[None, None, set[int]]:
+    """The numbers that the texts have in something like a placeholder."""
+    taken: set[int] = set()
+    for _, text in texts:
+        for start in range(0, len(text), FEW):
+            taken |= taken_in(text[start : start + FEW + BEYOND])
+            if len(text) > FEW:
+                yield
+    return taken
+
+
+def _replaced(mode: str, text: str, shown: int, hits: list[Hit], placeholders: Placeholders) -> str:
+    """``text`` from ``shown`` to the last of ``hits``, with placeholders in their places."""
+    told: list[str] = []
+    for hit in hits:
         written = text[hit.start : hit.end]
         if mode == JSON and "\\" in written:
             written = unescaped_json(written)
-        pieces += (text[shown : hit.start], placeholders.for_name(hit.words, hit.kind, written))
+        told += (text[shown : hit.start], placeholders.for_name(hit.words, hit.kind, written))
         shown = hit.end
-        if not number % 1000:
-            yield
-    changed = "".join((*pieces, text[shown:]))
+    return "".join(told)
+
+
+def _short(mode: str, text: str, changed: str, placeholders: Placeholders) -> str:
+    """``changed``; for an identifier that has become longer than providers take, a placeholder for all of it."""
     if mode == IDENTIFIER and len(changed) > LONGEST_IDENTIFIER >= len(text):
-        return placeholders.for_name(hits[0].words, hits[0].kind, text)
+        return placeholders.for_name((text,), "person", text)
     return changed
 
 
