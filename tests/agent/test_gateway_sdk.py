@@ -103,7 +103,7 @@ class TestAnswering:
 
     def test_nothing_of_the_client_goes_on(self, sdk: openai.OpenAI, provider: Provider) -> None:
         messages = [{"role": "user", "name": "Zephyrine", "content": "Write to zephyrine about tides."}]
-        provider.say("a", says("Dear [NAME_1], the moon pulls on the water."))
+        provider.say("a", says("Dear Person1Q, the moon pulls on the water."))
         answer = create(sdk, messages=messages, user="zephyrine", safety_identifier="zephyrine", store=True)
         assert "ephyrine, the moon" in answer.choices[0].message.content
         sent = json.dumps([provider.seen["a"][-1], provider.headers[-1]]).casefold()

@@ -114,7 +114,7 @@ class Shown(StreamTest):
         assert "".join([piece async for piece in answer]) == SAID
 
     async def test_names_are_put_back_although_they_come_in_pieces(self) -> None:
-        pieces = ("Dear [NA", "ME_1], the moon pulls on the water and on NAME", " 1 as well. So the ", "sea rises.")
+        pieces = ("Dear Per", "son1Q, the moon pulls on the water and on PERSON", " 1Q as well. So the ", "sea rises.")
         self.server.script("a", streamed(whole("openai", *pieces)))
         task = Task("Write to Hildegard of the tides", kind="chat", identity=frozenset({"Hildegard"}))
         answer = self.readers_router().stream(task, mode="eager")

@@ -55,7 +55,7 @@ def wizard(wizard: Telnet) -> Telnet:
 
 def test_no_backend_learns_who_asked_where_or_from_which_address(game: Game, upstream: FakeLLMThread) -> None:
     with newcomer(game, "Zephyrine") as player:
-        upstream.default = says("A fine morning to [NAME_1], says I; and name_1 it is.")
+        upstream.default = says("A fine morning to Person1Q, says I; and person_1Q it is.")
         shown = think(player, "Timmy, write a rhyme for zephyrine of Timmy's Workshop, that is Zephyrine.")
         assert "A fine morning to Timmy, says I; and Timmy it is." in shown
     sent = upstream.log[-1].everything.casefold()
