@@ -16,6 +16,7 @@ from .core.attempt import Attempt
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
+from .core.recollection import Recollection
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
@@ -48,6 +49,7 @@ __all__ = [
     "Plan",
     "QuotaStatus",
     "Ranked",
+    "Recollection",
     "RouteResult",
     "Router",
     "Scenario",

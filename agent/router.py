@@ -43,10 +43,12 @@ from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
+from .engine.recall import Recall
 from .engine.runner import TaskRunner
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
+from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
@@ -55,6 +57,9 @@ from .strategies.ranked import gains, rank
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 FIRST_DELAY = 0.5
 MAX_DELAY = 8.0
+
+#: What a task may want of the memory: to be answered from it; to be asked anew, and its answer kept; neither.
+MEMORY = ("use", "fresh", "off")
 
 
 def warm_up() -> None:
@@ -107,6 +112,8 @@ class Router:
             clock,
             self.backoff,
         )
+        self._recall: Recall | None = None
+        self._set_memory(config)
 
     @classmethod
     def from_file(cls, path: str | Path, clock: Clock, **options: Any) -> Router:
@@ -122,6 +129,7 @@ class Router:
         self._admission.reload()
         self._judge.reload(config.judge)
         self.hide(*self._hidden)
+        self._set_memory(config)
 
     def hide(self, terms: Iterable[str], soul: Iterable[str] = ()) -> None:
         """Set the identity terms that no task may carry out, besides the config's and each task's own.
@@ -136,12 +144,37 @@ class Router:
         self._runner.journal = journal
         self._admission.budget = budget
 
+    def _set_memory(self, config: Config) -> None:
+        """Remember as ``config`` says; what is known already stays known, unless there is no room for it."""
+        settings = config.memory
+        if self._recall is not None and settings is not None:
+            self._recall.memory.reload(settings)
+            return
+        self.remember_in(None)
+        memory = Memory(settings, self.clock) if settings is not None else None
+        self._recall = Recall(memory, self.events.emit, self.clock) if memory is not None else None
+        self._runner.learn = self._recall.learn if self._recall is not None else None
+
+    @property
+    def remembers_in(self) -> str:
+        """Where the config wants answers kept: ``process``, ``database`` or ``redis``; empty where nothing is kept."""
+        settings = self.registry.config.memory
+        return settings.store if settings is not None else ""
+
+    def remember_in(self, store: Store | None) -> None:
+        """Keep what is learned in ``store`` beside this process's memory, which begins with what is in it."""
+        if self._recall is not None:
+            self._recall.memory.keep_in(store)
+
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""
+        if (settings := self.registry.config.memory) is not None and settings.store == "redis":
+            self.remember_in(connect(settings.redis, settings, self.clock.seconds))
         await self.checker.start()
 
     async def stop(self) -> None:
         """End the checks and close idle connections."""
+        self.remember_in(None)
         await self.checker.stop()
         await self.caller.close()
 
@@ -158,14 +191,17 @@ class Router:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
         return self.plan(task).decision
 
-    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, memory: str = "use") -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
 
-        pin    the backend to ask first, its fallbacks next
-        alone  ask that one and nobody else
+        pin     the backend to ask first, its fallbacks next
+        alone   ask that one and nobody else, nor the memory
+        memory  one of :data:`MEMORY`
 
-        Raises KeyError when ``pin`` is no backend.
+        Raises KeyError when ``pin`` is no backend, ValueError for an unknown ``memory``.
         """
+        if memory not in MEMORY:
+            raise ValueError(f"unknown memory {memory!r}; allowed: {', '.join(MEMORY)}")
         task = Task(task) if isinstance(task, str) else task
         if pin is not None:
             self.registry[pin]
@@ -173,7 +209,14 @@ class Router:
         redacted = blindfold.redact(task)
         decision, work = self._decide(redacted.task)
         system = self.classifier.system_prompt(decision.kind)
-        return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
+        question = None
+        if self._recall is not None and memory != "off" and not alone:
+            question = self._recall.memory.question(
+                redacted.task, decision.kind, practice=decision.practice, fresh=memory == "fresh", pin=pin
+            )
+            if (known := self._recall.known(question)) is not None:
+                decision = replace(decision, memory=known)
+        return Plan(task, redacted, blindfold, decision, work, system, pin, alone, question)
 
     def most_usd(self, plan: Plan) -> float:
         """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked."""
@@ -207,22 +250,24 @@ class Router:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
         return (await self._run_once(self.plan(prompt, key, alone=True))).text
 
-    async def call_with_fallback(self, task: Task | str, pin: str | None = None) -> RouteResult:
-        """Have the task done by whoever does it best, or by ``pin`` and its fallbacks.
+    async def call_with_fallback(self, task: Task | str, pin: str | None = None, *, memory: str = "use") -> RouteResult:
+        """Have the task done by whoever does it best, or by ``pin`` and its fallbacks, or from memory.
 
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
         stopped it), KeyError when ``pin`` is no backend. Cancelling the Deferred closes the connection in use.
         """
-        return await self.run(self.plan(task, pin))
+        return await self.run(self.plan(task, pin, memory=memory))
 
-    def stream(self, task: Task | str, pin: str | None = None, mode: str = "whole") -> AnswerStream:
+    def stream(
+        self, task: Task | str, pin: str | None = None, mode: str = "whole", *, memory: str = "use"
+    ) -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
 
         ``whole`` gives nothing before the answer has been judged. ``eager`` gives it as it comes, once its first
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        plan = self.plan(task, pin)
+        plan = self.plan(task, pin, memory=memory)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
         eager = mode == "eager" and plan.task.schema is None
@@ -230,6 +275,12 @@ class Router:
 
     async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
         """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
+        if self._recall is None or plan.question is None or not plan.question.key:
+            return await self._ask(plan, deliver)
+        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver))
+
+    async def _ask(self, plan: Plan, deliver: Callable[[str], None] | None) -> RouteResult:
+        """Have somebody do what was planned; practice backends where nobody real can be reached."""
         try:
             return await self._run_once(plan, deliver=deliver)
         except AllBackendsFailed as failed:
@@ -264,7 +315,12 @@ class Router:
         return min(MAX_DELAY, FIRST_DELAY * 2.0**retry) * self._random()
 
     def feedback(self, task_id: str, attempt: Attempt, *, good: bool) -> None:
-        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself."""
+        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself.
+
+        A bad one is forgotten, so that the memory gives it to nobody any more.
+        """
+        if not good and self._recall is not None:
+            self._recall.memory.forget_task(task_id)
         self._judge.learn(attempt, good=good)
         self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
 
