@@ -22,6 +22,8 @@ from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
+from .memory import Entry as MemoryEntry
+from .memory import Store as MemoryStore
 from .practice import Scenario, practised
 from .quota import QuotaStatus
 from .router import Router, warm_up
@@ -45,6 +47,8 @@ __all__ = [
     "Fault",
     "Health",
     "Image",
+    "MemoryEntry",
+    "MemoryStore",
     "Message",
     "Plan",
     "QuotaStatus",

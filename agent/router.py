@@ -28,7 +28,7 @@ from .backend_registry import Registry
 from .classify.classifier import Classifier
 from .cloud_caller import CloudCaller
 from .config.loader import load
-from .config.settings import Config
+from .config.settings import Config, MemorySettings
 from .core.attempt import Attempt
 from .core.backend import Backend
 from .core.clock import Clock
@@ -113,6 +113,7 @@ class Router:
             self.backoff,
         )
         self._recall: Recall | None = None
+        self._started = False
         self._set_memory(config)
 
     @classmethod
@@ -148,12 +149,23 @@ class Router:
         """Remember as ``config`` says; what is known already stays known, unless there is no room for it."""
         settings = config.memory
         if self._recall is not None and settings is not None:
+            before = self._recall.memory.settings
             self._recall.memory.reload(settings)
+            if (before.store, before.redis) != (settings.store, settings.redis):
+                self._open_store(settings)
             return
         self.remember_in(None)
         memory = Memory(settings, self.clock) if settings is not None else None
         self._recall = Recall(memory, self.events.emit, self.clock) if memory is not None else None
         self._runner.learn = self._recall.learn if self._recall is not None else None
+        if settings is not None:
+            self._open_store(settings)
+
+    def _open_store(self, settings: MemorySettings) -> None:
+        """Go to where answers are kept; the game has the way to its database."""
+        if self._started:
+            redis = settings.store == "redis"
+            self.remember_in(connect(settings.redis, settings, self.clock.seconds) if redis else None)
 
     @property
     def remembers_in(self) -> str:
@@ -168,12 +180,14 @@ class Router:
 
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""
+        self._started = True
         if (settings := self.registry.config.memory) is not None and settings.store == "redis":
-            self.remember_in(connect(settings.redis, settings, self.clock.seconds))
+            self._open_store(settings)
         await self.checker.start()
 
     async def stop(self) -> None:
         """End the checks and close idle connections."""
+        self._started = False
         self.remember_in(None)
         await self.checker.stop()
         await self.caller.close()
@@ -219,7 +233,12 @@ class Router:
         return Plan(task, redacted, blindfold, decision, work, system, pin, alone, question)
 
     def most_usd(self, plan: Plan) -> float:
-        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked."""
+        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked.
+
+        0 where it is remembered: should it be forgotten meanwhile, each attempt is paid for on its own.
+        """
+        if plan.decision.memory is not None:
+            return 0.0
         backends = [self.registry[entry.backend].backend for entry in plan.decision.ranking]
         return max(map(plan.most_usd, backends), default=0.0)
 

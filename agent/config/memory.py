@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from .faults import Fault, Place, dotted, line_of, quoted
@@ -54,6 +55,8 @@ def memory_faults(document: Any, lines: Mapping[Place, int], name: str) -> Itera
     store = raw.get("store", "process")
     if store == "redis" and "redis" not in raw:
         yield fault(("redis",), "is missing", "its address, such as redis://127.0.0.1:6379/0")
+    if store == "redis" and find_spec("txredisapi") is None:
+        yield fault(("store",), "txredisapi is not installed", "pip install 'uniwizard[redis]', or another store")
     if "redis" in raw and store != "redis":
         yield fault(("redis",), f"is not used by store: {store}", "store: redis")
     most = raw.get("max_entries", MemorySettings().max_entries)
@@ -64,4 +67,6 @@ def memory_faults(document: Any, lines: Mapping[Place, int], name: str) -> Itera
         if "above" in rule and match != "similar":
             yield fault(("kinds", kind, "above"), f"nothing similar is matched with match: {match}", "match: similar")
         if rule.get("max_entries", 0) > most:
-            yield fault(("kinds", kind, "max_entries"), f"{rule['max_entries']} is more than all kinds have", f"{most} or less")
+            yield fault(
+                ("kinds", kind, "max_entries"), f"{rule['max_entries']} is more than all kinds have", f"{most} or less"
+            )

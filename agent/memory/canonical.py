@@ -52,17 +52,21 @@ _VEILED = re.compile(r"\[NAME_(\d+)\]")
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _QUOTED = re.compile(r'"[^"\n]{1,500}"')
 #: A line whose shape matters: indented, bulleted, numbered, a table's, or ending as code does.
-_SHAPED = re.compile(r"^(?:[ \t]{2,}|\t)\S|[{};]\s*$|^\s*(?:[-*+>|#]|\d+[.)])\s|^\s*(?:def|class|import|return|SELECT)\b")
+_SHAPED = re.compile(
+    r"^(?:[ \t]{2,}|\t)\S|[{};]\s*$|^\s*(?:[-*+>|#]|\d+[.)])\s|^\s*(?:def|class|import|return|SELECT)\b"
+)
 #: A word that is code: a bracket behind a letter, an equals sign, an underscore, an arrow.
 _CODE = re.compile(r"\w[(\[{]|[\]}=<>_\\]|\w;\w|::|->|&&|\|\|")
 _IN_CAPITALS = re.compile(r"(?<![\w'])[A-Z]{2,6}(?![\w'])")
 _ALONE = re.compile(r"(?<=[\w,;)=+*/^-] )[A-Za-z](?![\w'])")
 _CAPITALS_INSIDE = re.compile(r"\w[A-Z]")
 #: Units that are another unit in other letters: milli and mega, pico and peta, bits and bytes.
-_UNIT = re.compile(r"(?<=\d) ?(?:m(?:W|Hz|Pa|J|V|A|N|S|Ω|eV)|p(?:W|J|V|A|F)|M[gsm]|P[gsm]|[MGT]b(?:it)?(?:/s|ps)?)(?!\w)")
+_UNIT = re.compile(
+    r"(?<=\d) ?(?:m(?:W|Hz|Pa|J|V|A|N|S|Ω|eV)|p(?:W|J|V|A|F)|M[gsm]|P[gsm]|[MGT]b(?:it)?(?:/s|ps)?)(?!\w)"
+)
 _SPACED = re.compile(r"(?<=\d) ([*/×÷+^]) (?=\d)")
 _SIGNS = re.compile(" [*/×÷+^?!:;]")
-_BEFORE_MARK = re.compile(r"(?<=[^\W\d_]) (?=[?!:;](?:\s|\Z))")
+_BEFORE_MARK = re.compile(r"(?<=\w) (?=[?!:;]+(?:\s|\Z))")
 
 #: Phrases in a row that go from one end; nobody is politer than that.
 _MOST_PHRASES: Final = 6
@@ -138,7 +142,12 @@ def _folded(text: str, words: Vocabulary, *, shouted: bool) -> str:
     if shouted or small == text:
         return small
     known = small.split()
-    if not words.case_words.isdisjoint(known) or "capital letter" in small or "upper case" in small or "lower case" in small:
+    if (
+        not words.case_words.isdisjoint(known)
+        or "capital letter" in small
+        or "upper case" in small
+        or "lower case" in small
+    ):
         return text
     telling = _telling(text, words)
     units = {unit.strip() for unit in _UNIT.findall(text)}
@@ -211,7 +220,9 @@ def _opening(tokens: list[str], words: Vocabulary) -> int:
     if tokens[0] == _LINE:
         return 1
     for size in words.opening_sizes.get(tokens[0].rstrip(_SET_OFF), ()):
-        phrase = words.openings.get((*tokens[: size - 1], tokens[size - 1].rstrip(_SET_OFF))) if size < len(tokens) else None
+        phrase = (
+            words.openings.get((*tokens[: size - 1], tokens[size - 1].rstrip(_SET_OFF))) if size < len(tokens) else None
+        )
         if phrase is None:
             continue
         set_off = tokens[size - 1] != phrase.words[-1]

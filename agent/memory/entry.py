@@ -69,7 +69,9 @@ _TEXTS = tuple(field.name for field in fields(Entry) if field.type == "str")
 def _sound(entry: Entry) -> bool:
     """Whether every field holds what it should."""
     numbers = [getattr(entry, name) for name in _NUMBERS] + ([] if entry.sure is None else [entry.sure])
-    tokens = [getattr(entry.usage, name) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")]
+    tokens = [
+        getattr(entry.usage, name) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+    ]
     return (
         all(isinstance(getattr(entry, name), str) for name in _TEXTS)
         and all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)

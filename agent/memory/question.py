@@ -96,7 +96,13 @@ def _understood(text: str) -> tuple[str, str]:
 def _settings(task: Task) -> str:
     """All but the last words that shape the answer. Earlier turns count to the letter."""
     earlier = task.messages if task.prompt else task.messages[:-1]
-    if not earlier and task.schema is None and task.kind is None and task.max_tokens is None and task.temperature is None:
+    if (
+        not earlier
+        and task.schema is None
+        and task.kind is None
+        and task.max_tokens is None
+        and task.temperature is None
+    ):
         return ""
     turns = [(turn.role, turn.text) for turn in earlier]
     shape = (turns, task.kind, task.schema, task.max_tokens, task.may_be_cut, task.temperature)

@@ -33,8 +33,7 @@ def why_bound(canonical: str, words: Vocabulary | None = None) -> str:
     else:
         tokens = [token.strip(EDGES) for token in tokens]
     found = _found(["^", *tokens, "$"], words)
-    languages = {phrase.language for phrase in found}
-    if len(languages) > 1 or found:
+    if found:
         spoken = _languages(tokens, words)
         found = [phrase for phrase in found if phrase.language in spoken] if spoken else found
     advice = any(phrase.role == "advice" for phrase in found)
@@ -49,7 +48,8 @@ def _found(tokens: Sequence[str], words: Vocabulary) -> list[Phrase]:
     found = []
     for place, token in enumerate(tokens):
         for phrase in words.scopes.get(token, ()):
-            if tuple(tokens[place : place + len(phrase.words)]) == phrase.words:
+            begin = place - (phrase.words[0] == "^")
+            if tuple(tokens[begin : begin + len(phrase.words)]) == phrase.words:
                 found.append(phrase)
     return found
 

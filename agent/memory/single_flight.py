@@ -1,12 +1,12 @@
 """Several identical tasks at once are asked once: the first asks, the others wait for it.
 
-    turn = await flights.join(key)
-    if isinstance(turn, Entry): ...           # somebody else has asked, and this is what came
-    elif turn is Turn.ASK: ...                # ask, then call exactly one of:
-        flights.answered(key, entry)          # everyone who waits has it
-        flights.failed(key)                   # the next one who waits asks
-        flights.unkept(key)                   # an answer that is nobody else's: everyone asks for themselves
-    else: ...                                 # Turn.ALONE: ask, and tell nobody
+turn = await flights.join(key)
+if isinstance(turn, Entry): ...           # somebody else has asked, and this is what came
+elif turn is Turn.ASK: ...                # ask, then call exactly one of:
+    flights.answered(key, entry)          # everyone who waits has it
+    flights.failed(key)                   # the next one who waits asks
+    flights.unkept(key)                   # an answer that is nobody else's: everyone asks for themselves
+else: ...                                 # Turn.ALONE: ask, and tell nobody
 """
 
 from __future__ import annotations

@@ -114,7 +114,9 @@ def vocabulary(folder: Path = FOLDER) -> Vocabulary:
             common[word] = (*common.get(word, ()), language)
     scopes = _phrases(files, "now", "here", "me")
     scopes += [
-        Phrase((word,), "possessives", language) for language, file in files.items() for word in file["possessives"].split()
+        Phrase((word,), "possessives", language)
+        for language, file in files.items()
+        for word in file["possessives"].split()
     ]
     scopes += _phrases(files, "advice")
     closings = _phrases(files, "please", "thanks")
@@ -163,10 +165,11 @@ def _softened(files: Mapping[str, Any]) -> list[Phrase]:
 
 
 def _by_first(phrases: Iterable[Phrase]) -> dict[str, tuple[Phrase, ...]]:
-    """Phrases by their first word."""
+    """Phrases by their first word, behind the mark of the beginning where they have one."""
     found: dict[str, tuple[Phrase, ...]] = {}
     for phrase in phrases:
-        found[phrase.words[0]] = (*found.get(phrase.words[0], ()), phrase)
+        first = phrase.words[phrase.words[0] == "^"]
+        found[first] = (*found.get(first, ()), phrase)
     return found
 
 

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from uniwizard.agent import Attempt, FailureCode
-from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Event, Leaked
+from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Event, Leaked, Remembered
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
 from uniwizard.world.ledger.models import Outcome
@@ -160,6 +160,15 @@ class Recorder:
             _fill(row, event.attempt, event.at)
             asked.last = row
             self.budgets.spend(asked.who, event.attempt.cost_usd)
+            self.writer.put("end", row)
+        elif isinstance(event, Remembered):
+            asked = self._asked.get(event.task_id) or _Asked(_NOBODY)
+            # Number 0: no attempt, and there may be none of that task.
+            row = self._row(event.task_id, asked, 0, event.memory.backend, event.at)
+            row |= {"outcome": str(Outcome.REMEMBERED), "ended": event.at, "model": event.memory.model}
+            row |= {"saved_usd": event.memory.saved_usd, "practice": event.memory.practice}
+            row["kind"] = row["kind"] or event.memory.kind
+            asked.last = row
             self.writer.put("end", row)
         elif isinstance(event, Leaked):
             leaking = self._asked.get(event.task_id)
