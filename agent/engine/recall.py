@@ -5,7 +5,7 @@
     recall.known(plan.question)                  # a Recollection or None, at once: for explaining
     result = await recall.run(plan, ask)         # from memory, or by ``ask``; identical tasks at once ask once
 
-Kept are accepted answers alone: whole, without a part declined, whose verdict sees hardly a sign of declining, and which
+Kept are accepted answers alone: whole, without a part declined, whose verdict rather sees no sign of declining, and which
 nobody practised unless everybody does. They are kept as they came, without names; each asker gets their own put back.
 """
 
@@ -27,7 +27,7 @@ from .ports import Emit
 from .run import AttemptOutcome
 
 #: The most that a verdict may see of declining in an answer that is kept (0 to 1).
-MAX_SCORE = 0.2
+MAX_SCORE = 0.5
 
 #: Asks somebody.
 Ask = Callable[[Plan], Awaitable[RouteResult]]
