@@ -94,7 +94,7 @@ class RedisStore:
         self._redis.disconnect()
 
     def _used(self, entry: Entry) -> None:
-        at = f"{self._now():.3f}"
+        at = f"{self._now():.6f}"
         self._do("ZADD", _USED, at, entry.key)
         self._do("ZADD", f"{_USED}:{entry.kind}", at, entry.key)
 

@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from uniwizard.agent import MemoryEntry, Router, Task
 from uniwizard.agent.config.settings import MemoryRule, MemorySettings
-from uniwizard.agent.memory import Memory, RedisStore, connect
+from uniwizard.agent.memory import Memory, RedisStore, connect, memory
 from uniwizard.agent.memory.redis_store import MOST_UNDER_WAY
 from uniwizard.agent.memory.store import StoreUnavailable
 
@@ -71,6 +71,18 @@ def entry(key: str, kind: str = "knowledge", keep: float = 60.0) -> MemoryEntry:
     return MemoryEntry(key, kind, f"answer of {key}", "a", "m", now, now + keep, cost_usd=0.5, content={"k": [1, "ż"]})
 
 
+async def settled(store: RedisStore) -> None:
+    """Wait until every command has been answered."""
+    while store._under_way:
+        await tick()
+
+
+def store_of(router: Router) -> RedisStore:
+    recall = router._recall
+    assert recall is not None and isinstance(recall.memory._store, RedisStore)
+    return recall.memory._store
+
+
 class RedisTest(TestCase):
     timeout = 60
 
@@ -109,17 +121,12 @@ class Storing(RedisTest):
             await known(f"k{number}")
         await known("k0")
         store.put(entry("k3"))
-        await self.settled(store)
+        await settled(store)
         assert await known("k0", "k1", "k2", "k3") == ["k0", "k2", "k3"]
         for number in range(2):
             store.put(entry(f"c{number}", "chat"))
-            await self.settled(store)
+            await settled(store)
         assert await known("c0", "c1") == ["c1"]
-
-    async def settled(self, store: RedisStore) -> None:
-        """Wait until every command has been answered."""
-        while store._under_way:
-            await tick()
 
     async def test_redis_itself_ends_an_entrys_time(self) -> None:
         store = self.store()
@@ -145,7 +152,7 @@ class Storing(RedisTest):
             await store.get("k")
         self.flushLoggedErrors()
         self.redis.thaw()
-        await self.settled(store)
+        await settled(store)
         assert await store.get("k") is None
 
 
@@ -157,9 +164,11 @@ class Sharing(RouterTest):
         self.redis = RedisServer()
         self.addCleanup(self.redis.close)
 
-    async def begun(self) -> Router:
-        memory = MemorySettings(store="redis", redis=self.redis.url)
-        router = super().router(self.server.backend("a"), memory=memory)
+    async def begun(self, patience: float = 20.0) -> Router:
+        # As long as a busy machine may take, where no test is about that.
+        self.patch(memory, "PATIENCE", patience)
+        settings = MemorySettings(store="redis", redis=self.redis.url)
+        router = super().router(self.server.backend("a"), memory=settings)
         await router.start()
         return router
 
@@ -178,12 +187,13 @@ class Sharing(RouterTest):
         assert (known.text, known.memory is not None) == ("Zoe is first.", True)
         assert self.server.asked("a") == 1
         other.feedback(asked.id, known.answered, good=False)
+        await settled(store_of(other))
         assert (await one.call_with_fallback(task("Anna"))).text == "Anna is second."
         assert self.server.asked("a") == 2
 
     async def test_a_redis_that_hangs_costs_a_moment_and_no_answer(self) -> None:
         self.server.script("a", answer())
-        router = await self.begun()
+        router = await self.begun(patience=0.05)
         await router.call_with_fallback(QUESTION)
         self.redis.freeze()
         assert (await router.call_with_fallback(QUESTION)).memory is not None
@@ -217,9 +227,9 @@ def test_a_memory_never_waits_for_a_store_to_explain() -> None:
 
         def close(self) -> None: ...
 
-    memory = Memory(MemorySettings(), reactor)  # type: ignore[arg-type]
-    memory.keep_in(Never())
-    question = memory.question(Task("rivers?"), "knowledge")
-    assert memory.peek(question) is None
-    memory.keep(question, entry(question.key))
-    assert memory.peek(question) is not None
+    known = Memory(MemorySettings(), reactor)  # type: ignore[arg-type]
+    known.keep_in(Never())
+    question = known.question(Task("rivers?"), "knowledge")
+    assert known.peek(question) is None
+    known.keep(question, entry(question.key))
+    assert known.peek(question) is not None

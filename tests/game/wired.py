@@ -23,7 +23,7 @@ from uniwizard.server.game.telnet import Telnet
 
 PASSWORD = "tjo-hopp-99"
 #: What ends a thought.
-CLOSING = re.compile(r"\[[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
+CLOSING = re.compile(r"\[(?:memory of )?[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
 #: One thought may follow another at once.
 HASTE = "UNIWIZARD_THINK_COOLDOWN = 0\n"
 #: USD that 100 tokens in and 50 out, which an Upstream reports, cost of the backend ``one``.
