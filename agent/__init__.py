@@ -13,6 +13,7 @@ move. README.md beside this file shows the way of a task, room by room.
 from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked
 from .core import events
 from .core.attempt import Attempt
+from .core.backend import Quota
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
@@ -25,7 +26,7 @@ from .health import Health
 from .memory import Entry as MemoryEntry
 from .memory import Store as MemoryStore
 from .practice import Scenario, practised
-from .quota import QuotaStatus
+from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
 
 __all__ = [
@@ -47,10 +48,12 @@ __all__ = [
     "Fault",
     "Health",
     "Image",
+    "LimitCounter",
     "MemoryEntry",
     "MemoryStore",
     "Message",
     "Plan",
+    "Quota",
     "QuotaStatus",
     "Ranked",
     "Recollection",

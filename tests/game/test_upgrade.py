@@ -62,7 +62,8 @@ def test_rooms_and_commands_of_a_game_of_version_0_1_work_on(former: Game) -> No
     stored = former.python("""
 from evennia.objects.models import ObjectDB
 from evennia.scripts.models import ScriptDB
-print(*ObjectDB.objects.values_list("db_typeclass_path", flat=True), *ScriptDB.objects.values_list("db_typeclass_path", flat=True))
+for table in (ObjectDB, ScriptDB):
+    print(*table.objects.values_list("db_typeclass_path", flat=True))
 print(*ObjectDB.objects.values_list("db_cmdset_storage", flat=True))
 """)
     assert "uniwizard.typeclasses.workshop.Workshop" in stored
