@@ -14,8 +14,8 @@ from uniwizard.world.harmless import line, show
 from uniwizard.world.ledger.budgets import BudgetReached
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
-from uniwizard.world.times import ago
 from uniwizard.world.thoughts import Thought
+from uniwizard.world.times import ago
 
 
 class CmdThink(UniwizardCommand):

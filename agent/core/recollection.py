@@ -8,6 +8,8 @@ from .answer import Usage
 from .attempt import Attempt
 from .verdict import Verdict
 
+NOTHING_USED = Usage()
+
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
@@ -28,7 +30,7 @@ class Recollection:
     learned: float
     saved_usd: float = 0.0
     saved_ms: float = 0.0
-    saved_usage: Usage = Usage()
+    saved_usage: Usage = NOTHING_USED
     similarity: float = 1.0
     score: float = 0.0
     sure: float | None = None

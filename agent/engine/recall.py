@@ -5,8 +5,9 @@
     recall.known(plan.question)                  # a Recollection or None, at once: for explaining
     result = await recall.run(plan, ask)         # from memory, or by ``ask``; identical tasks at once ask once
 
-Kept are accepted answers alone: whole, without a part declined, whose verdict rather sees no sign of declining, and which
-nobody practised unless everybody does. They are kept as they came, without names; each asker gets their own put back.
+Kept are accepted answers alone: whole, without a part declined, whose verdict rather sees no sign of declining, and
+which nobody practised unless everybody does. They are kept as they came, without names; each asker gets their own put
+back.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
     memory.forget_task(task.id)                       # its answer was bad
 
 Everything here is of redacted tasks and redacted answers: what stands in an entry tells nothing of who asked, so that
-one player's answer may serve another. README.md beside this file says what is kept, for whom, and why it can be trusted.
+one player's answer may serve another. README.md beside this file says what is kept, for whom, and why to trust it.
 """
 
 from .canonical import canonical

@@ -4,17 +4,17 @@
     canonical("Please: WHAT IS 17*23")          # "what is 17*23"
     canonical("What is 17*24?")                # "what is 17*24"
 
-What goes: letters' case, blanks in excess, greetings, politeness, thanks, contractions, marks at the end; in the languages
-of ``configs/memory/``. What stays: every other word and sign in its order, so digits, operators, names and negations.
+What goes: letters' case, blanks in excess, greetings, politeness, thanks, contractions, marks at the end; in the
+languages of ``configs/memory/``. What stays: every other word and sign in its order, so digits, operators, names and negations.
 
 Where something of this carries meaning, it stays as well:
 
     code        in back quotes, fences and indented or bracketed lines stays to the letter, line breaks too; a word with
                 brackets or an equals sign in it keeps its case
-    quotations  whose capitals are more than a sentence's or a title's keep them, and all that stands in quotation marks
-                is neither politeness nor a contraction: "How do you say 'please' ..." is not shortened
-    case        of single letters and of words in capitals that stand in the same text in small letters, too (X and x, US
-                and us), of units that another unit differs from in case alone (mW and MW), and of everything where the
+    quotations  whose capitals are more than a sentence's or a title's keep them; what stands in quotation marks is
+                neither politeness nor a contraction
+    case        of single letters and of words in capitals that stand in the same text in small letters, too (X and x,
+                US and us), of units that another unit differs from in case alone (mW and MW), and of everything where the
                 task is about capitals. A text in capitals throughout tells nothing by them
     5!          the mark behind a digit, a letter alone or a bracket is a factorial
 """

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..core.answer import Usage
+from ..core.recollection import NOTHING_USED
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Entry:
     until: float
     latency_ms: float = 0.0
     cost_usd: float = 0.0
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_USED
     content: Any = None
     question: str = ""
     settings: str = ""

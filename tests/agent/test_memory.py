@@ -9,7 +9,7 @@ from faults import QUESTION, RouterTest, answer, gives_up, refusal, silent, stat
 from twisted.internet.defer import CancelledError, gatherResults
 from twisted.internet.task import Clock
 
-from uniwizard.agent import MemoryEntry, Router, Task
+from uniwizard.agent import AllBackendsFailed, MemoryEntry, Router, Task
 from uniwizard.agent.config.settings import MemoryRule, MemorySettings
 from uniwizard.agent.core.answer import Usage
 from uniwizard.agent.core.backend import Price
@@ -95,7 +95,7 @@ class Remembering(RouterTest):
         for script in (
             [refusal(), refusal()],
             [answer("High at noon, and then", finish_reason="length")],
-            [answer("The moon pulls the water. I can't help with the second part of your request, sorry. The rest is above.")],
+            [answer("The moon pulls the water. I can't help with the second part of your request, sorry. So be it.")],
         ):
             self.server.requests.clear()
             self.server.script("a", *script, *script)
@@ -156,7 +156,12 @@ class Remembering(RouterTest):
     async def test_tasks_about_now_here_and_me_are_always_asked(self) -> None:
         self.server.script("a", answer())
         router = self.router(self.server.backend("a"))
-        tasks = (Task("What time is it?"), Task("Where am I?"), Task("What is my name?"), Task("Poem!", temperature=0.9))
+        tasks = (
+            Task("What time is it?"),
+            Task("Where am I?"),
+            Task("What is my name?"),
+            Task("Poem!", temperature=0.9),
+        )
         for number, task in enumerate(tasks * 2, 1):
             assert (await router.call_with_fallback(task)).memory is None
             assert self.server.asked("a") == number
@@ -251,7 +256,7 @@ class Together(RouterTest):
         self.server.script("a", status(500), answer())
         router = self.router(self.server.backend("a"))
         tasks = [thinking(router, replace(QUESTION, id=str(n))) for n in range(3)]
-        with self.assertRaises(Exception) as failed:
+        with self.assertRaises(AllBackendsFailed) as failed:
             await tasks[0]
         assert "server_error" in str(failed.exception)
         assert (await tasks[1]).memory is None and (await tasks[2]).memory is not None
@@ -262,7 +267,7 @@ class Together(RouterTest):
         router = self.router(self.server.backend("a"))
         tasks = [thinking(router, replace(QUESTION, id=str(n))) for n in range(300)]
         for task in tasks:
-            with self.assertRaises(Exception):
+            with self.assertRaises(AllBackendsFailed):
                 await task
         await tick()
         recall = router._recall

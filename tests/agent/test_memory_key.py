@@ -320,7 +320,7 @@ def test_nothing_goes_but_words_of_the_vocabulary(text: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(sorted(ORDINARY) + ["17", "rome", "?", "!", ",", "\n", '"', "`", "US", "x", "X"]), max_size=14
+        st.sampled_from([*sorted(ORDINARY), "17", "rome", "?", "!", ",", "\n", '"', "`", "US", "x", "X"]), max_size=14
     )
 )
 def test_the_canonical_text_is_never_empty_and_stays_as_it_is_made(words: list[str]) -> None:
@@ -388,26 +388,81 @@ def test_tasks_that_the_memory_is_not_for(task: Task, why: str) -> None:
     assert question_of(Task("rivers?"), "multimodal").why_not
 
 
-BOUND = [
-    "What time is it?", "What is the weather in Rome?", "Who is online right now?", "What is today's date?", "How many days are left until 27 June?",
-    "Who is the current president of France?", "What happened last week?", "Where am I?", "What can I see from here?", "Describe this room.",
-    "Who is near me?", "What is my name?", "What do I have in my inventory?", "Who am I?", "What did I just say?", "Tell me another joke.",
-    "Summarise our conversation.", "What did you say?", "What is the time?", "Continue.",
-    "Wie spät ist es?", "Wie ist das Wetter heute?", "Wo bin ich?", "Was ist mein Name?", "Was ist hier los?", "Wie heiße ich?",
-    "Quelle heure est-il ?", "Quel temps fait-il aujourd'hui ?", "Où suis-je ?", "Quel est mon nom ?", "Comment je m'appelle ?", "Qui est ici ?",
-    "¿Qué hora es?", "¿Qué pasó ayer?", "¿Dónde estoy?", "¿Cuál es mi nombre?", "¿Quién está aquí?", "¿Cómo me llamo?",
-    "Che ore sono?", "Che tempo fa oggi?", "Dove sono io?", "Come mi chiamo?", "Qual è il mio nome?",
-    "Która jest godzina?", "Jaka jest dzisiaj pogoda?", "Gdzie jestem?", "Jak się nazywam, powiedz moje imię?", "Co jest tutaj?", "Kim jestem?",
-]  # fmt: skip
-FREE = [
-    "What is the capital of France?", "How can I increase my blood pressure?", "How do I install a package on MySQL?", "Give me reasons to accept the peace treaty.",
-    "If a sword costs 41 gold and I own 52 gold, how much is left?", "What is the time complexity of quicksort?", "Explain gravity to me.",
-    "A quest gives 90 XP and I need 65 XP in total. How many quests do I still have to finish?", "Is the shop open on Tuesday?",
-    "Wie kann ich meinen Blutdruck senken?", "Ist 4 eine gerade Zahl?", "Wer war der erste Kaiser von Rom?",
-    "Qui a gagné la Coupe du monde en 1998 ?", "Comment puis-je augmenter ma tension ?", "Est-ce que tu connais Newton ?",
-    "¿Cómo puedo bajar mi presión?", "¿Quién ganó en 2010?", "Come posso migliorare la mia memoria?", "Mi puoi dire chi ha vinto nel 2006?",
-    "Ile nóg ma pająk?", "Jak mogę poprawić moją pamięć?", "Podaj mi trzy rzeki w Azji.",
-]  # fmt: skip
+BOUND = """
+What time is it?
+What is the weather in Rome?
+Who is online right now?
+What is today's date?
+How many days are left until 27 June?
+Who is the current president of France?
+What happened last week?
+Where am I?
+What can I see from here?
+Describe this room.
+Who is near me?
+What is my name?
+What do I have in my inventory?
+Who am I?
+What did I just say?
+Tell me another joke.
+Summarise our conversation.
+What did you say?
+What is the time?
+Continue.
+Wie spät ist es?
+Wie ist das Wetter heute?
+Wo bin ich?
+Was ist mein Name?
+Was ist hier los?
+Wie heiße ich?
+Quelle heure est-il ?
+Quel temps fait-il aujourd'hui ?
+Où suis-je ?
+Quel est mon nom ?
+Comment je m'appelle ?
+Qui est ici ?
+¿Qué hora es?
+¿Qué pasó ayer?
+¿Dónde estoy?
+¿Cuál es mi nombre?
+¿Quién está aquí?
+¿Cómo me llamo?
+Che ore sono?
+Che tempo fa oggi?
+Dove sono io?
+Come mi chiamo?
+Qual è il mio nome?
+Która jest godzina?
+Jaka jest dzisiaj pogoda?
+Gdzie jestem?
+Jak się nazywam, powiedz moje imię?
+Co jest tutaj?
+Kim jestem?
+""".strip().split("\n")
+FREE = """
+What is the capital of France?
+How can I increase my blood pressure?
+How do I install a package on MySQL?
+Give me reasons to accept the peace treaty.
+If a sword costs 41 gold and I own 52 gold, how much is left?
+What is the time complexity of quicksort?
+Explain gravity to me.
+A quest gives 90 XP and I need 65 XP in total. How many quests do I still have to finish?
+Is the shop open on Tuesday?
+Wie kann ich meinen Blutdruck senken?
+Ist 4 eine gerade Zahl?
+Wer war der erste Kaiser von Rom?
+Qui a gagné la Coupe du monde en 1998 ?
+Comment puis-je augmenter ma tension ?
+Est-ce que tu connais Newton ?
+¿Cómo puedo bajar mi presión?
+¿Quién ganó en 2010?
+Come posso migliorare la mia memoria?
+Mi puoi dire chi ha vinto nel 2006?
+Ile nóg ma pająk?
+Jak mogę poprawić moją pamięć?
+Podaj mi trzy rzeki w Azji.
+""".strip().split("\n")
 
 
 @pytest.mark.parametrize("text", BOUND)

@@ -42,7 +42,7 @@ def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream
         asked = len(upstream.requests)
 
         player.send("route hi, how do the tides work")
-        told = player.expect("Estimated cost: \\$0.0000")
+        told = player.expect("Estimated cost: $0.0000")
         assert "Would ask: memory of one" in told and "think/fresh asks one" in told
         told = think(player, "Please: how do the tides work")
         assert "High at noon." in told
@@ -51,7 +51,7 @@ def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream
         player.send("think/why")
         assert "Remembered: one has answered this, just now" in player.expect("In all")
         player.send("ledger")
-        player.expect(r"Remembered 1 times instead of asking: \$0.0020 saved")
+        player.expect("Remembered 1 times instead of asking: $0.0020 saved")
 
         upstream.answer = "At night, too."
         player.send("think/fresh how do the tides work")
@@ -87,7 +87,7 @@ def test_one_players_answer_serves_another_by_the_others_name(game: Game, upstre
 
 
 def test_what_is_about_me_or_now_is_always_asked(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "It is late."
+    upstream.answer = "All is well, and the lamps are lit."
     with newcomer(game, "Nowell") as player:
         for question in ("what time is it?", "what is my name?"):
             asked = len(upstream.requests)
@@ -102,7 +102,7 @@ def test_the_door_says_hit_or_miss_and_heeds_no_cache(game: Game, upstream: Upst
         player.send("token/create door")
         secret = SECRET.search(player.expect("Model: auto"))
         assert secret is not None
-    client = openai.OpenAI(base_url=f"{game.addresses.web}/v1", api_key=secret[0], max_retries=0)
+    client = openai.OpenAI(base_url=f"{game.web_url}/v1", api_key=secret[0], max_retries=0)
 
     def ask(**headers: str) -> tuple[str, Any]:
         raw = client.chat.completions.with_raw_response.create(

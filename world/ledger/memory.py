@@ -3,8 +3,8 @@
     brain.remember_in(DatabaseStore(recorder.the().writer))
 
 They are written like the ledger's rows, off the game's thread, and read once, when the router wakes: one server process
-has all of them in memory. What stands in the table tells nothing of who asked: answers without names, and of questions a
-digest alone, but for kinds whose similar questions are matched.
+has all of them in memory. What stands in the table tells nothing of who asked: answers without names, and of questions
+a digest alone, but for kinds whose similar questions are matched.
 """
 
 from __future__ import annotations

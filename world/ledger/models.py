@@ -24,7 +24,9 @@ class Outcome(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One request to one backend, or none, where the answer was remembered. Times are the server's clock's; ``day`` is the day in the game's time zone.
+    """One request to one backend, or none, where the answer was remembered (then ``number`` is 0).
+
+    Times are the server's clock's; ``day`` is the day in the game's time zone.
 
     Tokens of the input count the cached ones, those of the output the reasoning ones. ``score`` is how surely the judge
     saw the answer decline, 0 to 1. ``estimated``: tokens and cost were worked out, not reported.

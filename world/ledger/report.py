@@ -41,7 +41,8 @@ WITH RECURSIVE found(day) AS (
 @dataclass(slots=True)
 class Tally:
     """Attempts added up. ``ended`` are those that say something of the backend: answered, refused or failed.
-    ``remembered`` counts the answers that nobody was asked for, which are no attempts; ``saved_usd`` is what those cost once.
+    ``remembered`` counts the answers that nobody was asked for, which are no attempts; ``saved_usd`` is what those
+    cost once.
 
     ``latency_ms`` adds up those of the answered ones; ``first_token_ms`` those of the ``first_tokens`` that have one.
     """
