@@ -5,7 +5,8 @@
     canonical("What is 17*24?")                # "what is 17*24"
 
 What goes: letters' case, blanks in excess, greetings, politeness, thanks, contractions, marks at the end; in the
-languages of ``configs/memory/``. What stays: every other word and sign in its order, so digits, operators, names and negations.
+languages of ``configs/memory/``. What stays: every other word and sign in its order, so digits, operators, names and
+negations.
 
 Where something of this carries meaning, it stays as well:
 
@@ -14,8 +15,8 @@ Where something of this carries meaning, it stays as well:
     quotations  whose capitals are more than a sentence's or a title's keep them; what stands in quotation marks is
                 neither politeness nor a contraction
     case        of single letters and of words in capitals that stand in the same text in small letters, too (X and x,
-                US and us), of units that another unit differs from in case alone (mW and MW), and of everything where the
-                task is about capitals. A text in capitals throughout tells nothing by them
+                US and us), of units that another unit differs from in case alone (mW and MW), and of everything where
+                the task is about capitals. A text in capitals throughout tells nothing by them
     5!          the mark behind a digit, a letter alone or a bracket is a factorial
 """
 
@@ -219,13 +220,7 @@ def _opening(tokens: list[str], words: Vocabulary) -> int:
         return 0
     if tokens[0] == _LINE:
         return 1
-    for size in words.opening_sizes.get(tokens[0].rstrip(_SET_OFF), ()):
-        phrase = (
-            words.openings.get((*tokens[: size - 1], tokens[size - 1].rstrip(_SET_OFF))) if size < len(tokens) else None
-        )
-        if phrase is None:
-            continue
-        set_off = tokens[size - 1] != phrase.words[-1]
+    for size, phrase, set_off in reversed(_beginnings(tokens, words)):
         after = size
         while after < len(tokens) and not tokens[after].strip(_SET_OFF + _LINE):
             set_off = True
@@ -233,6 +228,22 @@ def _opening(tokens: list[str], words: Vocabulary) -> int:
         if after < len(tokens) and _goes(phrase, tokens[after].rstrip(_SET_OFF), words, set_off=set_off):
             return after
     return 0
+
+
+def _beginnings(tokens: list[str], words: Vocabulary) -> list[tuple[int, Phrase, bool]]:
+    """The phrases that ``tokens`` begin with: how many words, and whether a mark stands behind the last."""
+    found = []
+    node = words.openings
+    for size, token in enumerate(tokens, 1):
+        inner = node.next.get(token)
+        if inner is None:
+            bare = token.rstrip(_SET_OFF)
+            inner = node.next.get(bare) if bare != token else None
+            found += [(size, phrase, True) for phrase in inner.phrases] if inner is not None else ()
+            break
+        found += [(size, phrase, False) for phrase in inner.phrases]
+        node = inner
+    return found
 
 
 def _goes(phrase: Phrase, after: str, words: Vocabulary, *, set_off: bool) -> bool:
@@ -255,9 +266,8 @@ def _without_please(tokens: list[str], words: Vocabulary) -> list[str]:
     if words.polite.isdisjoint(tokens[1:5]):
         return tokens
     begins = {1} if tokens[0] in words.requests else set()
-    for size in words.opening_sizes.get(tokens[0], ()):
-        phrase = words.openings.get(tuple(tokens[:size]))
-        if phrase is not None and phrase.role == "auxiliaries":
+    for size, phrase, set_off in _beginnings(tokens, words):
+        if phrase.role == "auxiliaries" and not set_off:
             # The longest of them has the "please" in it.
             begins |= set(range(1, size + 1))
     for begin in sorted(begins):

@@ -24,18 +24,12 @@ _ABOUT = {
 def why_bound(canonical: str, words: Vocabulary | None = None) -> str:
     """Why a task of this canonical text is never answered from memory; empty where it may be."""
     words = words or vocabulary()
-    tokens = canonical.split()
-    if words.scopes.keys().isdisjoint(tokens):
-        # Mostly; a word with a mark at its edge is looked at below.
-        tokens = [token.strip(EDGES) for token in tokens]
-        if words.scopes.keys().isdisjoint(tokens):
-            return ""
-    else:
-        tokens = [token.strip(EDGES) for token in tokens]
+    tokens = [token.strip(EDGES) for token in canonical.split()]
     found = _found(["^", *tokens, "$"], words)
-    if found:
-        spoken = _languages(tokens, words)
-        found = [phrase for phrase in found if phrase.language in spoken] if spoken else found
+    if not found:
+        return ""
+    spoken = _languages(tokens, words)
+    found = [phrase for phrase in found if phrase.language in spoken] if spoken else found
     advice = any(phrase.role == "advice" for phrase in found)
     for phrase in found:
         if phrase.role in _ABOUT and not (advice and phrase.role == "possessives"):
@@ -45,12 +39,14 @@ def why_bound(canonical: str, words: Vocabulary | None = None) -> str:
 
 def _found(tokens: Sequence[str], words: Vocabulary) -> list[Phrase]:
     """Every phrase that stands in ``tokens``."""
-    found = []
-    for place, token in enumerate(tokens):
-        for phrase in words.scopes.get(token, ()):
-            begin = place - (phrase.words[0] == "^")
-            if tuple(tokens[begin : begin + len(phrase.words)]) == phrase.words:
-                found.append(phrase)
+    found: list[Phrase] = []
+    begins = words.scopes.next
+    for place, token in enumerate(tokens, 1):
+        node = begins.get(token)
+        while node is not None:
+            found += node.phrases
+            node = node.next.get(tokens[place]) if node.next and place < len(tokens) else None
+            place += 1
     return found
 
 

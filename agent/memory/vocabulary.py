@@ -1,8 +1,8 @@
 """The words of ``configs/memory/<language>.yaml``, of all languages together, ready to be looked up.
 
     words = vocabulary()
-    words.openings["could", "you"]   # a Phrase that may go from a task's beginning
-    words.scopes["today"]            # those that tie a task to its moment, its place or its asker, by their first word
+    words.openings.next["could"]     # the phrases that may go from a task's beginning, word by word
+    words.scopes.next["today"]       # those that tie a task to its moment, its place or its asker
 
 What the lists do
     greetings    go from the beginning, where punctuation, a question or a request follows
@@ -53,15 +53,24 @@ class Phrase:
     language: str
 
 
+class Trie:
+    """Phrases by their words, one after the other. ``phrases`` are those that end here."""
+
+    __slots__ = ("next", "phrases")
+
+    def __init__(self) -> None:
+        self.next: dict[str, Trie] = {}
+        self.phrases: tuple[Phrase, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """The words of every language."""
 
-    openings: Mapping[Words, Phrase]
+    openings: Trie
+    scopes: Trie
     closings: Mapping[Words, Phrase]
-    scopes: Mapping[str, tuple[Phrase, ...]]
-    #: How many words the phrases have that begin (or end) with a word, most first.
-    opening_sizes: Mapping[str, tuple[int, ...]]
+    #: How many words the closings have that end with a word, most first.
     closing_sizes: Mapping[str, tuple[int, ...]]
     #: First words of ``please``.
     polite: frozenset[str]
@@ -122,11 +131,10 @@ def vocabulary(folder: Path = FOLDER) -> Vocabulary:
     closings = _phrases(files, "please", "thanks")
     asking, requests = words("asking"), words("requests")
     return Vocabulary(
-        openings={phrase.words: phrase for phrase in reversed(openings)},
+        openings=_trie(openings),
+        scopes=_trie(scopes),
         closings={phrase.words: phrase for phrase in reversed(closings)},
-        scopes=_by_first(scopes),
-        opening_sizes=_sizes(openings, 0),
-        closing_sizes=_sizes(closings, -1),
+        closing_sizes=_sizes(closings),
         polite=frozenset(phrase.words[0] for phrase in closings if phrase.role == "please"),
         asking=asking,
         requests=requests,
@@ -164,18 +172,19 @@ def _softened(files: Mapping[str, Any]) -> list[Phrase]:
     return found
 
 
-def _by_first(phrases: Iterable[Phrase]) -> dict[str, tuple[Phrase, ...]]:
-    """Phrases by their first word, behind the mark of the beginning where they have one."""
-    found: dict[str, tuple[Phrase, ...]] = {}
+def _trie(phrases: Iterable[Phrase]) -> Trie:
+    root = Trie()
     for phrase in phrases:
-        first = phrase.words[phrase.words[0] == "^"]
-        found[first] = (*found.get(first, ()), phrase)
-    return found
+        node = root
+        for word in phrase.words:
+            node = node.next.setdefault(word, Trie())
+        node.phrases = (*node.phrases, phrase)
+    return root
 
 
-def _sizes(phrases: Iterable[Phrase], place: int) -> dict[str, tuple[int, ...]]:
-    """How many words phrases have, by the word that stands at ``place`` in them."""
+def _sizes(phrases: Iterable[Phrase]) -> dict[str, tuple[int, ...]]:
+    """How many words phrases have, by their last one."""
     found: dict[str, set[int]] = {}
     for phrase in phrases:
-        found.setdefault(phrase.words[place], set()).add(len(phrase.words))
+        found.setdefault(phrase.words[-1], set()).add(len(phrase.words))
     return {word: tuple(sorted(sizes, reverse=True)) for word, sizes in found.items()}

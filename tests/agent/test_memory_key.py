@@ -15,7 +15,7 @@ from uniwizard.agent.memory.canonical import EDGES
 from uniwizard.agent.memory.guard import disagreement
 from uniwizard.agent.memory.scope import why_bound
 from uniwizard.agent.memory.similar import SimilarIndex, cosine, trigrams
-from uniwizard.agent.memory.vocabulary import vocabulary
+from uniwizard.agent.memory.vocabulary import Trie, vocabulary
 
 #: Questions of every language, none of which is polite.
 QUESTIONS = {
@@ -302,11 +302,14 @@ def test_another_unit_is_another_question(count: int, units: tuple[str, str], bl
     assert key(one) != key(other)
 
 
+def words_of(trie: Trie) -> set[str]:
+    return set(trie.next).union(*map(words_of, trie.next.values()))
+
+
 #: Every word that a phrase of the vocabulary is made of: only these can ever go, or be taken for another.
 ORDINARY = (
-    frozenset(
-        word for phrases in (vocabulary().openings, vocabulary().closings) for phrase in phrases for word in phrase
-    )
+    {word for phrase in vocabulary().closings for word in phrase}
+    | words_of(vocabulary().openings)
     | vocabulary().contractions.keys()
 )
 
