@@ -58,6 +58,7 @@ _SHAPED = re.compile(
 )
 #: A word that is code: a bracket behind a letter, an equals sign, an underscore, an arrow.
 _CODE = re.compile(r"\w[(\[{]|[\]}=<>_\\]|\w;\w|::|->|&&|\|\|")
+_BRACKETS = re.compile(r"[()\[\]{}=<>_\\;:|&-]")
 _IN_CAPITALS = re.compile(r"(?<![\w'])[A-Z]{2,6}(?![\w'])")
 _ALONE = re.compile(r"(?<=[\w,;)=+*/^-] )[A-Za-z](?![\w'])")
 _CAPITALS_INSIDE = re.compile(r"\w[A-Z]")
@@ -142,14 +143,16 @@ def _folded(text: str, words: Vocabulary, *, shouted: bool) -> str:
     small = _small(text, words)
     if shouted or small == text:
         return small
-    known = small.split()
     if (
-        not words.case_words.isdisjoint(known)
+        not words.case_words.isdisjoint(small.split())
         or "capital letter" in small
         or "upper case" in small
         or "lower case" in small
     ):
         return text
+    if not _BRACKETS.search(text) and all(token.islower() or token[1:].islower() for token in text.split()):
+        # No capitals but at the beginnings of words, and no figures: as most are.
+        return small
     telling = _telling(text, words)
     units = {unit.strip() for unit in _UNIT.findall(text)}
     if not telling and not units and not _CODE.search(text):

@@ -22,7 +22,7 @@ MAX_TEMPERATURE: Final = 0.5
 MAX_CHARS: Final = 20_000
 #: Texts that are known with their canonical form. A full memory of them is emptied, so a flood of texts costs nothing.
 _KNOWN_TEXTS: Final = 4096
-_texts: dict[str, tuple[str, str]] = {}
+_texts: dict[str, tuple[str, str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,19 @@ def question_of(
     why_not = _why_never(task, kind)
     if not why_not:
         asked = task.prompt or task.messages[-1].text
-        text, why_not = _understood(asked)
+        text, why_not, key = _understood(asked)
     if why_not:
         return Question("", kind, why_not=why_not)
     settings = _settings(task)
-    digest = blake2b(f"{int(practice)}\n{settings}\n{text}".encode("utf-8", "surrogatepass"), digest_size=16)
-    return Question(digest.hexdigest(), kind, text, settings, practice, "", fresh, pin)
+    if practice or settings:
+        key = _digest(text, settings, practice=practice)
+    return Question(key, kind, text, settings, practice, "", fresh, pin)
+
+
+def _digest(text: str, settings: str = "", *, practice: bool = False) -> str:
+    """32 hex digits for a question."""
+    asked = f"{int(practice)}\n{settings}\n{text}".encode("utf-8", "surrogatepass")
+    return blake2b(asked, digest_size=16).hexdigest()
 
 
 def _why_never(task: Task, kind: str) -> str:
@@ -81,12 +88,12 @@ def _why_never(task: Task, kind: str) -> str:
     return ""
 
 
-def _understood(text: str) -> tuple[str, str]:
-    """The canonical text, and why it is bound to its moment, place or asker."""
+def _understood(text: str) -> tuple[str, str, str]:
+    """The canonical text, why it is bound to its moment, place or asker, and its key where nothing else counts."""
     found = _texts.get(text)
     if found is None:
         plain = canonical(text)
-        found = plain, why_bound(plain) if plain else "nobody asks"
+        found = plain, why_bound(plain) if plain else "nobody asks", _digest(plain)
         if len(_texts) >= _KNOWN_TEXTS:
             _texts.clear()
         _texts[text] = found
