@@ -27,7 +27,7 @@ from uniwizard.server.game.telnet import Telnet
 
 PASSWORD = "tjo-hopp-99"
 #: What ends a thought.
-CLOSING = re.compile(r"\[[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
+CLOSING = re.compile(r"\[(?:memory of )?[a-z]+, ([\d.]+ s, )?\$[\d.]+\]\n")
 #: One thought may follow another at once.
 HASTE = "UNIWIZARD_THINK_COOLDOWN = 0\n"
 #: What every answer of a provider reports, and what that costs of the backend ``one``, in USD.
