@@ -1,7 +1,7 @@
 """Many answers at once, for the command line: judge them, or ask what other thresholds would have done.
 
-for row in judge_rows(read_rows(open("answers.jsonl"))): print(json.dumps(row))
-print(fit(read_rows(open("outcomes.jsonl"))))
+for row in judge_rows(parse_rows(open("answers.jsonl"))): print(json.dumps(row))
+print(fit(parse_rows(open("outcomes.jsonl"))))
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TRUTHS: dict[object, bool] = {
 }  # fmt: skip
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def parse_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """JSON Lines to rows. A bad line becomes a row with ``line`` and ``error`` and nothing else."""
     for number, row, fault in objects(lines):
         yield {"line": number, "error": fault} if fault else {**row, "line": number}

@@ -21,7 +21,7 @@ from ..core.verdict import Verdict
 from . import structure
 from .confidence import calibrated, confidence
 from .features.hedging import hedging
-from .refusal import Refusal, find_refusal
+from .refusal import Refusal, detect_refusal
 from .schema import InvalidOutput, has_json, parse, strings_in
 from .settings import JudgeSettings
 
@@ -39,7 +39,7 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             return Verdict()
         if not answer.text.strip() or not answer.tool_calls:
             return Verdict(FailureCode.EMPTY, evidence=nothing)
-    read = find_refusal(asked, answer.text)
+    read = detect_refusal(asked, answer.text)
     verdict = _prose(read, settings)
     if verdict.failure and not (schema is not None and has_json(answer.text)):
         return verdict
@@ -51,7 +51,7 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             content = parse(answer.text, schema)
         except InvalidOutput as fault:
             return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, str(fault))
-        inside = _prose(find_refusal(asked, "\n\n".join(strings_in(content))), settings)
+        inside = _prose(detect_refusal(asked, "\n\n".join(strings_in(content))), settings)
         verdict = Verdict(
             inside.failure, inside.score, inside.evidence, inside.kind, inside.source, inside.partial, content
         )
@@ -84,7 +84,7 @@ def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdic
     end = next((end for end in ends if end >= _BEGINNING), _LONG_BEGINNING if len(text) >= _LONG_BEGINNING else 0)
     if not end:
         return None
-    verdict = _prose(find_refusal(_asked(task), text[:end]), settings)
+    verdict = _prose(detect_refusal(_asked(task), text[:end]), settings)
     # A beginning that declines a part may be followed by anything.
     return Verdict(FailureCode.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
 
@@ -120,7 +120,7 @@ def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> s
     if not structured and answer.finish_reason != "length" and (cut := structure.cut_off(answer.text)):
         return cut
     return (
-        structure.left_over(asked, answer.text)
+        structure.template_residue(asked, answer.text)
         or structure.loop(answer.text)
         or structure.wrong_language(asked, answer.text)
     )

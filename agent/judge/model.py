@@ -4,7 +4,7 @@
     model().partly(figures)         # of answers that decline: probability that there is useful text beside it
 
 A brief answer has weights of its own on top. The weights are readable files, ``configs/judge/weights.json`` and
-``frames.json``, made by ``tests/judge_training/train.py``, which says in them how.
+``ngrams.json``, made by ``tests/judge_training/train.py``, which says in them how.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from .data import load
 from .features import brief
-from .features.measure import NAMES, Figures
+from .features.extract import NAMES, Features
 
 
 def sigmoid(x: float) -> float:
@@ -26,7 +26,7 @@ def sigmoid(x: float) -> float:
 
 
 class Model:
-    """Two logistic regressions over :data:`agent.judge.features.measure.NAMES`, the first with the frames beside it."""
+    """Two logistic regressions over :data:`agent.judge.features.extract.NAMES`, the first with the frames beside it."""
 
     def __init__(self, data: Mapping[str, Any]):
         self._declines = _weights(data["declines"])
@@ -37,15 +37,15 @@ class Model:
         self._partly = _weights(data["partly"])
         self._partly_bias = float(data["partly"]["bias"])
 
-    def declines(self, figures: Figures) -> float:
+    def declines(self, figures: Features) -> float:
         """The probability that the answer declines, fully or in part."""
-        row, beside = figures.row, figures.beside
+        row, beside = figures.row, figures.brief
         x = self._declines_bias + figures.frames + sum(map(mul, row, self._declines))
         if beside:
             x += self._brief_bias + sum(map(mul, row, self._brief)) + sum(map(mul, beside.values(), self._beside))
         return sigmoid(x)
 
-    def partly(self, figures: Figures) -> float:
+    def partly(self, figures: Features) -> float:
         """The probability that an answer which declines is useful beside it."""
         return sigmoid(self._partly_bias + sum(map(mul, figures.row, self._partly)))
 

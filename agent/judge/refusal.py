@@ -1,6 +1,6 @@
 """Does the answer's prose decline, fully or in part, and with what words?
 
-found = find_refusal("How do tides work?", "I'm sorry, but I can't help with that.")
+found = detect_refusal("How do tides work?", "I'm sorry, but I can't help with that.")
 found.score, found.kind, found.evidence      # 0.99, "policy", the sentence
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .features.measure import Figures, bits, measure
+from .features.extract import Features, extract_features, signal_bits
 from .model import model
 from .text.phrases import phrase_book
-from .text.sentences import Sentence, read
+from .text.sentences import Sentence, parse_answer
 
 #: The longest quotation that serves as evidence, in characters.
 MAX_EVIDENCE = 120
@@ -25,7 +25,7 @@ class Refusal:
     """What was read. ``score`` is the probability that the answer declines, fully or in part."""
 
     score: float
-    figures: Figures
+    figures: Features
 
     @property
     def partial(self) -> bool:
@@ -43,18 +43,18 @@ class Refusal:
         return evidence_in(self.figures)
 
 
-def find_refusal(task: str, text: str) -> Refusal:
+def detect_refusal(task: str, text: str) -> Refusal:
     """Read ``text``, the answer to ``task``."""
-    figures = measure(task, read(text))
+    figures = extract_features(task, parse_answer(text))
     score = model().declines(figures)
     return Refusal(score, figures)
 
 
-def kind_of(figures: Figures) -> str:
+def kind_of(figures: Features) -> str:
     """``policy`` (will not), ``capability`` (cannot) or ``deflection`` (talks of something else)."""
-    bit = bits()
+    bit = signal_bits()
     capability = policy = deflection = 0
-    cannot = bit.capability | bit.lack
+    cannot = bit.capability | bit.no_access
     for mask in figures.masks:
         capability += bool(mask & cannot)
         deflection += bool(mask & bit.deflect)
@@ -66,10 +66,10 @@ def kind_of(figures: Figures) -> str:
     return "policy"
 
 
-def evidence_in(figures: Figures) -> str:
+def evidence_in(figures: Features) -> str:
     """The first words with the strongest signal there is."""
-    bit = bits()
-    strong = (bit.decline, bit.capability, bit.deflect | bit.rather, bit.unable, bit.norm, bit.premise, bit.policy)
+    bit = signal_bits()
+    strong = (bit.decline, bit.capability, bit.deflect | bit.preference, bit.unable, bit.norm, bit.premise, bit.policy)
     for wanted in strong:
         for sentence, mask in zip(figures.own, figures.masks, strict=True):
             if mask & wanted:

@@ -3,7 +3,7 @@
     table = Table(rows, vocabulary(own_rows))
     table.x             # a sparse matrix, a row for each answer
 
-An answer's columns are its figures, the same again where it is brief, and its frames at five places. Frames are scaled
+An answer's columns are its figures, the same again where it is brief, and its frames at five places. NgramWeights are scaled
 down, so that a weight on a pair of little words costs more than one on a figure that a person thought of.
 """
 
@@ -23,9 +23,9 @@ import scipy.sparse as sp  # noqa: E402
 from uniwizard.agent.judge.data import words as listed  # noqa: E402
 from uniwizard.agent.judge.data import words_by_language  # noqa: E402
 from uniwizard.agent.judge.features import brief  # noqa: E402
-from uniwizard.agent.judge.features.measure import NAMES, measure  # noqa: E402
-from uniwizard.agent.judge.features.ngrams import SENTENCES, frames_in, parts, tokens  # noqa: E402
-from uniwizard.agent.judge.text.sentences import plain, read, words_of  # noqa: E402
+from uniwizard.agent.judge.features.extract import NAMES, extract_features  # noqa: E402
+from uniwizard.agent.judge.features.ngrams import SENTENCES, ngrams_of, parts, tokens  # noqa: E402
+from uniwizard.agent.judge.text.sentences import plain, parse_answer, words_of  # noqa: E402
 
 Row = dict[str, str]
 
@@ -47,16 +47,16 @@ class Table:
     """The figures of ``rows``; ``vocabulary`` is the frames that have columns."""
 
     def __init__(self, rows: list[Row], vocabulary: list[str]):
-        self.figures = [measure(row["prompt"], read(row["response"])) for row in rows]
+        self.figures = [extract_features(row["prompt"], parse_answer(row["response"])) for row in rows]
         known = {frame: i for i, frame in enumerate(vocabulary)}
         self.plain = np.array([[f.values[name] for name in NAMES] for f in self.figures])
-        is_brief = np.array([[float(bool(f.beside))] for f in self.figures])
+        is_brief = np.array([[float(bool(f.brief))] for f in self.figures])
         self.brief = is_brief[:, 0] > 0
-        beside = np.array([[f.beside.get(name, 0.0) for name in brief.NAMES] for f in self.figures])
+        beside = np.array([[f.brief.get(name, 0.0) for name in brief.NAMES] for f in self.figures])
         told: dict[tuple[int, int], float] = defaultdict(float)
         for i, figures in enumerate(self.figures):
-            for place, (sentences, weight) in enumerate(parts(figures.told, bool(figures.beside))):
-                for frame in (frame for sentence in sentences for frame in frames_in(sentence)):
+            for place, (sentences, weight) in enumerate(parts(figures.ngram_sentences, bool(figures.brief))):
+                for frame in (frame for sentence in sentences for frame in ngrams_of(sentence)):
                     if frame in known:
                         told[i, PLACES * known[frame] + place] += weight * SCALE
         rows_at, columns_at = zip(*told, strict=True) if told else ((), ())
@@ -70,12 +70,12 @@ def vocabulary(rows: list[Row]) -> list[str]:
     tasks, taken, seen = defaultdict(set), Counter(), Counter()
     answers = []
     for row in rows:
-        own = measure(row["prompt"], read(row["response"])).told[:SENTENCES]
+        own = extract_features(row["prompt"], parse_answer(row["response"])).ngram_sentences[:SENTENCES]
         asked = set(words_of(plain(row["prompt"]))).difference(listed("little_words"), words_by_language("common"))
         for word in {word for sentence in own for word in tokens(sentence)}:
             tasks[word].add(row["prompt"])
             taken[word] += word in asked
-        answers.append({frame for sentence in own for frame in frames_in(sentence)})
+        answers.append({frame for sentence in own for frame in ngrams_of(sentence)})
     spoken = {w for w, asked in tasks.items() if len(asked) >= TASKS and taken[w] <= TAKEN * len(asked)}
     spoken = {word for word in spoken if _WORD.fullmatch(word)} | {"^", "$"}
     for frames in answers:

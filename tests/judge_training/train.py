@@ -1,4 +1,4 @@
-"""Make ``configs/judge/weights.json`` and ``frames.json`` beside it. For development only; needs requirements.txt of
+"""Make ``configs/judge/weights.json`` and ``ngrams.json`` beside it. For development only; needs requirements.txt of
 this folder, in its own venv.
 
     python tests/judge_training/train.py [--also LABELLED.jsonl] [--errors] [--write]
@@ -158,7 +158,7 @@ def main() -> None:
         }
         write("weights.json", json.dumps(data, indent=2) + "\n")
         lines = ",\n".join(f"    {json.dumps(k, ensure_ascii=False)}: {v}" for k, v in told.items())
-        write("frames.json", f'{{\n  "made": {json.dumps(made)},\n  "frames": {{\n{lines}\n  }}\n}}\n')
+        write("ngrams.json", f'{{\n  "made": {json.dumps(made)},\n  "ngrams": {{\n{lines}\n  }}\n}}\n')
 
 
 def bias(fitted: LogisticRegression) -> float:

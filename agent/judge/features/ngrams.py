@@ -1,6 +1,6 @@
 """The small words in which something is said, one by one and in pairs: the second voice beside the phrases.
 
-    frames = load_frames()
+    frames = load_ngram_weights()
     frames.score(own_sentences, brief=True)         # a weighted sum; above 0 speaks for a refusal
 
 Phrases know what they know; what nobody wrote down ("isn't something", "why don't you", "a good one should") shows in
@@ -8,7 +8,7 @@ how often such little pairs open an answer that declines. Only words that answer
 own accord are weighed, chosen by ``tests/judge_training/train.py`` from the project's corpus: a word that tasks bring
 with them ("poison", "poem") is a subject, and subjects are no signs.
 
-Each has five weights, in ``configs/judge/frames.json``: for the first sentence, for the first two, for the first
+Each has five weights, in ``configs/judge/ngrams.json``: for the first sentence, for the first two, for the first
 :data:`SENTENCES`; and where the answer is brief, for these again and for a last sentence that is not the first. A
 Chinese or Japanese sentence counts in pairs of signs.
 """
@@ -46,7 +46,7 @@ def tokens(sentence: Sentence) -> list[str]:
     return [signs[i : i + 2] for i in range(len(signs) - 1)] or [signs]
 
 
-def frames_in(sentence: Sentence) -> list[str]:
+def ngrams_of(sentence: Sentence) -> list[str]:
     """Every word, and every two that stand together, the edges of the sentence being words too."""
     words = [START, *tokens(sentence), END]
     return words[1:-1] + [f"{a} {b}" for a, b in pairwise(words)]
@@ -64,7 +64,7 @@ def parts(own: Sequence[T], brief: bool) -> list[tuple[Sequence[T], float]]:
     ]
 
 
-class Frames:
+class NgramWeights:
     """The weighted words and pairs, as they stand in the file."""
 
     def __init__(self, data: Mapping[str, Sequence[float]]):
@@ -124,7 +124,7 @@ _UNUSUAL: tuple[float, dict[str, float]] = (0.0, {})
 
 
 @cache
-def load_frames() -> Frames:
+def load_ngram_weights() -> NgramWeights:
     """The shipped weights. Raises ValueError where their file does not fit the schema beside it."""
-    data: Mapping[str, Any] = load("frames.json", "frames")
-    return Frames(data["frames"])
+    data: Mapping[str, Any] = load("ngrams.json", "ngrams")
+    return NgramWeights(data["ngrams"])
