@@ -20,6 +20,7 @@ from ..core.task import Task
 from ..core.verdict import Verdict
 from . import structure
 from .confidence import calibrated, confidence
+from .context import NO_CONTEXT, context_of, last_user_text
 from .features.hedging import hedging
 from .refusal import Refusal, detect_refusal
 from .schema import InvalidOutput, has_json, parse, strings_in
@@ -30,7 +31,9 @@ _DEFAULT = JudgeSettings()
 
 def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEFAULT) -> Verdict:
     """Judge ``answer`` to ``task``. Deterministic; raises nothing, whatever the text."""
-    asked, schema = (task, None) if isinstance(task, str) else (_asked(task), task.schema)
+    asked, schema, context = (
+        (task, None, NO_CONTEXT) if isinstance(task, str) else (last_user_text(task), task.schema, context_of(task))
+    )
     answer = Answer(answer) if isinstance(answer, str) else answer
     if settings.provider and (verdict := _provider(answer)):
         return verdict
@@ -39,8 +42,8 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             return Verdict()
         if not answer.text.strip() or not answer.tool_calls:
             return Verdict(FailureCode.EMPTY, evidence=nothing)
-    read = detect_refusal(asked, answer.text)
-    verdict = _prose(read, settings)
+    found = detect_refusal(asked, answer.text, context)
+    verdict = _prose(found, settings)
     if verdict.failure and not (schema is not None and has_json(answer.text)):
         return verdict
     if broken := _broken(asked, answer, schema is not None, isinstance(task, Task) and task.may_be_cut):
@@ -51,14 +54,14 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             content = parse(answer.text, schema)
         except InvalidOutput as fault:
             return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, str(fault))
-        inside = _prose(detect_refusal(asked, "\n\n".join(strings_in(content))), settings)
+        inside = _prose(detect_refusal(asked, "\n\n".join(strings_in(content)), context), settings)
         verdict = Verdict(
             inside.failure, inside.score, inside.evidence, inside.kind, inside.source, inside.partial, content
         )
         if verdict.failure:
             return verdict
-    elif settings.prose and not verdict.partial and hedging(read.figures) >= settings.hedge_at:
-        return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, read.figures.own[0].text[:120])
+    elif settings.prose and not verdict.partial and hedging(found.features) >= settings.hedge_at:
+        return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, found.features.own[0].text[:120])
     sure = confidence(asked, answer.text, content, answer.logprob)
     if sure is None:
         return verdict
@@ -84,7 +87,7 @@ def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdic
     end = next((end for end in ends if end >= _BEGINNING), _LONG_BEGINNING if len(text) >= _LONG_BEGINNING else 0)
     if not end:
         return None
-    verdict = _prose(detect_refusal(_asked(task), text[:end]), settings)
+    verdict = _prose(detect_refusal(last_user_text(task), text[:end], context_of(task)), settings)
     # A beginning that declines a part may be followed by anything.
     return Verdict(FailureCode.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
 
@@ -100,17 +103,13 @@ def _provider(answer: Answer) -> Verdict | None:
     return None
 
 
-def _asked(task: Task) -> str:
-    """The words of the last user turn."""
-    return next((m.text for m in reversed(task.turns) if m.role == "user"), "")
-
-
-def _prose(read: Refusal, settings: JudgeSettings) -> Verdict:
-    if not settings.prose or read.score < settings.refuse_at:
-        return Verdict(score=read.score)
-    partial = read.partial
-    refused = not partial or settings.partial == "refuse"
-    return Verdict(FailureCode.REFUSED if refused else None, read.score, read.evidence, read.kind, "prose", partial)
+def _prose(found: Refusal, settings: JudgeSettings) -> Verdict:
+    """Refused where another brain would do better, partial where something of use is there, else accepted."""
+    refused = found.refuses >= settings.reroute_at
+    if not settings.prose or not (refused or found.score >= settings.refuse_at):
+        return Verdict(score=found.score)
+    failure = FailureCode.REFUSED if refused or settings.partial == "refuse" else None
+    return Verdict(failure, found.score, found.evidence, found.kind, "prose", not refused)
 
 
 def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> str:

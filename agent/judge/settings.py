@@ -18,7 +18,9 @@ class JudgeSettings:
 
     provider        believe a provider's own structured refusal (``Answer.declined``, ``finish``)
     prose           read refusals, and empty talk, out of the text
-    refuse_at       the score from which an answer declines
+    refuse_at       the score from which an answer declines at all, and is marked as partial if it is accepted
+    reroute_at      the probability of a full refusal from which the answer fails; what it costs to be wrong either way
+                    decides it (README.md beside this file has the table)
     partial         ``accept`` or ``refuse`` useful text with a part declined
     hedge_at        the share of empty talk from which an answer has said nothing; above 1 switches this off
     min_confidence  below this confidence an answer is ``low_confidence``; None switches this off
@@ -27,7 +29,8 @@ class JudgeSettings:
 
     provider: bool = True
     prose: bool = True
-    refuse_at: float = 0.55
+    refuse_at: float = 0.6
+    reroute_at: float = 0.4
     partial: str = "accept"
     hedge_at: float = 0.65
     min_confidence: float | None = None
@@ -39,7 +42,7 @@ class JudgeSettings:
                 raise ValueError(f"{name}: {getattr(self, name)!r} is not true or false")
         if self.partial not in ("accept", "refuse"):
             raise ValueError(f"partial: {self.partial!r}; allowed: accept, refuse")
-        for name, high in (("refuse_at", 1.0), ("hedge_at", 2.0), ("min_confidence", 1.0)):
+        for name, high in (("refuse_at", 1.0), ("reroute_at", 1.0), ("hedge_at", 2.0), ("min_confidence", 1.0)):
             value = getattr(self, name)
             if value is None and name == "min_confidence":
                 continue

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from ..context import NO_CONTEXT, Context
 from ..data import words as listed
 from ..text.phrases import PhraseBook, phrase_book, task_book
 from ..text.sentences import ParsedText, Sentence, Speaker, plain, words_of
-from . import brief, missing
+from . import brief, missing, report
 from .ngrams import load_ngram_weights
 
 #: Characters of the task that are read at its beginning and at its end, where its instruction stands.
@@ -57,9 +58,9 @@ NAMES: tuple[str, ...] = (
 class Features:
     """The features of one answer, and the sentences and masks of the model's own words that they were counted from.
 
-    ``row`` has them in the order of :data:`NAMES`. ``beside`` has the figures of a brief answer
-    (:mod:`.brief`) and is empty for a longer one. ``told`` is the sentences whose little words count:
-    all of them, unless the task brief_features or ordered refusing words.
+    ``row`` has them in the order of :data:`NAMES`. ``brief`` has those of a brief answer (:data:`BRIEF_NAMES`) and is
+    empty for a longer one. ``ngram_sentences`` is the sentences whose words are weighed: all of them, unless the task
+    brought or ordered refusing words.
     """
 
     row: list[float]
@@ -78,10 +79,13 @@ class Features:
         return dict(zip(NAMES, self.row, strict=True))
 
     @property
-    def frames(self) -> float:
-        """What the little words say, as a weighted sum."""
+    def ngram_score(self) -> complex:
+        """What the common words say, as the weighted sums for "declines" (real) and "refuses" (imaginary)."""
         return load_ngram_weights().score(self.ngram_sentences, bool(self.brief))
 
+
+#: The features that only a brief answer has, in the order in which they stand in :attr:`Features.brief`.
+BRIEF_NAMES: tuple[str, ...] = (*brief.NAMES, *report.NAMES)
 
 _PLACES = {name: place for place, name in enumerate(NAMES)}
 
@@ -172,8 +176,8 @@ def signals_in(sentence: Sentence, book: PhraseBook, bit: SignalBits) -> int:
     return mask
 
 
-def extract_features(task: str, parsed: ParsedText) -> Features:
-    """The figures of one answer to ``task`` (its last user message; it may be empty)."""
+def extract_features(task: str, parsed: ParsedText, context: Context = NO_CONTEXT) -> Features:
+    """The features of one answer to ``task`` (its last user message; it may be empty) in its ``context``."""
     book, bit = phrase_book(), signal_bits()
     mine, code = Speaker.OWN, Speaker.CODE
     own = [s for s in parsed.sentences if s.speaker is mine and s.words]
@@ -358,8 +362,11 @@ def extract_features(task: str, parsed: ParsedText) -> Features:
     nay = bool(own) and word_count < 25 and bool((first | masks[-1]) & bit.plain_no) and not ask & bit.roleplay
     values.update(missing.missing_features(ask, content, parsed, own, nay, bool(union & bit.talk)))
     row = [v if v.__class__ is float else 1.0 if v else 0.0 for v in values.values()]
-    beside = brief.brief_features(ask, content, task_head_and_tail(task), parsed, own) if light else {}
-    return Features(row, own, masks, beside, told)
+    few: dict[str, float] = {}
+    if light:
+        few = brief.brief_features(ask, content, task_head_and_tail(task), parsed, own)
+        few.update(report.report_features(masks, own, parsed, content, context))
+    return Features(row, own, masks, few, told)
 
 
 def _own_despite(ask: int, task_mask: int) -> int:
