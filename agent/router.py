@@ -44,6 +44,7 @@ from .engine.next_backend import NextBackend
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
 from .engine.runner import TaskRunner
+from .engine.second_opinion import SecondOpinion
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
@@ -98,14 +99,16 @@ class Router:
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        asked = client or self.caller
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank),
             self._admission,
-            client or self.caller,
+            asked,
             self._judge,
             self.events.emit,
             clock,
             self.backoff,
+            second_opinion=SecondOpinion(self._judge, self._admission, asked, self.events.emit, clock),
         )
 
     @classmethod

@@ -19,9 +19,10 @@ from ..core.failures import FailureCode
 from ..core.task import Task
 from ..core.verdict import Verdict
 from . import structure
-from .confidence import calibrated, confidence
+from .confidence import calibrated, confidence, logit
 from .context import NO_CONTEXT, context_of, last_user_text
 from .features.hedging import hedging
+from .model import sigmoid
 from .refusal import Refusal, detect_refusal
 from .schema import InvalidOutput, has_json, parse, strings_in
 from .settings import JudgeSettings
@@ -56,7 +57,14 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, str(fault))
         inside = _prose(detect_refusal(asked, "\n\n".join(strings_in(content)), context), settings)
         verdict = Verdict(
-            inside.failure, inside.score, inside.evidence, inside.kind, inside.source, inside.partial, content
+            inside.failure,
+            inside.score,
+            inside.evidence,
+            inside.kind,
+            inside.source,
+            inside.partial,
+            content,
+            refuses=inside.refuses,
         )
         if verdict.failure:
             return verdict
@@ -92,6 +100,30 @@ def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdic
     return Verdict(FailureCode.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
 
 
+def reconsider(verdict: Verdict, refuses: bool, settings: JudgeSettings) -> Verdict:
+    """The verdict once a second opinion has said whether the answer ``refuses``: one more feature of the regression.
+
+    Only a verdict on prose is reconsidered, accepted or refused; a fault of form is none of its business.
+    """
+    asked = settings.second_opinion
+    if asked is None or verdict.source != "prose" or not (verdict.accepted or verdict.refused):
+        return verdict
+    chance = sigmoid(logit(verdict.refuses) + (asked.weight if refuses else -asked.weight))
+    refused = chance >= settings.reroute_at
+    declines = refused or (verdict.score >= settings.refuse_at and (verdict.refused or verdict.partial))
+    failure = FailureCode.REFUSED if refused or (declines and settings.partial == "refuse") else None
+    evidence = verdict.evidence or (f"second opinion of {asked.backend}: refuses" if refused else "")
+    return replace(
+        verdict,
+        failure=failure,
+        score=max(verdict.score, chance),
+        refuses=chance,
+        evidence=evidence if declines else "",
+        kind=(verdict.kind or "policy") if declines else "",
+        partial=declines and not refused,
+    )
+
+
 def _provider(answer: Answer) -> Verdict | None:
     """The verdict of a field made for it: a classifier's refusal has a category, a model's own has words."""
     if answer.declined is not None:
@@ -107,9 +139,9 @@ def _prose(found: Refusal, settings: JudgeSettings) -> Verdict:
     """Refused where another brain would do better, partial where something of use is there, else accepted."""
     refused = found.refuses >= settings.reroute_at
     if not settings.prose or not (refused or found.score >= settings.refuse_at):
-        return Verdict(score=found.score)
+        return Verdict(score=found.score, refuses=found.refuses)
     failure = FailureCode.REFUSED if refused or settings.partial == "refuse" else None
-    return Verdict(failure, found.score, found.evidence, found.kind, "prose", not refused)
+    return Verdict(failure, found.score, found.evidence, found.kind, "prose", not refused, refuses=found.refuses)
 
 
 def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> str:
