@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -9,6 +10,7 @@ from uniwizard.agent import Attempt, practised
 from uniwizard.world.harmless import line, show
 from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thought
+from uniwizard.world.times import ago
 
 
 def road(thought: Thought, width: int) -> list[str]:
@@ -27,6 +29,10 @@ def road(thought: Thought, width: int) -> list[str]:
         lines.append(f"|wTaken from:|n {', '.join(thought.passed)}, for being slow")
     for number, repeats in enumerate(_repeated(thought.attempts), 1):
         lines += _told(number, repeats, width)
+    known = thought.result.memory if thought.result is not None else None
+    if known is not None:
+        lines.append(f"|wRemembered:|n {known.backend} has answered this, {ago(time.time() - known.learned)}")
+        lines.append(f"     {line(known.model, 40)}, saved {known.saved_ms / 1000.0:.1f} s, ${known.saved_usd:.4f}")
     if thought.why_not and not thought.attempts:
         lines.append(f"  {line(thought.why_not)}")
     if thought.short:

@@ -30,6 +30,7 @@ class CmdThink(UniwizardCommand):
       think <task>
       think
       think/more <words>
+      think/fresh <task>
       think/with <backend> <task>
       think/see [<url>]
       think/next
@@ -40,6 +41,7 @@ class CmdThink(UniwizardCommand):
 
     Switches:
       more    - go on from the last answer
+      fresh   - ask anew, even where Timmy remembers an answer
       with    - ask this backend first; its fallbacks still
                 apply
       see     - lay a picture on the bench, for your next
@@ -55,14 +57,16 @@ class CmdThink(UniwizardCommand):
                 asked, what came of it, what it cost
       good    - the last answer was good; who gave it is
                 remembered
-      bad     - the last answer was bad
+      bad     - the last answer was bad; where Timmy remembers
+                it, he forgets it
       stream  - whether answers are shown as they come
 
     A bare 'think' opens a page for many lines: '.' on a line of
     its own asks. What you paste behind 'think' is gathered.
     Nothing of you leaves the game: no name, no place. The
     answer ends with a line that says which brain gave it, how
-    long it took and what it cost. You have one thought at a
+    long it took and what it cost; 'memory of claude' there
+    says that nobody was asked. You have one thought at a
     time. Whom would be asked: see 'route'.
 
     Examples:
@@ -73,7 +77,8 @@ class CmdThink(UniwizardCommand):
 
     key = "think"
     known_switches = (
-        "with", "why", "good", "bad", "stop", "more", "next", "again", "history", "share", "see", "stream", "forget",
+        "with", "fresh", "why", "good", "bad", "stop", "more", "next", "again", "history", "share", "see", "stream",
+        "forget",
     )  # fmt: skip
     locks = "cmd:all()"
 
@@ -101,11 +106,17 @@ class CmdThink(UniwizardCommand):
         if not text:
             begin_writing(self.caller, router, pin=pin, follows=follows)
             return
-        ask(self, router, text, pin, follows=follows)
+        ask(self, router, text, pin, follows=follows, fresh="fresh" in self.switches)
 
 
 def ask(
-    command: UniwizardCommand, router: GameRouter, text: str, pin: str | None = None, *, follows: bool = False
+    command: UniwizardCommand,
+    router: GameRouter,
+    text: str,
+    pin: str | None = None,
+    *,
+    follows: bool = False,
+    fresh: bool = False,
 ) -> Thought | None:
     """Begin a thought for the command's caller, or say why not."""
     if why := obstacle(command.caller, router, text, pin):
@@ -113,7 +124,9 @@ def ask(
         return None
     images = pictures.on_bench(command.caller)
     try:
-        thought: Thought = router.thoughts.begin(command.caller, text, pin, aloud=True, follows=follows, images=images)
+        thought: Thought = router.thoughts.begin(
+            command.caller, text, pin, aloud=True, follows=follows, fresh=fresh, images=images
+        )
     except BudgetReached as reached:
         command.say(said(f"|y{soul().name} shakes {soul().pronouns[2]} head.|n {reached}"))
         return None

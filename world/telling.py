@@ -63,8 +63,9 @@ def body(text: str, screen: Screen) -> list[str]:
 
 
 def closing(result: RouteResult) -> str:
-    """The line under an answer: who gave it, how long it took, what it cost."""
-    return f"[{result.backend}, {result.latency_ms / 1000.0:.1f} s, ${result.cost_usd:.4f}]"
+    """The line under an answer: who gave it, now or once before, how long it took, what it cost."""
+    who = result.backend if result.memory is None else f"memory of {result.backend}"
+    return f"[{who}, {result.latency_ms / 1000.0:.1f} s, ${result.cost_usd:.4f}]"
 
 
 def remarks(result: RouteResult, short: Sequence[str]) -> list[str]:
@@ -74,7 +75,7 @@ def remarks(result: RouteResult, short: Sequence[str]) -> list[str]:
         who = " and ".join(dict.fromkeys(attempt.backend for attempt in result.refusals))
         lines.append(said(voice.say("accepted_refusal", count=len(result.refusals), key=who)))
     elif result.partial:
-        evidence = result.attempts[-1].verdict.evidence if result.attempts[-1].verdict else ""
+        evidence = result.answered.verdict.evidence if result.answered.verdict else ""
         lines.append(said(voice.say("partial", key=result.backend, why=line(evidence, 46))))
     elif short:
         lines.append(said(voice.say("weighed_short", why=line(short[0], 120))))

@@ -119,17 +119,20 @@ class Thoughts:
         pin: str | None = None,
         *,
         aloud: bool = False,
+        fresh: bool = False,
         follows: bool = False,
         images: tuple[Image, ...] = (),
     ) -> Thought:
         """Start thinking about ``text`` for ``thinker``, who hears the answer when it comes.
 
         ``aloud`` says that Timmy thinks, once the thought is written down and can vanish no more; only then is anybody
-        asked. ``follows`` goes on with the conversation of the last answer. Raises Closed, and BudgetReached.
+        asked. ``fresh``: whatever is remembered, somebody is asked. ``follows`` goes on with the conversation of the
+        last answer. Raises Closed, and BudgetReached.
         """
         if aloud:
             self._heard(thinker)
-        plan = self._script.brain.plan(self._task(thinker, text, follows, images), pin)
+        remembered = "fresh" if fresh else "use"
+        plan = self._script.brain.plan(self._task(thinker, text, follows, images), pin, memory=remembered)
         task = plan.task
         self._account(plan, thinker, text)
         thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0, follows=follows)
@@ -168,7 +171,9 @@ class Thoughts:
     async def _think(self, thought: Thought, held: Deferred[None], aloud: bool) -> RouteResult:
         await held
         if aloud:
-            telling.tell(thought.thinker, said(voice.say("thinking")))
+            known = thought.decision.memory
+            begins = voice.say("recalls", key=known.backend) if known else voice.say("thinking")
+            telling.tell(thought.thinker, said(begins))
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)
         if thought.follows:
             await self._shorten(thought)
@@ -183,7 +188,12 @@ class Thoughts:
         text = result.text if thought.live is not None and thought.live.shown else plain_spoken(result.text)
         result = replace(result, text=text)
         thought.short = tuple(weighing.shortcomings(thought.text, text))
-        if thought.short and not result.practice and not (thought.live is not None and thought.live.shown):
+        if (
+            thought.short
+            and not result.practice
+            and result.memory is None
+            and not (thought.live is not None and thought.live.shown)
+        ):
             return await self._sent_back(thought, result)
         return result
 
@@ -196,7 +206,7 @@ class Thoughts:
         task = replace(thought.task, messages=turns, prompt=words, images=(), kind=thought.decision.kind)
         brain = self._script.brain
         try:
-            again = await brain.run(brain.plan(task, first.backend), attempts=first.attempts)
+            again = await brain.run(brain.plan(task, first.backend, memory="fresh"), attempts=first.attempts)
         except AllBackendsFailed as failed:
             return replace(first, attempts=failed.attempts, cost_usd=failed.cost_usd)
         text = plain_spoken(again.text)
@@ -218,7 +228,7 @@ class Thoughts:
         task = Task(words, kind="summarize", identity=identity.of_thinker(thought.thinker, words))
         brain, ledger = self._script.brain, recorder.the()
         try:
-            plan = brain.plan(task)
+            plan = brain.plan(task, memory="fresh")
             self._account(plan, thought.thinker, words)
             summary = (await brain.run(plan)).text
         except (AllBackendsFailed, BudgetReached):
@@ -228,7 +238,7 @@ class Thoughts:
             ledger.done(task.id)
         answers.summarised(thought.thinker, kept[-1], summary)
         again = self._task(thought.thinker, thought.text, True, thought.task.images, thought.task.id)
-        thought.plan = brain.plan(again, thought.pin)
+        thought.plan = brain.plan(again, thought.pin, memory="fresh")
 
     def pass_on(self, thinker: Any) -> str:
         """Take the thought of ``thinker`` from the backend that has it, and hand it to the next one.
@@ -255,7 +265,7 @@ class Thoughts:
         following, thought.turning = thought.turning, ""
         old, words = thought.task, {"key": thought.asked, "to": following}
         task = replace(old, id=Task().id)
-        plan = self._script.brain.plan(task, following)
+        plan = self._script.brain.plan(task, following, memory="fresh")
         ledger = recorder.the()
         ledger.done(old.id)
         self._account(plan, thought.thinker, thought.text)
@@ -285,7 +295,7 @@ class Thoughts:
         if thought is None or thought.result is None or thought.judged is good:
             return ""
         thought.judged = good
-        answered = thought.result.attempts[-1]
+        answered = thought.result.answered
         self._script.brain.feedback(thought.task.id, answered, good=good)
         return answered.backend
 
