@@ -66,7 +66,7 @@ class Timmy(_Character):
             told, options = text if isinstance(text, tuple) else (text, {})
             speaker = from_obj[0] if isinstance(from_obj, list | tuple) and from_obj else from_obj
             kind = options.get("type", "") if isinstance(options, dict) else ""
-            if speaker is not None and speaker is not self and getattr(speaker, "has_account", False):
+            if speaker is not None and speaker != self and getattr(speaker, "has_account", False):
                 self._notice(speaker, str(told or ""), kind)
         except Exception:
             # What he cannot make sense of must not cost a player their words.
@@ -148,7 +148,8 @@ class Timmy(_Character):
 
     def _answer(self, speaker: Any, words: str, aloud: bool) -> None:
         """Answer what ``speaker`` said, to the room or to them alone, as it was said."""
-        if speaker.location is not self.location:
+        # Equal, not identical: Evennia may have flushed its cache of objects meanwhile.
+        if speaker.location != self.location:
             return
         heard = meaning(words)
         name = line(speaker.key)
