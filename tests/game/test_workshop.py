@@ -221,7 +221,7 @@ def test_think_with_asks_the_one_that_was_named(player: Telnet) -> None:
         ("think/with", "Usage: think/with <backend> <task>"),
         ("think/more and then?", "There is no answer yet to go on from"),
         ("think/with nobody hello", "No brain called 'nobody' stands on the shelf; there are: local, claude"),
-        ("think/wiht claude hello", "think knows no switch /wiht; there are: /with, /fresh, /why, /good, /bad, /stop,"),
+        ("think/wiht claude hello", "think knows no switch /wiht; there are: /with, /fresh, /why, /good, /bad,"),
         ("think " + "x" * 200_001, "200,001 characters, 200,000 are allowed"),
         ("route", "Usage: route <task>"),
         ("route/foo x", "route knows no switch /foo; it has none."),
