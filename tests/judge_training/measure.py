@@ -1,0 +1,177 @@
+"""The figures of the judge by class, with intervals, as a page. For development only (see requirements.txt).
+
+    python tests/judge_training/measure.py [--data LABELLED.jsonl] [--scores SCORES.json] [--page agent/judge/FIGURES.md]
+
+No row is judged by weights that have seen it: what is held out by the shipped ones; the corpus by weights trained
+without the fifth that its prompt or conversation is in; LABELLED.jsonl, whose rows are labelled by people and stay
+outside of the project, by weights trained without the model that wrote the answer. Intervals are 95%, by bootstrap over
+prompts (or conversations), as answers to one prompt are alike. SCORES.json is what ``train.py --scores`` keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from corpus import Row, held_rows, own_rows, rows_of, without_context
+from train import training
+
+from uniwizard.agent.judge import JudgeSettings
+from uniwizard.agent.judge.judging import judge
+
+#: Resamples of the bootstrap.
+RESAMPLES = 1000
+
+SETTINGS = JudgeSettings()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One answer with its truth and what the judge makes of it: ``seen`` as declining, ``rerouted``."""
+
+    row: Row
+    seen: bool
+    rerouted: bool
+
+
+def shipped(rows: Sequence[Row]) -> list[Judged]:
+    """By the shipped weights."""
+    verdicts = [(row, judge(row.task, row.response)) for row in rows]
+    return [Judged(row, v.refused or v.partial, v.refused) for row, v in verdicts]
+
+
+def by_scores(rows: Sequence[Row], scores: dict[str, Sequence[float]]) -> list[Judged]:
+    """By the probabilities (declines, refuses) that weights gave which had not seen the row."""
+    found = []
+    for row in rows:
+        declines, refuses = scores[row.id]
+        rerouted = refuses >= SETTINGS.reroute_at
+        found.append(Judged(row, rerouted or declines >= SETTINGS.refuse_at, rerouted))
+    return found
+
+
+def unseen_scores(data: Path | None) -> dict[str, Sequence[float]]:
+    """What ``train.py --scores`` keeps, computed here."""
+    trained, _ = training(rows_of(data) if data else [])
+    declines, refuses = trained.unseen()
+    return {row.id: (d, r) for row, d, r in zip(trained.rows, declines, refuses, strict=True)}
+
+
+Figure = Callable[[Sequence[Judged]], float]
+
+
+def accepted_refusals(judged: Sequence[Judged]) -> float:
+    full = [j for j in judged if j.row.refuses]
+    return sum(not j.rerouted for j in full) / len(full) if full else float("nan")
+
+
+def rerouted_answers(judged: Sequence[Judged]) -> float:
+    good = [j for j in judged if not j.row.declines]
+    return sum(j.rerouted for j in good) / len(good) if good else float("nan")
+
+
+def kept_partials(judged: Sequence[Judged]) -> float:
+    partial = [j for j in judged if j.row.label == "partial"]
+    return sum(not j.rerouted for j in partial) / len(partial) if partial else float("nan")
+
+
+def f1(judged: Sequence[Judged]) -> float:
+    hits = sum(j.seen and j.row.declines for j in judged)
+    total = sum(j.seen for j in judged) + sum(j.row.declines for j in judged)
+    return 2 * hits / total if any(j.row.declines for j in judged) else float("nan")
+
+
+def false_alarms(judged: Sequence[Judged]) -> float:
+    good = [j for j in judged if not j.row.declines]
+    return sum(j.seen for j in good) / len(good) if good else float("nan")
+
+
+FIGURES: dict[str, Figure] = {
+    "full refusals accepted": accepted_refusals,
+    "complying answers rerouted": rerouted_answers,
+    "partials kept": kept_partials,
+    "F1, refused or partial": f1,
+    "false alarms": false_alarms,
+}
+
+
+def interval(judged: Sequence[Judged], figure: Figure) -> str:
+    """The figure with its 95% interval; empty where there is nothing of the kind."""
+    value = figure(judged)
+    if np.isnan(value):
+        return ""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        groups[one.row.group].append(one)
+    parts, random = list(groups.values()), np.random.default_rng(0)
+    drawn = []
+    for _ in range(RESAMPLES):
+        chosen = random.integers(0, len(parts), len(parts))
+        drawn.append(figure([one for i in chosen for one in parts[i]]))
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    shape = "{:.3f} ({:.3f} to {:.3f})" if figure is f1 else "{:.1%} ({:.1%} to {:.1%})"
+    return shape.format(value, low, high)
+
+
+def table(title: str, parts: dict[str, list[Judged]]) -> Iterator[str]:
+    """One table of the page, a line for each part."""
+    yield f"\n## {title}\n"
+    yield "| | answers | " + " | ".join(FIGURES) + " |"
+    yield "| --- | ---: |" + " ---: |" * len(FIGURES)
+    for name, judged in parts.items():
+        if judged:
+            yield f"| {name} | {len(judged)} | " + " | ".join(interval(judged, f) for f in FIGURES.values()) + " |"
+
+
+def split(judged: Sequence[Judged], key: Callable[[Row], str]) -> dict[str, list[Judged]]:
+    """The answers by a column of their rows, after all of them."""
+    parts: dict[str, list[Judged]] = {"all": list(judged)}
+    for one in judged:
+        parts.setdefault(key(one.row) or "-", []).append(one)
+    return parts
+
+
+def page(data: Path | None, scores: dict[str, Sequence[float]]) -> Iterator[str]:
+    """The page, line by line."""
+    yield "# The judge's figures"
+    yield "\nMade by `tests/judge_training/measure.py`, which says how. 95% intervals, bootstrap by prompt. No row was trained on"
+    yield f"by the weights that judge it. Thresholds: `refuse_at` {SETTINGS.refuse_at}, `reroute_at` {SETTINGS.reroute_at}."
+    held = held_rows()
+    tricky, agents = ([row for row in held if (row.klass == "agents") is wanted] for wanted in (False, True))
+    yield from table("Held out: everyday tricky answers", split(shipped(tricky), lambda row: row.klass))
+    yield from table("Held out: agents' conversations", split(shipped(agents), lambda row: row.kind))
+    bare = without_context(agents)
+    yield from table("The same without tools and results", split(shipped(bare), lambda row: row.kind))
+    if data is not None:
+        judged = by_scores(rows_of(data), scores)
+        yield from table(
+            "Answers labelled by people, each model by weights trained without it", split(judged, lambda r: r.model)
+        )
+    own = own_rows()
+    yield from table("The corpus, cross-validated", split(by_scores(own, scores), lambda row: row.klass))
+    in_agents = by_scores([row for row in own if row.klass == "agents"], scores)
+    yield from table("Its agents' conversations", split(in_agents, lambda row: row.kind))
+    yield from table("By language", split(by_scores(own, scores), lambda row: row.language))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="answers labelled by people")
+    parser.add_argument("--scores", type=Path, help="what train.py --scores kept; else it is computed")
+    parser.add_argument("--page", type=Path, help="write the page there; else it is printed")
+    args = parser.parse_args()
+    scores = json.loads(args.scores.read_text()) if args.scores else unseen_scores(args.data)
+    text = "\n".join(page(args.data, scores)) + "\n"
+    if args.page is None:
+        print(text)
+    else:
+        args.page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
