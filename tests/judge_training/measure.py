@@ -62,60 +62,33 @@ def unseen_scores(data: Path | None) -> dict[str, Sequence[float]]:
     return {row.id: (d, r) for row, d, r in zip(trained.rows, declines, refuses, strict=True)}
 
 
-Figure = Callable[[Sequence[Judged]], float]
-
-
-def accepted_refusals(judged: Sequence[Judged]) -> float:
-    full = [j for j in judged if j.row.refuses]
-    return sum(not j.rerouted for j in full) / len(full) if full else float("nan")
-
-
-def rerouted_answers(judged: Sequence[Judged]) -> float:
-    good = [j for j in judged if not j.row.declines]
-    return sum(j.rerouted for j in good) / len(good) if good else float("nan")
-
-
-def kept_partials(judged: Sequence[Judged]) -> float:
-    partial = [j for j in judged if j.row.label == "partial"]
-    return sum(not j.rerouted for j in partial) / len(partial) if partial else float("nan")
-
-
-def f1(judged: Sequence[Judged]) -> float:
-    hits = sum(j.seen and j.row.declines for j in judged)
-    total = sum(j.seen for j in judged) + sum(j.row.declines for j in judged)
-    return 2 * hits / total if any(j.row.declines for j in judged) else float("nan")
-
-
-def false_alarms(judged: Sequence[Judged]) -> float:
-    good = [j for j in judged if not j.row.declines]
-    return sum(j.seen for j in good) / len(good) if good else float("nan")
-
+#: A figure is a ratio of two sums over answers: what one answer adds to the upper and to the lower one.
+Figure = Callable[[Judged], tuple[float, float]]
 
 FIGURES: dict[str, Figure] = {
-    "full refusals accepted": accepted_refusals,
-    "complying answers rerouted": rerouted_answers,
-    "partials kept": kept_partials,
-    "F1, refused or partial": f1,
-    "false alarms": false_alarms,
+    "full refusals accepted": lambda j: (j.row.refuses and not j.rerouted, j.row.refuses),
+    "complying answers rerouted": lambda j: (not j.row.declines and j.rerouted, not j.row.declines),
+    "partials kept": lambda j: (j.row.label == "partial" and not j.rerouted, j.row.label == "partial"),
+    "F1, refused or partial": lambda j: (2 * (j.seen and j.row.declines), j.seen + j.row.declines),
+    "false alarms": lambda j: (not j.row.declines and j.seen, not j.row.declines),
 }
 
 
-def interval(judged: Sequence[Judged], figure: Figure) -> str:
+def interval(judged: Sequence[Judged], name: str) -> str:
     """The figure with its 95% interval; empty where there is nothing of the kind."""
-    value = figure(judged)
-    if np.isnan(value):
-        return ""
-    groups: dict[str, list[Judged]] = defaultdict(list)
+    groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for one in judged:
-        groups[one.row.group].append(one)
-    parts, random = list(groups.values()), np.random.default_rng(0)
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = random.integers(0, len(parts), len(parts))
-        drawn.append(figure([one for i in chosen for one in parts[i]]))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    shape = "{:.3f} ({:.3f} to {:.3f})" if figure is f1 else "{:.1%} ({:.1%} to {:.1%})"
-    return shape.format(value, low, high)
+        groups[one.row.group].append(FIGURES[name](one))
+    sums = np.array([np.sum(np.array(part, dtype=float), axis=0) for part in groups.values()])
+    upper, lower = sums.sum(axis=0)
+    declining = any(one.row.declines for one in judged)
+    if not lower or (name.startswith("F1") and not declining):
+        return ""
+    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES) @ sums
+    drawn = drawn[drawn[:, 1] > 0]
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+    shape = "{:.3f} ({:.3f} to {:.3f})" if name.startswith("F1") else "{:.1%} ({:.1%} to {:.1%})"
+    return shape.format(upper / lower, low, high)
 
 
 def table(title: str, parts: dict[str, list[Judged]]) -> Iterator[str]:
@@ -125,7 +98,7 @@ def table(title: str, parts: dict[str, list[Judged]]) -> Iterator[str]:
     yield "| --- | ---: |" + " ---: |" * len(FIGURES)
     for name, judged in parts.items():
         if judged:
-            yield f"| {name} | {len(judged)} | " + " | ".join(interval(judged, f) for f in FIGURES.values()) + " |"
+            yield f"| {name} | {len(judged)} | " + " | ".join(interval(judged, f) for f in FIGURES) + " |"
 
 
 def split(judged: Sequence[Judged], key: Callable[[Row], str]) -> dict[str, list[Judged]]:
@@ -139,8 +112,9 @@ def split(judged: Sequence[Judged], key: Callable[[Row], str]) -> dict[str, list
 def page(data: Path | None, scores: dict[str, Sequence[float]]) -> Iterator[str]:
     """The page, line by line."""
     yield "# The judge's figures"
-    yield "\nMade by `tests/judge_training/measure.py`, which says how. 95% intervals, bootstrap by prompt. No row was trained on"
-    yield f"by the weights that judge it. Thresholds: `refuse_at` {SETTINGS.refuse_at}, `reroute_at` {SETTINGS.reroute_at}."
+    yield "\nMade by `tests/judge_training/measure.py`, which says how. 95% intervals, by bootstrap over prompts. No row was"
+    yield "trained on by the weights that judge it."
+    yield f"Thresholds: `refuse_at` {SETTINGS.refuse_at}, `reroute_at` {SETTINGS.reroute_at}."
     held = held_rows()
     tricky, agents = ([row for row in held if (row.klass == "agents") is wanted] for wanted in (False, True))
     yield from table("Held out: everyday tricky answers", split(shipped(tricky), lambda row: row.klass))
