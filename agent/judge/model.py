@@ -4,9 +4,10 @@
     chances.declines        # probability that the answer declines, fully or in part
     chances.refuses         # probability that it refuses in full, so that another brain would do better
 
-The first is a detector, the second decides what is done. A brief answer has weights of its own on top. The weights are
-readable files, ``configs/judge/weights.json`` and ``ngrams.json``, made by ``tests/judge_training/train.py``, which says
-in them how. Each weight of the first and its fellow of the second make one complex number, so that both sums cost one.
+The first is a detector, the second decides what is done. A brief answer has weights of its own on top. The weights
+are readable files, ``configs/judge/weights.json`` and ``ngrams.json``, made by ``tests/judge_training/train.py``, which
+says in them how. Each weight of the first and its fellow of the second make one complex number, so that both sums
+cost one.
 """
 
 from __future__ import annotations

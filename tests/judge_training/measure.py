@@ -1,6 +1,6 @@
 """The figures of the judge by class, with intervals, as a page. For development only (see requirements.txt).
 
-    python tests/judge_training/measure.py [--data LABELLED.jsonl] [--scores SCORES.json] [--page agent/judge/FIGURES.md]
+    python tests/judge_training/measure.py [--data LABELLED.jsonl] [--scores SCORES.json] [--page PAGE.md]
 
 No row is judged by weights that have seen it: what is held out by the shipped ones; the corpus by weights trained
 without the fifth that its prompt or conversation is in; LABELLED.jsonl, whose rows are labelled by people and stay
@@ -112,8 +112,8 @@ def split(judged: Sequence[Judged], key: Callable[[Row], str]) -> dict[str, list
 def page(data: Path | None, scores: dict[str, Sequence[float]]) -> Iterator[str]:
     """The page, line by line."""
     yield "# The judge's figures"
-    yield "\nMade by `tests/judge_training/measure.py`, which says how. 95% intervals, by bootstrap over prompts. No row was"
-    yield "trained on by the weights that judge it."
+    yield "\nMade by `tests/judge_training/measure.py`, which says how. 95% intervals, by bootstrap over prompts. No"
+    yield "row was trained on by the weights that judge it."
     yield f"Thresholds: `refuse_at` {SETTINGS.refuse_at}, `reroute_at` {SETTINGS.reroute_at}."
     held = held_rows()
     tricky, agents = ([row for row in held if (row.klass == "agents") is wanted] for wanted in (False, True))

@@ -26,9 +26,11 @@ from twisted.internet.defer import ensureDeferred
 
 from uniwizard.agent import Router, Task
 from uniwizard.agent.config.loader import load
+from uniwizard.agent.core.answer import Usage
 from uniwizard.agent.core.events import AttemptEnded
+from uniwizard.agent.core.pricing import cost_usd
 from uniwizard.agent.core.verdict import Verdict
-from uniwizard.agent.engine.second_opinion import KIND
+from uniwizard.agent.engine.second_opinion import KIND, REPLY_TOKENS
 from uniwizard.agent.judge.judging import reconsider
 from uniwizard.agent.judge.settings import JudgeSettings, SecondOpinionSettings
 
@@ -78,16 +80,16 @@ async def cost(adviser: str) -> None:
     finally:
         await router.stop()
     mine = [attempt for attempt in ended if attempt.kind == KIND]
-    others = [attempt for attempt in ended if attempt.kind != KIND]
     if not mine:
         print("no question was asked")
         return
-    n = len(mine)
+    n, priced = len(mine), config.backends[adviser]
+    tokens = sum(attempt.usage.input_tokens for attempt in mine) / n
+    # The simulated backend costs nothing and does not heed max_tokens: the price is the real backend's, for a full reply.
+    usd = cost_usd(priced, Usage(round(tokens), REPLY_TOKENS))
     print(
-        f"one question to {adviser} in practice: {sum(a.usage.input_tokens for a in mine) / n:.0f} tokens in, "
-        f"{sum(a.usage.output_tokens for a in mine) / n:.1f} out, ${sum(a.cost_usd for a in mine) / n:.6f}, "
-        f"{sum(a.latency_ms for a in mine) / n:.0f} ms ({n} asked; an answer itself: "
-        f"${sum(a.cost_usd for a in others) / len(others):.6f}, {sum(a.latency_ms for a in others) / len(others):.0f} ms)"
+        f"one question to {adviser}: {tokens:.0f} tokens in, at most {REPLY_TOKENS} out, ${usd:.6f} by its price; "
+        f"{sum(attempt.latency_ms for attempt in mine) / n:.0f} ms in practice; {n} of {TASKS} answers were asked about"
     )
 
 

@@ -3,7 +3,7 @@ this folder, in its own venv.
 
     python tests/judge_training/train.py [--also LABELLED.jsonl] [--write]
 
-Prints what each threshold would have given on answers that were not trained on, and, with ``--write``, writes the files.
+Prints what each threshold would have given on answers that were not trained on; ``--write`` writes the files.
 ``--also`` adds labelled answers that are not part of the project (rows with id, model, prompt, response, label); only
 the features measured of them take part, never a word that the corpus does not have.
 """
@@ -24,15 +24,15 @@ from table import Table, ngram_weights, regression, vocabulary
 #: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2 for "declines", and
 #: from 0.2, 0.35, 0.5 and 0.7 for "refuses" (the full refusals that pass where 2% of the good answers are rerouted).
 C, C_REFUSES = 0.7, 0.35
-#: What a partial refusal counts where full ones are told from the rest, chosen likewise from 0.25, 0.5 and 1: on whether
-#: a sermon with an answer in it is one or the other, people differ most.
+#: What a partial refusal counts where full ones are told from the rest, chosen likewise from 0.25, 0.5 and 1: on
+#: whether a sermon with an answer in it is one or the other, people differ most.
 PARTIAL = 0.25
 #: What a long answer of the corpus counts; brief ones are many times as many. Chosen likewise from 1 and 2.5.
 LONG = 2.5
 #: What an answer that is not brief and complies counts beside one that declines: a false alarm costs a good answer.
 CARE = 3.0
-#: What an answer of an agent's conversation counts, and the same once more without its context.
-AGENTS, BARE = 1.0, 0.7
+#: What an agent's honest negative counts, for the same reason; and any answer once more without its context.
+HONEST, BARE = 2.0, 0.7
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Training:
     refuses: np.ndarray
 
     def chances(self, train: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The probabilities that the ``judged`` rows decline and refuse, by regressions fitted to the ``train`` rows."""
+        """The chances that the ``judged`` rows decline and refuse, by regressions fitted to the ``train`` rows."""
         x = self.table.x[judged]
         declines, refuses = self.fit(train)
         return declines.predict_proba(x)[:, 1], refuses.predict_proba(x)[:, 1]
@@ -84,7 +84,8 @@ def training(also: list[Row], vocabulary_rows: list[Row] | None = None) -> tuple
     own = np.arange(len(rows)) < len(mine) + len(bare)
     declines = np.array([row.declines for row in rows])
     weight = np.where(own & ~table.brief, LONG, 1.0) * np.where(~table.brief & ~declines, CARE, 1.0)
-    weight *= [BARE if r.id.endswith("-bare") else AGENTS if r.klass == "agents" else 1.0 for r in rows]
+    weight *= [BARE if row.id.endswith("-bare") else 1.0 for row in rows]
+    weight *= [HONEST if row.klass == "agents" and not row.declines else 1.0 for row in rows]
     return Training(rows, table, own, weight, declines, np.array([row.refuses for row in rows])), ngrams
 
 
