@@ -32,6 +32,7 @@ from .faults import (
     quoted,
     schema_faults,
 )
+from .memory import memory_faults, memory_settings
 from .prices import look_up
 from .settings import Config, Headroom, Refusals, Rule
 from .yaml_files import read_yaml
@@ -63,6 +64,7 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
         _reference_faults(document, lines, name) if named_well else (),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
+        memory_faults(document, lines, name),
     ):
         try:
             faults += more
@@ -203,6 +205,7 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         identity=frozenset(document.get("identity", ())),
         judge={key: {**document.get("judge", {}), **raw.get("judge", {})} for key, raw in document["backends"].items()},
         headroom=Headroom(**document.get("headroom", {})),
+        memory=memory_settings(document.get("memory")),
         source=name,
     )
 

@@ -54,6 +54,7 @@ class TaskRunner:
     """Runs plans.
 
     journal  None where nothing is written down
+    learn    called with every answer that ends a task, before anybody is told of it
     backoff  seconds to wait before the n-th retry, counted from 0
     second_opinion  asked about doubtful answers; None for never
     """
@@ -79,6 +80,7 @@ class TaskRunner:
         self._backoff = backoff
         self._second_opinion = second_opinion
         self.journal = journal
+        self.learn: Callable[[Plan, AttemptOutcome], None] | None = None
 
     async def run(
         self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
@@ -323,6 +325,8 @@ class TaskRunner:
             partial=verdict.partial,
             practice=attempt.practice,
         )
+        if self.learn is not None:
+            self.learn(run.plan, outcome)
         self._emit(
             Answered(now, run.plan.task.id, result.backend, len(result.attempts), result.latency_ms, result.cost_usd)
         )
