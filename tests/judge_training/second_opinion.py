@@ -85,7 +85,7 @@ async def cost(adviser: str) -> None:
         return
     n, priced = len(mine), config.backends[adviser]
     tokens = sum(attempt.usage.input_tokens for attempt in mine) / n
-    # The simulated backend costs nothing and does not heed max_tokens: the price is the real backend's, for a full reply.
+    # The simulated backend costs nothing and does not heed max_tokens: this is the real one's price of a full reply.
     usd = cost_usd(priced, Usage(round(tokens), REPLY_TOKENS))
     print(
         f"one question to {adviser}: {tokens:.0f} tokens in, at most {REPLY_TOKENS} out, ${usd:.6f} by its price; "
