@@ -61,9 +61,9 @@ def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream
 
         player.send("think/bad")
         player.expect("makes a mark on one's jar")
-        upstream.answer = "Ask the moon."
+        upstream.answer = "The moon pulls on the water, twice a day."
         told = think(player, "how do the tides work")
-        assert "Ask the moon." in told and "[one, " in told
+        assert "The moon pulls on the water, twice a day." in told and "[one, " in told
         assert len(upstream.requests) == asked + 2
 
     rows = query(game, "SELECT * FROM ledger_attempt WHERE account = 'Tidea' ORDER BY id")
@@ -87,7 +87,7 @@ def test_one_players_answer_serves_another_by_the_others_name(game: Game, upstre
 
 
 def test_what_is_about_me_or_now_is_always_asked(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "All is well, and the lamps are lit."
+    upstream.answer = "It is half past nine in the evening."
     with newcomer(game, "Nowell") as player:
         for question in ("what time is it?", "what is my name?"):
             asked = len(upstream.requests)
