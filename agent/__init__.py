@@ -17,6 +17,7 @@ from .core.backend import Quota
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
+from .core.identity import Place
 from .core.recollection import Recollection
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
@@ -26,6 +27,7 @@ from .health import Health
 from .memory import Entry as MemoryEntry
 from .memory import Store as MemoryStore
 from .practice import Scenario, practised
+from .privacy.names import Names
 from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
 
@@ -52,6 +54,8 @@ __all__ = [
     "MemoryEntry",
     "MemoryStore",
     "Message",
+    "Names",
+    "Place",
     "Plan",
     "Quota",
     "QuotaStatus",

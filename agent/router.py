@@ -45,11 +45,13 @@ from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
 from .engine.recall import Recall
 from .engine.runner import TaskRunner
+from .engine.second_opinion import SecondOpinion
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
 from .memory import Memory, Store, connect
-from .privacy.blindfold import Blindfold
+from .privacy.blindfold import Blindfold, Redacted
+from .privacy.names import Names
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
 
@@ -99,18 +101,21 @@ class Router:
         self.caller = CloudCaller(clock, self._on_headers)
         self.checker = HealthChecker(self.registry, self.caller, clock, self.events, practice_port)
         self._judge = CalibratedJudge(config.judge)
-        self._hidden: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
-        self._blindfold = Blindfold(soul=config.identity)
+        self._names = Names()
+        self._soul: frozenset[str] = frozenset()
+        self._blindfold = Blindfold(self._names, config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        asked = client or self.caller
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank),
             self._admission,
-            client or self.caller,
+            asked,
             self._judge,
             self.events.emit,
             clock,
             self.backoff,
+            second_opinion=SecondOpinion(self._judge, self._admission, asked, self.events.emit, clock),
         )
         self._recall: Recall | None = None
         self._started = False
@@ -129,16 +134,22 @@ class Router:
         self.registry.reload(config)
         self._admission.reload()
         self._judge.reload(config.judge)
-        self.hide(*self._hidden)
+        self._blindfold = Blindfold(self._names, config.identity | self._soul)
         self._set_memory(config)
 
-    def hide(self, terms: Iterable[str], soul: Iterable[str] = ()) -> None:
+    def hide(self, terms: Iterable[str] | Names, soul: Iterable[str] = ()) -> None:
         """Set the identity terms that no task may carry out, besides the config's and each task's own.
 
         ``soul`` are those that must not stand in a prompt or an option of our own either, as the config's must not.
+        Where ``terms`` are :class:`Names`, which several routers may share, what is added to them later is hidden from
+        that moment on.
         """
-        self._hidden = frozenset(terms), frozenset(soul)
-        self._blindfold = Blindfold(self._hidden[0], self.registry.config.identity | self._hidden[1])
+        if isinstance(terms, Names):
+            self._names = terms
+        else:
+            self._names.replace(terms)
+        self._soul = frozenset(soul)
+        self._blindfold = Blindfold(self._names, self.registry.config.identity | self._soul)
 
     def keep_account(self, journal: Journal | None, budget: Budget | None) -> None:
         """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
@@ -219,15 +230,31 @@ class Router:
 
         Raises KeyError when ``pin`` is no backend, ValueError for an unknown ``memory``.
         """
+        task = self._asked(task, pin, memory)
+        blindfold = self._blindfold.plus(task.identity)
+        return self._planned(task, blindfold.redact(task), blindfold, pin, alone=alone, memory=memory)
+
+    async def prepare(
+        self, task: Task | str, pin: str | None = None, *, alone: bool = False, memory: str = "use"
+    ) -> Plan:
+        """The same as :meth:`plan`, in turns with the reactor where the task is long. Raises as that does."""
+        task = self._asked(task, pin, memory)
+        blindfold = self._blindfold.plus(task.identity)
+        redacted = await blindfold.redact_in_slices(task, self.clock)
+        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory)
+
+    def _asked(self, task: Task | str, pin: str | None, memory: str) -> Task:
         if memory not in MEMORY:
             raise ValueError(f"unknown memory {memory!r}; allowed: {', '.join(MEMORY)}")
-        task = Task(task) if isinstance(task, str) else task
         if pin is not None:
             self.registry[pin]
-        blindfold = self._blindfold.plus(task.identity)
-        redacted = blindfold.redact(task)
+        return Task(task) if isinstance(task, str) else task
+
+    def _planned(
+        self, task: Task, redacted: Redacted, blindfold: Blindfold, pin: str | None, *, alone: bool, memory: str
+    ) -> Plan:
         decision, work = self._decide(redacted.task)
-        system = self.classifier.system_prompt(decision.kind)
+        system = redacted.explained(self.classifier.system_prompt(decision.kind))
         question = None
         if self._recall is not None and memory != "off" and not alone:
             question = self._recall.memory.question(
@@ -272,7 +299,7 @@ class Router:
 
     async def call(self, key: str, prompt: Task | str) -> str:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
-        return (await self._run_once(self.plan(prompt, key, alone=True))).text
+        return (await self._run_once(await self.prepare(prompt, key, alone=True))).text
 
     async def call_with_fallback(self, task: Task | str, pin: str | None = None, *, memory: str = "use") -> RouteResult:
         """Have the task done by whoever does it best, or by ``pin`` and its fallbacks, or from memory.
@@ -280,7 +307,7 @@ class Router:
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
         stopped it), KeyError when ``pin`` is no backend. Cancelling the Deferred closes the connection in use.
         """
-        return await self.run(self.plan(task, pin, memory=memory))
+        return await self.run(await self.prepare(task, pin, memory=memory))
 
     def stream(
         self, task: Task | str, pin: str | None = None, mode: str = "whole", *, memory: str = "use"
@@ -291,11 +318,15 @@ class Router:
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        plan = self.plan(task, pin, memory=memory)
+        asked = self._asked(task, pin, memory)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
-        eager = mode == "eager" and plan.task.schema is None
-        return AnswerStream(self.clock, lambda deliver: self.run(plan, deliver=deliver if eager else None))
+        eager = mode == "eager" and asked.schema is None
+
+        async def think(deliver: Callable[[str], None]) -> RouteResult:
+            return await self.run(await self.prepare(asked, pin, memory=memory), deliver=deliver if eager else None)
+
+        return AnswerStream(self.clock, think)
 
     async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
         """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""

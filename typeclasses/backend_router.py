@@ -42,8 +42,6 @@ __all__ = ["BackendRouter", "Closed"]
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5
-#: How many of those looks pass between two readings of all names in the game.
-NAMES_EVERY = 12
 #: Seconds; a month, the longest there is.
 LONGEST_WINDOW = 31 * 86_400
 #: In a health Attribute, when it was written, in seconds since the epoch.
@@ -187,8 +185,6 @@ class BackendRouter(DefaultScript):
         self.heed_edits()
         self.persist()
         self.ndb.looks += 1
-        if self.ndb.looks % NAMES_EVERY == 0:
-            self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
         self.thoughts.take_up()
         upkeep.consider(recorder.the().writer)
 
