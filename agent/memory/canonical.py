@@ -235,7 +235,7 @@ def _opening(tokens: list[str], words: Vocabulary) -> int:
 
 def _beginnings(tokens: list[str], words: Vocabulary) -> list[tuple[int, Phrase, bool]]:
     """The phrases that ``tokens`` begin with: how many words, and whether a mark stands behind the last."""
-    found = []
+    found: list[tuple[int, Phrase, bool]] = []
     node = words.openings
     for size, token in enumerate(tokens, 1):
         inner = node.next.get(token)
@@ -275,8 +275,8 @@ def _without_please(tokens: list[str], words: Vocabulary) -> list[str]:
             begins |= set(range(1, size + 1))
     for begin in sorted(begins):
         for size in (3, 2, 1):
-            phrase = words.closings.get(tuple(tokens[begin : begin + size]))
-            if phrase is not None and phrase.role == "please" and begin + size < len(tokens):
+            polite = words.closings.get(tuple(tokens[begin : begin + size]))
+            if polite is not None and polite.role == "please" and begin + size < len(tokens):
                 return [*tokens[:begin], *tokens[begin + size :]]
     return tokens
 
