@@ -275,8 +275,8 @@ def _without_please(tokens: list[str], words: Vocabulary) -> list[str]:
             begins |= set(range(1, size + 1))
     for begin in sorted(begins):
         for size in (3, 2, 1):
-            polite = words.closings.get(tuple(tokens[begin : begin + size]))
-            if polite is not None and polite.role == "please" and begin + size < len(tokens):
+            closing = words.closings.get(tuple(tokens[begin : begin + size]))
+            if closing is not None and closing.role == "please" and begin + size < len(tokens):
                 return [*tokens[:begin], *tokens[begin + size :]]
     return tokens
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from faults import QUESTION, RouterTest, answer, gives_up, refusal, silent, status, thinking, tick
+from fake_llm.replies import answer, refusal, silent, status
+from faults import QUESTION, RouterTest, gives_up, thinking, tick
 from twisted.internet.defer import CancelledError, gatherResults
 from twisted.internet.task import Clock
 

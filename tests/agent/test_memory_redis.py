@@ -12,7 +12,8 @@ import time
 from typing import Any
 
 import pytest
-from faults import QUESTION, RouterTest, answer, tick
+from fake_llm.replies import answer
+from faults import QUESTION, RouterTest, tick
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
