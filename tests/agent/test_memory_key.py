@@ -160,6 +160,7 @@ def test_case_blanks_and_the_mark_at_the_end_change_nothing(question: str) -> No
         ("Translate “good morning” into French.", 'translate "good morning" into french'),
         ("Could you please write a poem about rain?", "Write a poem about rain."),
         ("Schreib bitte ein Gedicht über Regen.", "Schreib ein Gedicht über Regen!"),
+        ("Kannst du bitte ein Gedicht schreiben?", "Kannst du ein Gedicht schreiben?"),
         ("Napisz proszę wiersz o deszczu.", "Napisz wiersz o deszczu"),
         ("Do you know who won in 1966?", "Who won in 1966?"),
         ("Please, review this:\n```py\nX = 1\n```", "review this:\n```py\nX = 1\n```"),
