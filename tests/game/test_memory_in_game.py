@@ -75,7 +75,7 @@ def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream
 
 
 def test_one_players_answer_serves_another_by_the_others_name(game: Game, upstream: FakeLLMThread) -> None:
-    upstream.default = says("[NAME_1] is as brave as a lion.")
+    upstream.default = says("Person1Q is as brave as a lion.")
     with newcomer(game, "Rosamunde") as one, newcomer(game, "Wendeline") as other:
         assert "Rosamunde is as brave as a lion." in think(one, "Write one line that praises Rosamunde")
         asked = upstream.asked("one")
