@@ -64,8 +64,9 @@ class Thinker:
 
 
 def echo(body: str) -> str:
-    """What the provider says: the question once more, in a sentence."""
-    return f"I have thought of this: {json.loads(body)['messages'][-1]['content']} That is all there is to say of it."
+    """What the provider says: something that passes for an answer, and the question once more."""
+    question = json.loads(body)["messages"][-1]["content"]
+    return f"The moon pulls on the water, so the sea rises twice a day. You wrote: {question}"
 
 
 def run(game: Game, provider: Upstream, *, thoughts: int, players: int, seed: int = 1) -> Report:
