@@ -18,11 +18,14 @@ from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
 from .core.identity import Place
+from .core.recollection import Recollection
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
+from .memory import Entry as MemoryEntry
+from .memory import Store as MemoryStore
 from .practice import Scenario, practised
 from .privacy.names import Names
 from .quota import LimitCounter, QuotaStatus
@@ -48,6 +51,8 @@ __all__ = [
     "Health",
     "Image",
     "LimitCounter",
+    "MemoryEntry",
+    "MemoryStore",
     "Message",
     "Names",
     "Place",
@@ -55,6 +60,7 @@ __all__ = [
     "Quota",
     "QuotaStatus",
     "Ranked",
+    "Recollection",
     "RouteResult",
     "Router",
     "Scenario",

@@ -6,19 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from faults import (
-    QUESTION,
-    Reply,
-    RouterTest,
-    answer,
-    completion,
-    gives_up,
-    refusal,
-    response,
-    silent,
-    status,
-    tick,
-)
+from fake_llm import Reply, answer, completion, refusal, response, silent, status
+from faults import QUESTION, RouterTest, gives_up, tick
 from twisted.internet.defer import Deferred, gatherResults
 
 from uniwizard.agent import AllBackendsFailed, BudgetSpent, ContentFiltered, Router, Task, Tool
@@ -42,7 +31,7 @@ class Answering(RouterTest):
         router = self.router(self.server.backend("a", price=Price(0.1, 1.0)))
         result = await router.call_with_fallback(QUESTION)
         assert result.text == "The moon pulls on the water, and the earth turns below it."
-        assert (result.backend, result.model, result.kind) == ("a", "faulty-1", "knowledge")
+        assert (result.backend, result.model, result.kind) == ("a", "told", "knowledge")
         assert (result.usage.input_tokens, result.usage.output_tokens, result.usage.estimated) == (10, 20, False)
         assert abs(result.cost_usd - 0.021) < 1e-9
         assert result.latency_ms > 0
