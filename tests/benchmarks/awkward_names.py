@@ -1,6 +1,6 @@
 """A real game whose characters have awkward names in several scripts, and think of each other for a long time.
 
-    python tests/benchmarks/awkward_names.py               # 10,000 thoughts of 20 players
+    python tests/benchmarks/awkward_names.py               # 10,000 thoughts of 12 players
     python tests/benchmarks/awkward_names.py 500           # fewer
 
 The provider is one of our own: it remembers every byte and repeats every question. The bar: no identity term on the
@@ -21,7 +21,7 @@ from awkward import run
 from upstream import Upstream
 from wired import config, wired
 
-PLAYERS = 20
+PLAYERS = 12
 
 
 def main() -> int:

@@ -101,7 +101,11 @@ def _populate(game: Game, wizard: Telnet, players: int) -> list[Telnet]:
             sessions.append(newcomer(game, f"Walker{number}"))
             code = f"c = evennia.search_object('Walker{number}')[0]; c.key = {name!a}"
         else:
-            code = f"a = evennia.create_account('Sleeper{number}', '', 'tjo-hopp-99'); a.create_character(key={name!a})"
+            # Evennia makes a new character's name Latin; a builder may name it otherwise.
+            code = (
+                f"a = evennia.create_account('Sleeper{number}', '', 'tjo-hopp-99'); "
+                f"c, _ = a.create_character(key='Sleeper{number}'); c.key = {name!a}"
+            )
         wizard.send(f"py {code}; print('do' + 'ne {number}')")
         wizard.expect(f"done {number}\n")
     return sessions
