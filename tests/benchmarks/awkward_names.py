@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "game"))
 
 from awkward import run
-from upstream import Upstream
-from wired import config, wired
+from fake_llm import FakeLLMThread
+from wired import address, config, wired
 
 PLAYERS = 12
 
@@ -28,8 +29,8 @@ def main() -> int:
     thoughts = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     with (
         tempfile.TemporaryDirectory() as directory,
-        Upstream() as provider,
-        wired(Path(directory) / "game", config(), UPSTREAM=provider.url) as game,
+        FakeLLMThread() as provider,
+        wired(Path(directory) / "game", config(), UPSTREAM=address(provider)) as game,
     ):
         started = time.perf_counter()
         report = run(game, provider, thoughts=thoughts, players=PLAYERS)
