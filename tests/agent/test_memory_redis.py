@@ -24,7 +24,10 @@ from uniwizard.agent.memory import Memory, RedisStore, connect, memory
 from uniwizard.agent.memory.redis_store import MOST_UNDER_WAY
 from uniwizard.agent.memory.store import StoreUnavailable
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+]
 
 
 class RedisServer:

@@ -1,6 +1,6 @@
 """Characters with awkward names who think of one another, in a real game before a provider that remembers every byte::
 
-    with Upstream() as provider, wired(directory, config(), UPSTREAM=provider.url) as game:
+    with FakeLLMThread() as provider, wired(directory, config(), UPSTREAM=address(provider)) as game:
         report = run(game, provider, thoughts=60, players=4)
     assert not report.faults
 
@@ -10,7 +10,6 @@ is read as a person would read it (:mod:`disguises`), without help from what is 
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import sys
@@ -21,8 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "agent"))
 
 from disguises import NAMES, disguised, plainly, reveals
-from upstream import Received, Upstream
-from wired import CLOSING, newcomer
+from fake_llm import FakeLLMThread, Reply, Request
+from wired import CLOSING, all_said, newcomer, says
 
 from uniwizard.agent.wire import WireRequest
 from uniwizard.server.game.process import Game
@@ -63,21 +62,21 @@ class Thinker:
     seen: str = ""
 
 
-def echo(body: str) -> str:
+def echo(request: Request) -> Reply:
     """What the provider says: the question once more, in a sentence."""
-    return f"I have thought of this: {json.loads(body)['messages'][-1]['content']} That is all there is to say of it."
+    return says(f"I have thought of this: {request.text} That is all there is to say of it.")
 
 
-def run(game: Game, provider: Upstream, *, thoughts: int, players: int, seed: int = 1) -> Report:
+def run(game: Game, provider: FakeLLMThread, *, thoughts: int, players: int, seed: int = 1) -> Report:
     """Have ``players`` think ``thoughts`` thoughts, all about each other."""
     chance = random.Random(seed)
-    provider.tell = echo
+    provider.default = echo
     report = Report()
     with game.telnet() as wizard:
         wizard.login(game.superuser.name, game.superuser.password)
-        wizard.quiet(0.3)
+        all_said(wizard)
         people = _populate(game, wizard, players)
-        first = len(provider.requests)
+        first = len(provider.log)
         thinkers = [Thinker(session) for session in people]
         while report.answered < thoughts and len(report.faults) < 20:
             for thinker in thinkers:
@@ -87,7 +86,7 @@ def run(game: Game, provider: Upstream, *, thoughts: int, players: int, seed: in
                 _listen(thinker, report)
         for thinker in thinkers:
             thinker.session.close()
-    _inspect(provider.requests[first:], report)
+    _inspect(provider.log[first:], report)
     return report
 
 
@@ -138,12 +137,12 @@ def _squeezed(text: str) -> str:
     return re.sub(r"[\s\u00ad\u200b]+", "", text)
 
 
-def _inspect(requests: list[Received], report: Report) -> None:
+def _inspect(requests: list[Request], report: Report) -> None:
     """Read what was sent."""
     places = ("Timmy's Workshop",)
     for received in requests:
         report.sent += 1
-        request = WireRequest("POST", received.path, dict(received.headers), received.body.encode())
+        request = WireRequest("POST", received.path, dict(received.headers), received.body)
         for name in (*NAMES, "Walker", "Sleeper", *places):
             if shown := reveals(name, request):
                 report.faults.append(f"leaked: {plainly(name)} in {shown!r}")
