@@ -39,9 +39,11 @@ NAMES: tuple[str, ...] = (
     "code", "short", "overlap", "plain_words", "plain_share", "but_words", "hedge_share", "length",
     # who is speaking
     "other_share", "other_declines", "roleplay", "written", "words", "self",
-    "roleplay_no", "written_no", "words_no", "self_no", "roleplay_making", "written_making", "words_making", "task_declines",
+    "roleplay_no", "written_no", "words_no", "self_no", "roleplay_making", "written_making", "words_making",
+    "task_declines",
     # taken together
-    "bare_no", "apology_alone", "no_access_alone", "no_access_first", "nonsense_share", "exhortation_want", "norm_want", "defines",
+    "bare_no", "apology_alone", "no_access_alone", "no_access_first", "nonsense_share", "exhortation_want",
+    "norm_want", "defines",
     "names_task_no", "question_task", "first_person_first", "first_person_share", "first_person_no_first",
     "first_person_no_alone", "first_person_no_brief", "sympathy_urge", "but_help", "asks", "deflect_brief",
     "refer_share", "refer_alone", "question_brief", "decline_own", "outright_first", "outright_early", "outright_any",
