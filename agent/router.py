@@ -32,13 +32,14 @@ from .config.settings import Config
 from .core.attempt import Attempt
 from .core.backend import Backend
 from .core.clock import Clock
-from .core.decision import Decision, Ranked, Skipped, Work, work_of
+from .core.decision import Decision, Ranked, Skipped, Work
 from .core.events import Events, Feedback
 from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import Task
 from .engine.admission import Admission
 from .engine.answer_stream import AnswerStream
+from .engine.decider import Decider
 from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
 from .engine.plan import Plan
@@ -98,8 +99,9 @@ class Router:
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events)
         self._runner = TaskRunner(
-            NextBackend(self.registry, self.rank),
+            NextBackend(self.registry, self.rank, self._decider),
             self._admission,
             client or self.caller,
             self._judge,
@@ -121,6 +123,7 @@ class Router:
         self.registry.reload(config)
         self._admission.reload()
         self._judge.reload(config.judge)
+        self._decider.reload()
         self.hide(*self._hidden)
 
     def hide(self, terms: Iterable[str], soul: Iterable[str] = ()) -> None:
@@ -147,48 +150,40 @@ class Router:
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def route(self, task: Task | str) -> str:
-        """The key of the backend that would be asked. Raises AllBackendsFailed when nobody could be."""
-        decision = self.explain(task)
+    def route(self, task: Task | str, strategy: str = "") -> str:
+        """The key of the backend that would be asked. Raises AllBackendsFailed when nobody could be.
+
+        strategy  decides instead of ``route:``: one of ``strategies:``, or any by its own name that needs no options;
+                  KeyError where there is none of that name
+        """
+        decision = self.explain(task, strategy)
         if not decision.backend:
             raise AllBackendsFailed((), decision.skipped, "nobody can be asked")
         return decision.backend
 
-    def explain(self, task: Task | str) -> Decision:
+    def explain(self, task: Task | str, strategy: str = "") -> Decision:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
-        return self.plan(task).decision
+        return self.plan(task, strategy=strategy).decision
 
-    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, strategy: str = "") -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
 
         pin    the backend to ask first, its fallbacks next
         alone  ask that one and nobody else
+        strategy  decides instead of ``route:``
 
-        Raises KeyError when ``pin`` is no backend.
+        Raises KeyError when ``pin`` is no backend, or there is no such strategy.
         """
         task = Task(task) if isinstance(task, str) else task
         if pin is not None:
             self.registry[pin]
         blindfold = self._blindfold.plus(task.identity)
         redacted = blindfold.redact(task)
-        decision, work = self._decide(redacted.task)
-        system = self.classifier.system_prompt(decision.kind)
-        return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
-
-    def _decide(self, task: Task) -> tuple[Decision, Work]:
-        found = self.classifier.classify(task)
-        work = work_of(task, found.kind)
-        ranking, skipped = self.rank(work)
-        decision = Decision(
-            backend=ranking[0].backend if ranking else "",
-            kind=found.kind,
-            confidence=found.confidence,
-            ranking=ranking,
-            skipped=skipped,
-            kind_reasons=found.reasons,
-            practice=self.registry.practising,
+        decided = self._decider.decide(redacted.task, strategy)
+        system = self.classifier.system_prompt(decided.decision.kind)
+        return Plan(
+            task, redacted, blindfold, decided.decision, decided.work, system, pin, alone, decided.choosing, strategy
         )
-        return decision, work
 
     def rank(self, work: Work) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
         """Everyone who can do the work now, best first, and everyone who cannot."""
@@ -202,22 +197,27 @@ class Router:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
         return (await self._run_once(self.plan(prompt, key, alone=True))).text
 
-    async def call_with_fallback(self, task: Task | str, pin: str | None = None) -> RouteResult:
+    async def call_with_fallback(
+        self, task: Task | str, pin: str | None = None, *, strategy: str = ""
+    ) -> RouteResult:
         """Have the task done by whoever does it best, or by ``pin`` and its fallbacks.
 
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
-        stopped it), KeyError when ``pin`` is no backend. Cancelling the Deferred closes the connection in use.
+        stopped it), KeyError when ``pin`` is no backend, or ``strategy`` no strategy. Cancelling the
+        Deferred closes the connection in use.
         """
-        return await self.run(self.plan(task, pin))
+        return await self.run(self.plan(task, pin, strategy=strategy))
 
-    def stream(self, task: Task | str, pin: str | None = None, mode: str = "whole") -> AnswerStream:
+    def stream(
+        self, task: Task | str, pin: str | None = None, mode: str = "whole", *, strategy: str = ""
+    ) -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
 
         ``whole`` gives nothing before the answer has been judged. ``eager`` gives it as it comes, once its first
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        plan = self.plan(task, pin)
+        plan = self.plan(task, pin, strategy=strategy)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
         eager = mode == "eager" and plan.task.schema is None
@@ -233,8 +233,8 @@ class Router:
             if plan.alone or not self.checker.consider_practice():
                 raise
             # Everyone real has just turned out to be unreachable: practice has taken over, so it takes this one too.
-            decision, work = self._decide(plan.redacted.task)
-            again = replace(plan, decision=decision, work=work)
+            decided = self._decider.decide(plan.redacted.task, plan.strategy)
+            again = replace(plan, decision=decided.decision, work=decided.work, choosing=decided.choosing)
             return await self._run_once(again, attempts=failed.attempts, deliver=deliver)
 
     async def _run_once(
@@ -248,7 +248,11 @@ class Router:
         quotas, decision = self.registry.quotas, plan.decision
         if quotas.metered and not decision.practice:
             now, reserve = self.clock.seconds(), self.registry.config.headroom.reserve
-            for key, gain in gains(decision.ranking, decision.skipped):
+            ranking = decision.ranking
+            if decision.path:
+                # What a quota is worth is a matter of the ranking, whatever order a strategy has made of it.
+                ranking = tuple(sorted(ranking, key=lambda entry: -entry.score))
+            for key, gain in gains(ranking, decision.skipped):
                 quotas[key].wanted(now, plan.work, gain, reserve)
 
     def _on_headers(self, backend: Backend, headers: Mapping[str, str]) -> None:
@@ -269,6 +273,14 @@ class Router:
     def practising(self) -> bool:
         """Whether simulated backends stand in for real ones."""
         return self.registry.practising
+
+    def strategies(self) -> list[str]:
+        """The names that ``strategy`` may have: the config's own first."""
+        return self._decider.tree.names()
+
+    def experiments(self) -> dict[str, dict[str, Any]]:
+        """What came of the arms of every ``split`` so far, by ``name/arm``; see :class:`.strategies.observed.Arm`."""
+        return {name: arm.as_dict() for name, arm in sorted(self._decider.world.observed.arms.items())}
 
     def keys(self) -> list[str]:
         """Every backend's key, in the config's order."""

@@ -21,6 +21,7 @@ from ..core.windows import WEEKDAYS, in_days, zone
 from .catalogue import CATALOGUE, Provider, catalogue, nearest
 from .faults import BACKEND_NAME, CONFIGS, ConfigError, Fault, FilledIn, Place, dotted, line_of, quoted, schema_faults
 from .prices import look_up
+from .routes import route_faults
 from .settings import Config, Headroom, Refusals, Rule
 from .yaml_files import read_yaml
 
@@ -51,6 +52,7 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
         _reference_faults(document, lines, name) if named_well else (),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
+        route_faults(document, lines, name) if named_well and not of_schema else (),
     ):
         try:
             faults += more
@@ -175,6 +177,8 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         identity=frozenset(document.get("identity", ())),
         judge={key: {**document.get("judge", {}), **raw.get("judge", {})} for key, raw in document["backends"].items()},
         headroom=Headroom(**document.get("headroom", {})),
+        route=document.get("route"),
+        strategies=document.get("strategies", {}),
         source=name,
     )
 

@@ -48,7 +48,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who would be asked and why. ``backend`` is empty when nobody can be."""
+    """Who would be asked and why. ``backend`` is empty when nobody can be.
+
+    ``path`` is the way through the tree of strategies, from its root, each step with its reason; empty for the plain
+    ranking. ``ranking`` is then in the order of the tree, and holds those alone whom it allows.
+    """
 
     backend: str
     kind: str
@@ -57,6 +61,7 @@ class Decision:
     skipped: tuple[Skipped, ...]
     kind_reasons: tuple[str, ...] = ()
     practice: bool = False
+    path: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -28,6 +28,7 @@ class RouteResult:
     partial     True when a part of the task was declined
     finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
+    path        the way through the tree of strategies, each step with its reason; empty for the plain ranking
     """
 
     text: str
@@ -44,6 +45,7 @@ class RouteResult:
     refused: bool = False
     partial: bool = False
     practice: bool = False
+    path: tuple[str, ...] = ()
 
     @property
     def finish(self) -> str:

@@ -39,17 +39,60 @@ class BudgetReached(UniwizardError):
     """Whoever pays may not spend what an attempt could cost; the message says which budget."""
 
 
+class Funds:
+    """What is set aside of a budget for the attempts of each task, also for several at once.
+
+    A budget holds one sum a task, so that of all its attempts under way is reserved together, and is kept until the last
+    of them is over: too much for a moment rather than too little.
+    """
+
+    def __init__(self, budget: Budget | None):
+        self.budget = budget
+        #: By task: the attempts under way, and the USD set aside for them and those before them.
+        self._held: dict[str, tuple[int, float]] = {}
+
+    def reserve(self, task_id: str, usd: float) -> str:
+        """Set ``usd`` aside for one more attempt; why that is too much, or empty."""
+        if self.budget is None:
+            return ""
+        under_way, held = self._held.get(task_id, (0, 0.0))
+        if under_way and not usd:
+            self._held[task_id] = under_way + 1, held
+            return ""
+        if why := self.budget.reserve(task_id, held + usd):
+            if under_way:
+                # A refused sum frees what was held; those under way still need theirs.
+                self.budget.reserve(task_id, held)
+            return why
+        self._held[task_id] = under_way + 1, held + usd
+        return ""
+
+    def release(self, task_id: str, *, unspent: bool = False) -> None:
+        """One attempt is over. ``unspent``: it was given up, and whoever asked releases what is left."""
+        if self.budget is None or task_id not in self._held:
+            return
+        under_way, held = self._held[task_id]
+        if under_way > 1:
+            self._held[task_id] = under_way - 1, held
+            return
+        del self._held[task_id]
+        if not unspent:
+            self.budget.release(task_id)
+
+
 class Reservation:
     """What one attempt holds at its backend."""
 
-    __slots__ = ("_budget", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work", "backend")
+    __slots__ = (
+        "_funds", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work", "backend",
+    )  # fmt: skip
 
     def __init__(
         self,
         health: Health,
         slot: DeferredSemaphore,
         tracker: QuotaTracker,
-        budget: Budget | None,
+        funds: Funds,
         plan: Plan,
         clock: Clock,
     ):
@@ -57,7 +100,7 @@ class Reservation:
         self._health = health
         self._slot = slot
         self._tracker = tracker
-        self._budget = budget
+        self._funds = funds
         self._work = plan.work
         self._task_id = plan.task.id
         self._now = clock.seconds
@@ -81,8 +124,7 @@ class Reservation:
         self._learn(outcome)
         self._health.cost_usd += attempt.cost_usd
         self._judge_health(outcome, overdue=overdue)
-        if self._budget is not None:
-            self._budget.release(self._task_id)
+        self._funds.release(self._task_id)
         self._slot.release()
 
     def release(self) -> None:
@@ -91,6 +133,7 @@ class Reservation:
             self._open = False
             self._health.end()
             self._quota.release()
+            self._funds.release(self._task_id, unspent=True)
             self._slot.release()
 
     def _learn(self, outcome: AttemptOutcome) -> None:
@@ -126,7 +169,7 @@ class Admission:
     def __init__(self, registry: Registry, clock: Clock, budget: Budget | None = None):
         self._registry = registry
         self._clock = clock
-        self.budget = budget
+        self._funds = Funds(budget)
         self._slots: dict[str, DeferredSemaphore] = {}
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
@@ -160,9 +203,18 @@ class Admission:
         tracker = self._registry.quota(health.backend.key)
         if obstacle := tracker.obstacle(now, plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
-        if self.budget is not None and (why := self.budget.reserve(plan.task.id, plan.most_usd(health.backend))):
+        if self._funds.budget is not None and (why := self._funds.reserve(plan.task.id, plan.most_usd(health.backend))):
             raise BudgetReached(why)
-        return Reservation(health, slot, tracker, self.budget, plan, self._clock)
+        return Reservation(health, slot, tracker, self._funds, plan, self._clock)
+
+    @property
+    def budget(self) -> Budget | None:
+        """What may be spent; None for no budget at all."""
+        return self._funds.budget
+
+    @budget.setter
+    def budget(self, budget: Budget | None) -> None:
+        self._funds.budget = budget
 
     def slot(self, backend: Backend) -> DeferredSemaphore:
         """The ``max_parallel`` places of a backend."""

@@ -46,20 +46,21 @@ class StreamProgress:
         self._task_id = task_id
         self._backend = backend
         self._also = also
-        self._chars = 0
+        #: Characters so far.
+        self.chars = 0
         self._told = 0.0
         #: When the first words came, in seconds since the epoch; None as long as none have.
         self.began: float | None = None
 
     def __call__(self, said: str) -> None:
         now = self._clock.seconds()
-        if not self._chars:
+        if not self.chars:
             self._told = self.began = now
             self._emit(WordsBegan(now, self._task_id, self._backend))
-        self._chars += len(said)
+        self.chars += len(said)
         if now - self._told >= PROGRESS:
             self._told = now
-            self._emit(WordsCame(now, self._task_id, self._backend, self._chars))
+            self._emit(WordsCame(now, self._task_id, self._backend, self.chars))
         if self._also is not None:
             self._also(said)
 

@@ -16,6 +16,7 @@ from ..core.attempt import Attempt
 from ..core.task import Task
 from ..core.verdict import Verdict
 from .calibration import Calibration
+from .confidence import calibrated
 from .judging import judge
 from .settings import JudgeSettings
 
@@ -31,6 +32,10 @@ class CalibratedJudge:
     def __call__(self, task: Task, answer: Answer, key: str) -> Verdict:
         """The verdict on what the backend ``key`` answered. Raises nothing, whatever the text."""
         return judge(task, answer, self.settings(key))
+
+    def sureness(self, verdict: Verdict, key: str) -> float | None:
+        """How sure ``key`` can be believed to be of its answer, 0 to 1; None where nothing tells."""
+        return None if verdict.sure is None else calibrated(verdict.sure, self.settings(key).temperature)
 
     def settings(self, key: str) -> JudgeSettings:
         """How the answers of ``key`` are read: the config's settings, and its calibration."""
