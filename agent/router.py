@@ -278,6 +278,14 @@ class Router:
         """The names that ``strategy`` may have: the config's own first."""
         return self._decider.tree.names()
 
+    def has_strategy(self, name: str) -> bool:
+        """Whether ``strategy`` may be this name."""
+        try:
+            self._decider.tree.named(name)
+        except KeyError:
+            return False
+        return True
+
     def experiments(self) -> dict[str, dict[str, Any]]:
         """What came of the arms of every ``split`` so far, by ``name/arm``; see :class:`.strategies.observed.Arm`."""
         return {name: arm.as_dict() for name, arm in sorted(self._decider.world.observed.arms.items())}

@@ -198,7 +198,8 @@ class Gateway(Resource):
         node = _content(request)
         router = self._router()
         keys = [health.backend.key for health in router.registry]
-        asked = requests.parse_request(node, keys, caller.identity, request.getHeader("x-stream-mode") or "")
+        mode = request.getHeader("x-stream-mode") or ""
+        asked = requests.parse_request(node, keys, caller.identity, mode, router.has_strategy)
         if why_not := self._book.open(caller, asked.task):
             raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
         try:
@@ -214,7 +215,7 @@ class Gateway(Resource):
     async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
         """The judged answer, written down. Raises Rejected; books what it cost, either way."""
         try:
-            result = await router.call_with_fallback(asked.task, asked.pin)
+            result = await router.call_with_fallback(asked.task, asked.pin, strategy=asked.strategy)
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
             await self._book.written(asked.task)
@@ -249,7 +250,7 @@ class Gateway(Resource):
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
         self._hear(router)
         self._models_asked[asked.task.id] = asked.model
-        answer = router.stream(asked.task, asked.pin, "eager")
+        answer = router.stream(asked.task, asked.pin, "eager", strategy=asked.strategy)
         shown = False
         try:
             async for piece in answer:
@@ -287,12 +288,13 @@ class Gateway(Resource):
 
     def _models(self, name: str) -> dict[str, Any]:
         """All models, or the one of that name."""
-        registry = self._router().registry
-        keys = [health.backend.key for health in registry]
+        router = self._router()
+        keys = router.keys()
         if name:
-            requests.model(name, keys)
+            requests.model(name, keys, router.has_strategy)
             return self._model(name)
-        return {"object": "list", "data": [self._model(each) for each in ("auto", *keys)]}
+        strategies = [f"auto:{each}" for each in router.registry.config.strategies]
+        return {"object": "list", "data": [self._model(each) for each in ("auto", *keys, *strategies)]}
 
     def _model(self, name: str) -> dict[str, Any]:
         registry = self._router().registry

@@ -104,6 +104,7 @@ def about(result: RouteResult) -> dict[str, Any]:
         "refused": result.refused,
         "partial": result.partial,
         "usage_estimated": result.usage.estimated,
+        "path": list(result.path),
     }
 
 
