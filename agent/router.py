@@ -185,6 +185,11 @@ class Router:
             task, redacted, blindfold, decided.decision, decided.work, system, pin, alone, decided.choosing, strategy
         )
 
+    def most_usd(self, plan: Plan) -> float:
+        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked."""
+        backends = [self.registry[entry.backend].backend for entry in plan.decision.ranking]
+        return max(map(plan.most_usd, backends), default=0.0)
+
     def rank(self, work: Work) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
         """Everyone who can do the work now, best first, and everyone who cannot."""
         registry, config = self.registry, self.registry.config
@@ -197,9 +202,7 @@ class Router:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
         return (await self._run_once(self.plan(prompt, key, alone=True))).text
 
-    async def call_with_fallback(
-        self, task: Task | str, pin: str | None = None, *, strategy: str = ""
-    ) -> RouteResult:
+    async def call_with_fallback(self, task: Task | str, pin: str | None = None, *, strategy: str = "") -> RouteResult:
         """Have the task done by whoever does it best, or by ``pin`` and its fallbacks.
 
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
@@ -290,7 +293,7 @@ class Router:
         """What came of the arms of every ``split`` so far, by ``name/arm``; see :class:`.strategies.observed.Arm`."""
         return {name: arm.as_dict() for name, arm in sorted(self._decider.world.observed.arms.items())}
 
-    def keys(self) -> list[str]:
+    def backend_keys(self) -> list[str]:
         """Every backend's key, in the config's order."""
         return [health.backend.key for health in self.registry]
 

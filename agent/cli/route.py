@@ -49,9 +49,7 @@ def _decide_each(router: Router, arguments: argparse.Namespace) -> int:
         try:
             if fault:
                 raise ValueError(fault)
-            decision = router.explain(
-                Task(row["task"], kind=row.get("kind") or arguments.kind), arguments.strategy
-            )
+            decision = router.explain(Task(row["task"], kind=row.get("kind") or arguments.kind), arguments.strategy)
         except ValueError as error:
             bad += 1
             print(f"{arguments.input}:{number}: {error}", file=sys.stderr)

@@ -36,7 +36,8 @@ class Options:
 
 
 def _strategies() -> dict[str, Options]:
-    uses = schema_of("backends").schema["$defs"]["use"]
+    schema: Any = schema_of("backends").schema
+    uses = schema["$defs"]["use"]
     return {name: Options(frozenset(use["properties"]), tuple(use["required"])) for name, use in uses.items()}
 
 
@@ -85,7 +86,7 @@ class _Holds:
     @property
     def never(self) -> bool:
         # Tokens are whole: nothing lies between 5 and 6.
-        return not self.kinds or self.below - self.above <= 1 and self.above >= -1 or self.below <= 0
+        return not self.kinds or (self.below - self.above <= 1 and self.above >= -1) or self.below <= 0
 
     def within(self, when: Mapping[str, Any]) -> _Holds:
         """What is left of this under ``when``."""
@@ -154,7 +155,9 @@ class _Check:
             if spec not in STRATEGIES:
                 free = [name for name, options in STRATEGIES.items() if not options.required]
                 yield self._fault(
-                    place, f"{quoted(spec)} is neither a backend nor a strategy", ", ".join((*self.keys, *self.named, *free))
+                    place,
+                    f"{quoted(spec)} is neither a backend nor a strategy",
+                    ", ".join((*self.keys, *self.named, *free)),
                 )
             elif needed := STRATEGIES[spec].required:
                 yield self._fault(place, f"{spec} needs options", f"{{use: {spec}, {': ..., '.join(needed)}: ...}}")
@@ -182,7 +185,9 @@ class _Check:
                 try:
                     zone(value.get("zone", "UTC"))
                 except ValueError:
-                    yield self._fault((*inner, "zone"), f"{quoted(value['zone'])} is no time zone", "such as Europe/Vienna")
+                    yield self._fault(
+                        (*inner, "zone"), f"{quoted(value['zone'])} is no time zone", "such as Europe/Vienna"
+                    )
             for wanted in [value["backend"]] if key == "headroom" else list(value) if key == "backend" else ():
                 if wanted not in self.keys:
                     yield self._fault(inner, f"{quoted(wanted)} is no backend", ", ".join(self.keys))

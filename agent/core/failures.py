@@ -51,8 +51,6 @@ class FailureCode(StrEnum):
     INVALID_OUTPUT = "invalid_output"
     LOW_CONFIDENCE = "low_confidence"
     QUOTA_EXHAUSTED = "quota_exhausted"
-    #: Not the backend's doing: another one was asked at the same time and answered first.
-    CANCELLED = "cancelled"
 
 
 class Opens(StrEnum):
@@ -96,7 +94,6 @@ HANDLING: dict[FailureCode, Handling] = {
     FailureCode.INVALID_OUTPUT:    Handling(False, True,  False, Opens.NEVER),
     FailureCode.LOW_CONFIDENCE:    Handling(False, True,  False, Opens.NEVER),
     FailureCode.QUOTA_EXHAUSTED:   Handling(False, True,  False, Opens.AT_ONCE),
-    FailureCode.CANCELLED:         Handling(False, False, False, Opens.NEVER),
 }  # fmt: skip
 
 #: HTTP status to failure, where the error body says nothing better. 529 is Anthropic's "overloaded"

@@ -42,8 +42,8 @@ class BudgetReached(UniwizardError):
 class Funds:
     """What is set aside of a budget for the attempts of each task, also for several at once.
 
-    A budget holds one sum a task, so that of all its attempts under way is reserved together, and is kept until the last
-    of them is over: too much for a moment rather than too little.
+    A budget holds one sum a task, so what all its attempts under way can cost is reserved together, and kept until
+    the last of them is over: too much for a moment rather than too little.
     """
 
     def __init__(self, budget: Budget | None):
@@ -77,7 +77,7 @@ class Funds:
             return
         del self._held[task_id]
         if not unspent:
-            self.budget.release(task_id)
+            self.budget.unreserve(task_id)
 
 
 class Reservation:
@@ -150,6 +150,8 @@ class Reservation:
     def _judge_health(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         health, attempt, wait = self._health, outcome.attempt, outcome.retry_after
         assert attempt is not None
+        if attempt.cancelled:
+            return
         if outcome.failure is None:
             health.succeeded(attempt.latency_ms / 1000.0)
         elif outcome.blames and not overdue:

@@ -71,7 +71,8 @@ class Decider:
         work = work_of(task, found.kind)
         ranking, skipped = self._rank(work)
         choosing = None
-        backend, path = ranking[0].backend if ranking else "", ()
+        backend = ranking[0].backend if ranking else ""
+        path: tuple[str, ...] = ()
         if using is not None:
             look = self._look(task, work, ranking, found.scores)
             choice = using.choose(look)
@@ -107,9 +108,7 @@ class Decider:
             good = attempt is not None and attempt.failure is None
             self.world.observed.compare(choice.arm, accepted=good, cost_usd=cost, seconds=now - run.started)
 
-    def _look(
-        self, task: Task, work: Work, ranking: Collection[Ranked], kinds: tuple[tuple[str, float], ...]
-    ) -> Look:
+    def _look(self, task: Task, work: Work, ranking: Collection[Ranked], kinds: tuple[tuple[str, float], ...]) -> Look:
         able = {entry.backend: entry for entry in ranking}
         return Look(task, work, able, self.world, self._clock.seconds(), kinds)
 

@@ -10,6 +10,7 @@ from .decider import Decider, Ranking
 from .plan import Plan
 from .run import AttemptOutcome, Run
 
+
 class NextBackend:
     """The :class:`~.ports.Chooser` over a registry.
 

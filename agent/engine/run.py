@@ -45,11 +45,21 @@ class Run:
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
     overflowed  the largest context (tokens) that the task was too long for
     begun       how many attempts have begun
-    beaten      the keys of attempts that are cancelled because another one was enough
     doubted     an accepted answer that was not sure enough, for the case that nobody has a better one
     """
 
-    __slots__ = ("attempts", "beaten", "begun", "continuation", "doubted", "fallbacks", "overflowed", "plan", "started", "tried", "until")
+    __slots__ = (
+        "attempts",
+        "begun",
+        "continuation",
+        "doubted",
+        "fallbacks",
+        "overflowed",
+        "plan",
+        "started",
+        "tried",
+        "until",
+    )
 
     def __init__(
         self,
@@ -66,7 +76,6 @@ class Run:
         self.fallbacks: tuple[str, ...] = ()
         self.overflowed = 0
         self.begun = len(self.attempts)
-        self.beaten: set[str] = set()
         self.doubted: AttemptOutcome | None = None
         self.continuation = StreamContinuation(plan.redacted, deliver) if deliver is not None else None
 

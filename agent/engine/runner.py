@@ -26,11 +26,22 @@ from ..core.attempt import Attempt
 from ..core.backend import Backend
 from ..core.clock import Clock, sleep, within
 from ..core.decision import Skipped
-from ..core.events import Answered, AttemptEnded, AttemptStarted, FellBack, GaveUp, Leaked, Refused, Retrying
+from ..core.events import (
+    Answered,
+    AttemptCancelled,
+    AttemptEnded,
+    AttemptStarted,
+    FellBack,
+    GaveUp,
+    Leaked,
+    Refused,
+    Retrying,
+    UsageDoubted,
+)
 from ..core.failures import HANDLING, AttemptFailed, FailureCode, LeakFound, NotSent
-from ..core.pricing import cost_usd, usage_of
+from ..core.pricing import chars_in, cost_usd, estimated_usage, possible, usage_of
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from ..core.task import CHARS_PER_TOKEN, Task
+from ..core.task import Task
 from ..core.verdict import Verdict
 from ..judge.agreement import same
 from ..strategies.choice import Race, Step, Until
@@ -41,7 +52,7 @@ from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
 from .run import AttemptOutcome, Run
 from .together import Field, race, vote
 
-#: The temperature at which samples of one backend are taken, where the task asks for less: without chance they all agree.
+#: The temperature of samples of one backend, where the task asks for less: without chance they would all agree.
 SAMPLING = 0.7
 
 
@@ -110,7 +121,7 @@ class TaskRunner:
         """Ask whom the step names. Raises BudgetReached, LeakFound."""
         if step.how is None:
             return await self._ask(run, step.keys[0], whole=step.until is not None)
-        field = Field(lambda key: self._ask(run, key, whole=True), self._clock, run.beaten.add)
+        field = Field(lambda key: self._ask(run, key, whole=True), self._clock)
         if isinstance(step.how, Race):
             return await race(field, step.keys, step.how.after, lambda outcome: outcome.failure is None)
         return await vote(field, step.keys, step.how.by, _same, self._sureness)
@@ -200,23 +211,22 @@ class TaskRunner:
         answer: Answer | None = None
         verdict: Verdict | None = None
         failed: AttemptFailed | None = None
-        sent = False
+        asked = False
         try:
             await self._recorded(run)
-            started = self._clock.seconds()
-            sent = True
+            started, asked = self._clock.seconds(), True
             answer = await self._client.ask(task, backend, plan.system, plan.blindfold, run.until - started, progress)
             if continuation is not None:
                 answer = continuation.complete(answer)
             verdict = self._judge(plan.redacted.task, answer, backend.key)
         except AttemptFailed as error:
             failed = error
-        except BaseException as error:
-            if isinstance(error, CancelledError) and backend.key in run.beaten:
-                self._settle(run, reservation, self._beaten(run, backend, started, progress, sent=sent))
-            else:
-                # Cancelled, or broken: nothing is known to have been used.
-                reservation.release()
+        except CancelledError:
+            self._cancelled(run, reservation, started, progress, asked=asked)
+            raise
+        except BaseException:
+            # Broken: nothing is known to have been used.
+            reservation.release()
             raise
         outcome = self._outcome(run, backend, started, progress, answer, verdict, failed)
         self._settle(run, reservation, outcome)
@@ -224,23 +234,6 @@ class TaskRunner:
             self._emit(Leaked(self._clock.seconds(), task_id, backend.key, "request"))
             raise failed
         return outcome
-
-    def _beaten(
-        self, run: Run, backend: Backend, started: float, progress: StreamProgress, *, sent: bool
-    ) -> AttemptOutcome:
-        """What is booked of an attempt that another one has beaten: its provider charges for what it had done by then.
-
-        That is the input, and the output as far as it was heard; nobody reports either of a connection that is closed.
-        """
-        failed: AttemptFailed = NotSent(FailureCode.CANCELLED, "another one was asked at the same time, and was enough")
-        if sent:
-            failed = AttemptFailed(FailureCode.CANCELLED, failed.reason)
-            output = round(progress.chars / CHARS_PER_TOKEN)
-            failed.usage = Usage(run.plan.work.tokens, output, estimated=True)
-        outcome = self._outcome(run, backend, started, progress, None, None, failed)
-        assert outcome.attempt is not None
-        charged = cost_usd(backend, outcome.attempt.usage)
-        return replace(outcome, attempt=replace(outcome.attempt, cost_usd=charged), blames=False)
 
     async def _recorded(self, run: Run) -> None:
         """Wait until the journal has the attempt. Raises NotSent when the deadline passes meanwhile."""
@@ -261,14 +254,17 @@ class TaskRunner:
         failed: AttemptFailed | None,
     ) -> AttemptOutcome:
         """What came of the request, as one object."""
-        plan, took = run.plan, self._clock.seconds() - started
+        plan, task = run.plan, run.plan.task
         failure: FailureCode | None
         if failed is not None:
-            # A provider that had reported tokens by then charges for them.
-            failure, reason, usage = failed.failure, failed.reason, failed.usage or Usage()
+            failure, reason, chars = failed.failure, failed.reason, failed.chars
+            # What a provider had said by then, or had worked for, is charged.
+            usage = failed.usage or (estimated_usage(task, chars) if _worked(failed) else Usage())
         else:
             assert answer is not None and verdict is not None
-            failure, reason, usage = verdict.failure, verdict.evidence, usage_of(plan.task, answer)
+            failure, reason, chars = verdict.failure, verdict.evidence, chars_in(answer)
+            usage = usage_of(task, answer)
+        believed = possible(usage, backend, plan.work, max(chars, progress.chars))
         attempt = Attempt(
             backend=backend.key,
             model=answer.model if answer is not None and answer.model else backend.model,
@@ -276,14 +272,15 @@ class TaskRunner:
             failure=failure,
             reason=plan.redacted.restore(reason),
             started=started,
-            latency_ms=took * 1000.0,
-            usage=usage,
-            cost_usd=0.0 if failure is not None and usage.estimated else cost_usd(backend, usage),
+            latency_ms=(self._clock.seconds() - started) * 1000.0,
+            usage=believed,
+            cost_usd=cost_usd(backend, believed),
             verdict=verdict,
             status=failed.status if failed is not None else 200,
             practice=backend.practice,
             chars=failed.chars if failed is not None else 0,
             first_token_ms=None if progress.began is None else (progress.began - started) * 1000.0,
+            reported=None if believed is usage else usage,
         )
         return AttemptOutcome(
             failure,
@@ -302,6 +299,8 @@ class TaskRunner:
         assert attempt is not None
         run.attempts.append(attempt)
         self._emit(AttemptEnded(now, task_id, attempt))
+        if attempt.reported is not None:
+            self._emit(UsageDoubted(now, task_id, attempt))
         # A deadline shorter than the backend's own time-out says nothing of the backend.
         overdue = outcome.failure is FailureCode.TIMEOUT and now >= run.until
         reservation.settle(outcome, overdue=overdue)
@@ -309,6 +308,35 @@ class TaskRunner:
             self._emit(Refused(now, task_id, attempt.backend, outcome.verdict.kind, attempt.reason))
         elif outcome.failure is FailureCode.CONTEXT_OVERFLOW:
             run.overflowed = max(run.overflowed, reservation.backend.max_context)
+
+    def _cancelled(
+        self, run: Run, reservation: Reservation, started: float, progress: StreamProgress, *, asked: bool
+    ) -> None:
+        """Book what is known of an attempt that whoever asked has let go of: the provider has begun to work for it."""
+        if not asked:
+            reservation.release()
+            return
+        plan, backend, now = run.plan, reservation.backend, self._clock.seconds()
+        usage = progress.usage or estimated_usage(plan.task, progress.chars)
+        usage = possible(replace(usage, estimated=True), backend, plan.work, progress.chars)
+        attempt = Attempt(
+            backend=backend.key,
+            model=backend.model,
+            kind=plan.decision.kind,
+            failure=None,
+            reason="let go of by whoever asked",
+            started=started,
+            latency_ms=(now - started) * 1000.0,
+            usage=usage,
+            cost_usd=cost_usd(backend, usage),
+            practice=backend.practice,
+            chars=progress.chars,
+            first_token_ms=None if progress.began is None else (progress.began - started) * 1000.0,
+            cancelled=True,
+        )
+        run.attempts.append(attempt)
+        self._emit(AttemptCancelled(now, plan.task.id, attempt))
+        reservation.settle(AttemptOutcome(None, attempt.reason, attempt, sent=True), overdue=False)
 
     # -- what follows --------------------------------------------------------------------------------------------
 
@@ -381,3 +409,8 @@ def _same(a: AttemptOutcome, b: AttemptOutcome) -> bool:
     """Whether two accepted answers say the same."""
     assert a.answer is not None and b.answer is not None
     return same(a.answer, b.answer, a.verdict, b.verdict)
+
+
+def _worked(failed: AttemptFailed) -> bool:
+    """Whether a provider that reported no tokens has worked for an attempt that failed all the same."""
+    return failed.chars > 0 or (failed.failure is FailureCode.TIMEOUT and not isinstance(failed, NotSent))

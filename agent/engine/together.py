@@ -3,8 +3,8 @@
 outcome = await race(field, ("claude", "gpt"), after=2.0, enough=settles)
 outcome = await vote(field, ("local", "grok", "gpt"), by="majority", alike=alike, sure=sure)
 
-A :class:`Field` runs the attempts. Whatever ends the wait (a winner, a leak, the caller's own cancellation) ends every
-attempt that is still under way; those that were beaten are told so first, because they are charged for.
+A :class:`Field` runs the attempts. Whatever ends the wait (a winner, a leak, the caller's own cancellation) cancels all
+attempts that are still under way; what their providers have worked for by then is booked where an attempt is made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ..core.clock import Clock
@@ -24,12 +24,11 @@ Ask = Callable[[str], Coroutine[Any, Any, AttemptOutcome]]
 
 
 class Field:
-    """Attempts side by side. ``beaten`` is told of each that is cancelled because another one was enough."""
+    """Attempts side by side."""
 
-    def __init__(self, ask: Ask, clock: Clock, beaten: Callable[[str], None]):
+    def __init__(self, ask: Ask, clock: Clock):
         self._ask = ask
         self._clock = clock
-        self._beaten = beaten
         self._running: dict[str, Deferred[None]] = {}
         self._over: deque[AttemptOutcome | Failure] = deque()
         self._bell: Deferred[None] | None = None
@@ -77,15 +76,11 @@ class Field:
         assert not isinstance(result, Failure)
         return result
 
-    def close(self, *, beaten: bool) -> None:
-        """End all that is under way."""
-        while self._running:
-            key, running = next(iter(self._running.items()))
-            if beaten:
-                self._beaten(key)
-            running.cancel()
-            # A client that does not heed the cancellation must not be cancelled for ever.
-            self._running.pop(key, None)
+    def close(self) -> None:
+        """Cancel all that is under way."""
+        running, self._running = list(self._running.values()), {}
+        for asked in running:
+            asked.cancel()
 
 
 async def race(
@@ -98,7 +93,6 @@ async def race(
     waiting = deque(keys)
     best: AttemptOutcome | None = None
     reached: BudgetReached | None = None
-    ended_by_us = True
     try:
         field.start(waiting.popleft())
         while not after and waiting:
@@ -113,12 +107,8 @@ async def race(
                 best = outcome if best is None or outcome.answer is not None or best.answer is None else best
             if waiting and reached is None:
                 field.start(waiting.popleft())
-    except BaseException as error:
-        # Whoever asked has let go; anything else is the end that we make of it.
-        ended_by_us = not isinstance(error, CancelledError | GeneratorExit)
-        raise
     finally:
-        field.close(beaten=ended_by_us)
+        field.close()
     return _last(best, reached)
 
 
@@ -136,7 +126,6 @@ async def vote(
     accepted: list[AttemptOutcome] = []
     best: AttemptOutcome | None = None
     reached: BudgetReached | None = None
-    ended_by_us = True
     try:
         for key in keys:
             field.start(key)
@@ -151,12 +140,8 @@ async def vote(
                     return max(group, key=sure)
             elif outcome is not None:
                 best = outcome if best is None or outcome.answer is not None or best.answer is None else best
-    except BaseException as error:
-        # Whoever asked has let go; anything else is the end that we make of it.
-        ended_by_us = not isinstance(error, CancelledError | GeneratorExit)
-        raise
     finally:
-        field.close(beaten=ended_by_us)
+        field.close()
     if accepted:
         places = {key: -place for place, key in enumerate(keys)}
 
@@ -174,4 +159,3 @@ def _last(best: AttemptOutcome | None, reached: BudgetReached | None) -> Attempt
         assert reached is not None
         raise reached
     return best
-

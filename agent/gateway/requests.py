@@ -6,8 +6,8 @@
 What becomes of the fields
     passed on    messages with text, pictures and sounds as data, tool calls and their results; tools; max_tokens or
                  max_completion_tokens; temperature; response_format, as the task's schema
-    done here    model (``auto``, ``auto:<kind>``, ``auto:<strategy>``, RouteLLM's ``router-<strategy>-<threshold>``, or a
-                 backend's key), stream, stream_options, stop, tool_choice,
+    done here    model (``auto``, ``auto:<kind>``, ``auto:<strategy>``, RouteLLM's ``router-<strategy>-<threshold>``, or
+                 a backend's key), stream, stream_options, stop, tool_choice,
                  parallel_tool_calls false, stream_mode (our own: ``whole`` or ``eager``)
     left out     user, safety_identifier, message names: nobody who answers learns who asked, and these words are
                  veiled in the text as well; seed, top_p and other fields that tune and promise nothing

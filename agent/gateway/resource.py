@@ -289,7 +289,7 @@ class Gateway(Resource):
     def _models(self, name: str) -> dict[str, Any]:
         """All models, or the one of that name."""
         router = self._router()
-        keys = router.keys()
+        keys = router.backend_keys()
         if name:
             requests.model(name, keys, router.has_strategy)
             return self._model(name)

@@ -8,8 +8,8 @@ To add one, write a module of its name here, and its options into ``configs/back
 
     STRATEGY = Cheapest
 
-A strategy changes nothing when it chooses: the same look gives the same choice, so that ``route`` may ask it as often as
-it likes. Chance comes from the task's own id. What has happened is told to :class:`Observed`, by the engine.
+A strategy changes nothing when it chooses: the same look gives the same choice, so ``route`` may ask it as often as it
+likes. Chance comes from the task's own id. What has happened is told to :class:`Observed`, by the engine.
 """
 
 from __future__ import annotations

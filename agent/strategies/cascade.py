@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .base import NOBODY, Look, Sequenced, Strategy, joined
-from .choice import Choice, Until, singly
+from .base import Look, Sequenced, Strategy, joined
+from .choice import NOBODY, Choice, Until, singly
 
 
 class Cascade(Sequenced):

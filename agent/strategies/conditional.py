@@ -13,8 +13,8 @@ from .conditions import Condition, compiled
 class Conditional(Strategy):
     """Cases in order, and ``otherwise``; the plain ranking where that is not given.
 
-    A case that holds decides alone: where nobody of it can be asked, nobody is, or a condition on the budget or the tier
-    would be no condition.
+    A case that holds decides alone: where nobody of it can be asked, nobody is: else a condition on a budget or a tier
+    would be none.
     """
 
     name = "conditional"

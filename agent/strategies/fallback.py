@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .base import NOBODY, Look, Sequenced, joined
-from .choice import Choice
+from .base import Look, Sequenced, joined
+from .choice import NOBODY, Choice
 
 
 class Fallback(Sequenced):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import NOBODY, Look, Sequenced, Strategy
-from .choice import Choice, Race, Step
+from .base import Look, Sequenced, Strategy
+from .choice import NOBODY, Choice, Race, Step
 
 
 class Together(Sequenced):

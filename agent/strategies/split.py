@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .base import NOBODY, Look, Strategy, share_of
-from .choice import Choice
+from .base import Look, Strategy, share_of
+from .choice import NOBODY, Choice
 from .sticky import conversation_of
 
 

@@ -25,9 +25,7 @@ class Sticky(Strategy):
 
     @classmethod
     def build(cls, options: Mapping[str, Any], branch: Callable[[Any], Strategy]) -> Strategy:
-        return cls(
-            branch(options["then"]), options.get("by", "conversation"), float(options.get("seconds", FOR))
-        )
+        return cls(branch(options["then"]), options.get("by", "conversation"), float(options.get("seconds", FOR)))
 
     def choose(self, look: Look) -> Choice:
         choice = self.then.choose(look)

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .base import NOBODY, Look, Strategy, joined
-from .choice import Choice
+from .base import Look, Strategy, joined
+from .choice import NOBODY, Choice
 
 
 class Weighted(Strategy):
@@ -37,8 +37,10 @@ class Weighted(Strategy):
         drawn.sort(key=lambda entry: entry[0])
         name = drawn[0][1]
         share = self.weights[name][1] / whole
-        return joined([choice for _, _, choice in drawn])._replace(propensity=share).under(
-            f"weighted: {name}, drawn with {share:.0%}"
+        return (
+            joined([choice for _, _, choice in drawn])
+            ._replace(propensity=share)
+            .under(f"weighted: {name}, drawn with {share:.0%}")
         )
 
 
