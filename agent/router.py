@@ -45,11 +45,14 @@ from .engine.next_backend import NextBackend
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
 from .engine.runner import TaskRunner
+from .engine.shadows import Shadows
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
 from .privacy.blindfold import Blindfold
 from .quota import QuotaStatus
+from .strategies.base import unlimited
+from .strategies.learning.table import Row
 from .strategies.ranked import gains, rank
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
@@ -110,6 +113,8 @@ class Router:
             self.backoff,
         )
 
+        self._shadows = Shadows(self._runner.run, self._decider.learner, self.events.emit, clock)
+
     @classmethod
     def from_file(cls, path: str | Path, clock: Clock, **options: Any) -> Router:
         """A router for the backends file at ``path``, its variables from the environment.
@@ -138,13 +143,15 @@ class Router:
         """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
         self._runner.journal = journal
         self._admission.budget = budget
+        self._decider.world.budget_left = budget.left if budget is not None else unlimited
 
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""
         await self.checker.start()
 
     async def stop(self) -> None:
-        """End the checks and close idle connections."""
+        """End the checks and the comparisons, and close idle connections."""
+        self._shadows.stop()
         await self.checker.stop()
         await self.caller.close()
 
@@ -229,7 +236,10 @@ class Router:
     async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
         """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
         try:
-            return await self._run_once(plan, deliver=deliver)
+            result = await self._run_once(plan, deliver=deliver)
+            if plan.choosing is not None and plan.choosing.choice.shadow:
+                self._shadows.ask(plan, result)
+            return result
         except AllBackendsFailed as failed:
             if isinstance(failed, ContentFiltered | AnswerBroken | BudgetSpent):
                 raise
@@ -265,9 +275,15 @@ class Router:
         """Seconds to wait before the ``retry``-th retry, counted from 0."""
         return min(MAX_DELAY, FIRST_DELAY * 2.0**retry) * self._random()
 
-    def feedback(self, task_id: str, attempt: Attempt, *, good: bool) -> None:
-        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself."""
+    def feedback(self, task_id: str, attempt: Attempt, *, good: bool, source: str = "feedback") -> None:
+        """Take to heart whether the answer of ``attempt`` was good.
+
+        It calibrates what its backend says of itself, and ``learned`` learns from it. ``source`` is ``feedback`` for a
+        person's word, ``goal`` for a check that was passed or failed.
+        """
         self._judge.learn(attempt, good=good)
+        if self._decider.learns:
+            self._decider.learner.feedback(task_id, attempt, good=good, source=source)
         self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
 
     # -- the backends, for whoever looks after them --------------------------------------------------------------
@@ -288,6 +304,20 @@ class Router:
         except KeyError:
             return False
         return True
+
+    def learned(self) -> list[Row]:
+        """What ``learned`` knows, a row for each kind and backend; of simulated ones while they stand in."""
+        self._decider.learner.practise(self.registry.practising)
+        return self._decider.world.table.rows()
+
+    @property
+    def learning_reverted(self) -> str:
+        """Why the rules decide instead of what was learned; empty where it decides, or would."""
+        return self._decider.world.guard.reverted
+
+    def forget_learned(self, kind: str = "", backend: str = "") -> None:
+        """Forget what was learned: all of it, or of a kind, or of a backend."""
+        self._decider.learner.reset(kind, backend)
 
     def experiments(self) -> dict[str, dict[str, Any]]:
         """What came of the arms of every ``split`` so far, by ``name/arm``; see :class:`.strategies.observed.Arm`."""
@@ -347,20 +377,26 @@ class Router:
     # -- what must not be forgotten ------------------------------------------------------------------------------
 
     def kept(self) -> Iterator[tuple[str, str]]:
-        """The key and the category (``health`` or ``quota``) of everything that has a :meth:`snapshot`."""
+        """The key and the category (``health``, ``quota``, ``learned``) of everything that has a :meth:`snapshot`."""
         for health in self.registry:
             yield health.backend.key, "health"
             if self.registry.quotas[health.backend.key].windows:
                 yield health.backend.key, "quota"
+        if self._decider.learns:
+            yield "outcomes", "learned"
 
     def snapshot(self, key: str, category: str) -> dict[str, Any]:
         """The state of ``key`` as plain data, for :meth:`restore`. Raises KeyError."""
+        if category == "learned":
+            return self._decider.learner.snapshot()
         return (self.registry[key] if category == "health" else self.registry.quotas[key]).snapshot()
 
     def restore(self, key: str, category: str, kept: Mapping[str, Any]) -> list[str]:
         """Take up a snapshot, also one that a person edited. Returns what could not be used, one line each."""
         if category == "health":
             return self.registry[key].restore(kept)
+        if category == "learned":
+            return self._decider.learner.restore(kept)
         return self.registry.quotas[key].restore(kept, self.clock.seconds())
 
     def replay_attempt(
@@ -376,6 +412,8 @@ class Router:
             health.failed(failure, reason)
         if failure in (None, FailureCode.REFUSED):
             health.judged(kind, declined=failure is not None)
+        if self._decider.learns:
+            self._decider.learner.replay(kind, key, failure)
 
     def replay_usage(self, at: float, key: str, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
         """Count what an attempt of the past used against the quotas of ``key``; in order of time."""

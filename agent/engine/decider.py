@@ -21,6 +21,7 @@ from ..core.task import Task
 from ..strategies.base import Look, Strategy, World
 from ..strategies.choice import Choice
 from ..strategies.tree import Tree
+from .learner import Learner
 from .plan import Choosing
 from .run import AttemptOutcome, Run
 
@@ -47,14 +48,21 @@ class Decider:
         self._clock = clock
         self._events = events
         self.world = World(registry.config, registry.__getitem__, registry.quota, classifier.suits)
+        self.learner = Learner(self.world, events.emit, clock)
         self.reload()
 
     def reload(self) -> None:
         """The registry's config is another. What has been observed stays."""
-        self.world.config = self._registry.config
+        self.world.use(self._registry.config)
         self.tree = Tree(self._registry.config)
-        if self.tree.route is not None:
+        if self.learns:
             self._listen()
+
+    @property
+    def learns(self) -> bool:
+        """Whether what happens is learned from: a game without strategies is spared that."""
+        config = self._registry.config
+        return bool(self.tree.route is not None or config.strategies or self.world.table.total)
 
     def strategy(self, name: str) -> Strategy | None:
         """The strategy called ``name``; empty means the route, and None is the plain ranking. Raises KeyError."""
@@ -74,6 +82,7 @@ class Decider:
         backend = ranking[0].backend if ranking else ""
         path: tuple[str, ...] = ()
         if using is not None:
+            self.learner.practise(self._registry.practising)
             look = self._look(task, work, ranking, found.scores)
             choice = using.choose(look)
             choosing = Choosing(using, choice, found.scores)
@@ -101,6 +110,7 @@ class Decider:
         assert choosing is not None
         choice, now = choosing.choice, self._clock.seconds()
         attempt = outcome.attempt if outcome is not None else None
+        self.learner.ended(run, outcome)
         if choice.token and attempt is not None and attempt.failure is None:
             self.world.observed.stick(choice.token, attempt.backend, now)
         if choice.arm:
@@ -120,6 +130,7 @@ class Decider:
             self.world.observed.begun(event.backend)
         elif isinstance(event, AttemptEnded):
             self.world.observed.ended(event.attempt)
+            self.learner.heard(event)
 
 
 def _ordered(

@@ -26,7 +26,15 @@ from ..core.task import Task
 from ..health.breaker import Health
 from ..quota import QuotaTracker
 from .choice import NOBODY, Choice, Step, singly
+from .learning.guard import Guard
+from .learning.table import Table
 from .observed import Observed
+from .ranked import expected_quality, fit_of, preferred
+
+
+def unlimited(task_id: str) -> float:
+    """What is left where there is no budget: all of it."""
+    return 1.0
 
 
 @dataclass(slots=True)
@@ -44,7 +52,29 @@ class World:
     quota: Callable[[str], QuotaTracker]
     suits: Mapping[str, frozenset[str]] = field(default_factory=dict)
     observed: Observed = field(default_factory=Observed)
-    budget_left: Callable[[str], float] = lambda task_id: 1.0
+    budget_left: Callable[[str], float] = unlimited
+    table: Table = field(default_factory=Table)
+    guard: Guard = field(default_factory=Guard)
+    _fits: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def fit(self, kind: str, key: str) -> float:
+        """How well a backend fits a kind by the rules and its strengths, whatever else the task is; above 0."""
+        found = self._fits.get((kind, key))
+        if found is None:
+            preference = preferred(kind, self.config.rules)
+            suited = self.suits.get(kind, frozenset())
+            found = fit_of(self.config.backends[key], Work(kind, 0), preference, suited)[0]
+            self._fits[kind, key] = found
+        return found
+
+    def prior(self, kind: str, key: str) -> float:
+        """What the rules expect of an answer, 0 to 1."""
+        return expected_quality(self.fit(kind, key))
+
+    def use(self, config: Config) -> None:
+        """Another config is in force."""
+        self.config = config
+        self._fits.clear()
 
 
 @dataclass(slots=True)

@@ -59,6 +59,7 @@ class Choice(NamedTuple):
     arm     of an experiment, as ``name/arm``; for the comparison
     token   what a later task is recognised by as the same conversation or asker
     propensity  how likely the first one was to be chosen, where chance had a say
+    rivals  whom the learned table would ask, and whom the rules, where ``learned`` decided
     """
 
     steps: tuple[Step, ...]
@@ -68,6 +69,7 @@ class Choice(NamedTuple):
     arm: str = ""
     token: str = ""
     propensity: float = 1.0
+    rivals: tuple[str, str] | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -140,6 +140,11 @@ def fit_of(backend: Backend, work: Work, preference: Sequence[str], suited: froz
     return fit, reasons
 
 
+def expected_quality(fit: float) -> float:
+    """The share of good answers that the rules expect of a fit: 0.8 of a first choice, a little over half of anyone."""
+    return min(0.95, max(0.05, 0.25 + 0.55 * fit))
+
+
 _ORDINALS = ("first", "second", "third", "later")
 
 

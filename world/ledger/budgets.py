@@ -191,6 +191,10 @@ class Budgets:
                 found.append(Standing(scope, limit, holder.spent, holder.reserved, self.resets(scope)))
         return found
 
+    def left(self, who: Who) -> float:
+        """The share of the tightest budget of ``who`` that is neither spent nor set aside, 0 to 1; 1 without budgets."""
+        return min((_share_left(standing) for standing in self.standings(who)), default=1.0)
+
     def resets(self, scope: str) -> datetime:
         """When the window of ``scope`` ends, in the game's time zone."""
         return _next(self._window(scope).begins, self.limits[scope].per)
@@ -217,6 +221,11 @@ class Budgets:
         window = _Window(begins, begins.timestamp(), _next(begins, per).timestamp(), holders)
         self._windows[scope] = window
         return window
+
+
+def _share_left(standing: Standing) -> float:
+    limit = standing.limit.usd
+    return max(0.0, 1.0 - (standing.spent + standing.reserved) / limit) if limit > 0 else 0.0
 
 
 def beginning(at: datetime, per: str) -> datetime:

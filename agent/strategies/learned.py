@@ -1,0 +1,168 @@
+"""``learned``: whoever has turned out best for the kind of work, by outcomes; the rules as long as little is known.
+
+The score is what to expect of a backend (:mod:`.learning.table`), over the kinds that the task may be, times what
+willingness, reliability and headroom make of it in the ranking, less a price on cost and on latency. A small share of
+the tasks goes to another backend that could well be the best; how likely that was is told with the choice. When the
+rules do better after all (:mod:`.learning.guard`), they decide again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from .base import Look, Sequenced, Strategy, joined
+from .choice import NOBODY, Choice, singly
+from .learning.table import Table
+
+#: The share of tasks that explore: at first, and at last, once there have been :data:`SETTLED` outcomes.
+EXPLORE, AT_LEAST, SETTLED = 0.05, 0.01, 2000
+#: Kinds less likely than this are not looked at.
+UNLIKELY = 0.05
+
+
+class Learned(Sequenced):
+    """The best by outcomes.
+
+    quality  take the cheapest that is at least this share as good as the best, of those that are trusted; None takes
+             the best
+    cost     what the dearest backend's price costs in quality, 0 to 1; the others in proportion
+    latency  the same for the slowest
+    explore  the share of tasks that explore at first; 0 for none
+    model    a table from a file instead of the game's own
+    """
+
+    name = "learned"
+
+    def __init__(
+        self,
+        over: Sequence[Strategy] | None = None,
+        quality: float | None = None,
+        cost: float = 0.0,
+        latency: float = 0.0,
+        explore: float = EXPLORE,
+        model: str = "",
+    ):
+        super().__init__(over)
+        self.quality, self.cost, self.latency, self.explore = quality, cost, latency, explore
+        self._table = _read(model) if model else None
+
+    def choose(self, look: Look) -> Choice:
+        choices: Mapping[str, Choice] = {}
+        if self.plain or not self.children:
+            keys = [key for key in self.plain if key in look.able] if self.plain else list(look.able)
+        else:
+            found = [choice for child in self.children if (choice := child.choose(look)).steps]
+            choices = {choice.first: choice for choice in reversed(found)}
+            keys = [key for key in look.able if key in choices]
+        if not keys:
+            return NOBODY
+        order, why, propensity, rivals = self._decided(keys, look)
+        choice = joined([choices[key] for key in order]).under(why) if choices else singly(order, why)
+        return choice._replace(propensity=propensity, rivals=rivals)
+
+    def _decided(self, keys: list[str], look: Look) -> tuple[list[str], str, float, tuple[str, str]]:
+        """The keys in order, why, how likely the first was to be it, and what the table and the rules would have."""
+        world = look.world
+        table = self._table or world.table
+        by_rules = max(keys, key=lambda key: look.able[key].score)
+        scores, means = self._scores(keys, look, table)
+        best = max(scores, key=lambda key: (scores[key], key == by_rules))
+        kind = look.work.kind
+        said = f"{best} is the best for {kind} ({means[best]:.0%} expected, {table.seen(kind, best):.0f} outcomes)"
+        if self.quality is not None:
+            best, said = self._cheapest(best, said, scores, look, table)
+        greedy = best
+        if world.guard.reverted and self._table is None:
+            best, said = by_rules, f"the rules decide, as {world.guard.reverted}"
+        share = max(AT_LEAST, self.explore * (1.0 - table.total / SETTLED)) if self.explore else 0.0
+        propensity = 1.0
+        if share and len(keys) > 1:
+            may_be = self._could_be_best(keys, look, table, means[best]) | {by_rules, greedy}
+            propensity = 1.0 - share + share / len(may_be)
+            if look.draw("explore") < share:
+                explored = sorted(may_be)[min(len(may_be) - 1, int(look.draw("which") * len(may_be)))]
+                if explored != best:
+                    best, said, propensity = (
+                        explored,
+                        f"{explored} is tried, as it could be the best",
+                        share / len(may_be),
+                    )
+        order = sorted(keys, key=lambda key: (key != best, -scores[key]))
+        return order, f"learned: {said}", propensity, (greedy, by_rules)
+
+    def _scores(self, keys: list[str], look: Look, table: Table) -> tuple[dict[str, float], dict[str, float]]:
+        """By key: the score, and what to expect of an answer."""
+        world, kinds = look.world, likely(look)
+        scores: dict[str, float] = {}
+        means: dict[str, float] = {}
+        dearest = max(look.able[key].cost_usd for key in keys) if self.cost else 0.0
+        slowest = max(world.health(key).latency_ms for key in keys) if self.latency else 0.0
+        for key in keys:
+            entry = look.able[key]
+            mean = fit = 0.0
+            for kind, share in kinds:
+                prior = world.prior(kind, key)
+                mean += share * table.mean(kind, key, prior)
+                fit += share * world.fit(kind, key)
+            means[key] = mean
+            # What willingness, reliability, headroom and the ties' price make of the fit, they make of the mean.
+            score = mean * entry.score / fit
+            if dearest:
+                score -= self.cost * entry.cost_usd / dearest
+            if slowest:
+                score -= self.latency * world.health(key).latency_ms / slowest
+            scores[key] = score
+        return scores, means
+
+    def _cheapest(self, best: str, said: str, scores: Mapping[str, float], look: Look, table: Table) -> tuple[str, str]:
+        assert self.quality is not None
+        kind = look.work.kind
+        enough = [
+            key
+            for key in scores
+            if scores[key] >= self.quality * scores[best] and (key == best or table.trusted(kind, key))
+        ]
+        cheapest = min(enough, key=lambda key: (look.able[key].cost_usd, -scores[key]))
+        if cheapest == best:
+            return best, said
+        return cheapest, f"{cheapest} is the cheapest with {self.quality:.0%} of what {best} is worth for {kind}"
+
+    def _could_be_best(self, keys: list[str], look: Look, table: Table, bar: float) -> set[str]:
+        """Whoever's upper bound reaches what is expected of the best."""
+        kind = look.work.kind
+        return {key for key in keys if table.high(kind, key, look.world.prior(kind, key)) >= bar}
+
+    def ordered(self, keys: list[str], look: Look) -> list[str]:
+        return self._decided(keys, look)[0]
+
+    def why(self, key: str, look: Look) -> str:
+        return key
+
+
+def likely(look: Look) -> list[tuple[str, float]]:
+    """The kinds that the task may be, with their shares: the classifier's, of those that are not unlikely."""
+    if len(look.kinds) < 2 or look.kinds[0][0] != look.work.kind:
+        return [(look.work.kind, 1.0)]
+    top = look.kinds[0][1]
+    shares = [(kind, math.exp(points - top)) for kind, points in look.kinds[:4]]
+    whole = sum(math.exp(points - top) for _, points in look.kinds)
+    kept = [(kind, share) for kind, share in shares if share >= UNLIKELY * whole]
+    whole = sum(share for _, share in kept)
+    return [(kind, share / whole) for kind, share in kept]
+
+
+@lru_cache(maxsize=32)
+def _read(path: str) -> Table:
+    """A table from a file that ``learn`` or an export wrote. Raises ValueError, OSError."""
+    table = Table()
+    kept = json.loads(Path(path).read_text("utf-8"))
+    if not isinstance(kept, dict) or (faults := table.restore(kept.get("table", kept))):
+        raise ValueError(f"{path}: {faults[0] if isinstance(kept, dict) else 'is no table'}")
+    return table
+
+
+STRATEGY = Learned
