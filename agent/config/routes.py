@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..core.task import KINDS
@@ -165,6 +166,8 @@ class _Check:
         if spec["use"] == "conditional":
             for number, case in enumerate(spec["cases"]):
                 yield from self._of_condition((*place, "cases", number, "when"), case["when"])
+        if "model" in spec:
+            yield from self._of_model((*place, "model"), spec["model"])
         seen: set[str] = set()
         for inner, branch in branches(spec, place):
             if isinstance(branch, str) and (inner[-2] == "over" or inner[-1] in ("strong", "weak")):
@@ -172,6 +175,15 @@ class _Check:
                     yield self._fault(inner, f"{quoted(branch)} stands here twice", "each once")
                 seen.add(branch)
             yield from self._of_references(inner, branch)
+
+    def _of_model(self, place: Place, model: str) -> Iterator[Fault]:
+        """A model stands in a file of JSON, beside the backends file where its path is relative."""
+        try:
+            said = json.loads((Path(self.name).parent / model).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            yield self._fault(place, f"{quoted(model)} cannot be read", "a file that python -m agent learn has written")
 
     def _of_condition(self, place: Place, when: Mapping[str, Any]) -> Iterator[Fault]:
         for key, value in when.items():

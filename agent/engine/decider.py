@@ -115,7 +115,8 @@ class Decider:
             self.world.observed.stick(choice.token, attempt.backend, now)
         if choice.arm:
             cost = sum(each.cost_usd for each in run.attempts)
-            good = attempt is not None and attempt.failure is None
+            # Where an arm fails, another may answer; that is no success of this one.
+            good = attempt is not None and attempt.failure is None and attempt.backend in choice.keys
             self.world.observed.compare(choice.arm, accepted=good, cost_usd=cost, seconds=now - run.started)
 
     def _look(self, task: Task, work: Work, ranking: Collection[Ranked], kinds: tuple[tuple[str, float], ...]) -> Look:

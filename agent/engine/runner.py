@@ -52,6 +52,8 @@ from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
 from .run import AttemptOutcome, Run
 from .together import Field, race, vote
 
+_LET_GO = "let go of by whoever asked"
+
 #: The temperature of samples of one backend, where the task asks for less: without chance they would all agree.
 SAMPLING = 0.7
 
@@ -121,7 +123,7 @@ class TaskRunner:
         """Ask whom the step names. Raises BudgetReached, LeakFound."""
         if step.how is None:
             return await self._ask(run, step.keys[0], whole=step.until is not None)
-        field = Field(lambda key: self._ask(run, key, whole=True), self._clock)
+        field = Field(lambda key: self._ask(run, key, whole=True), self._clock, run.is_decided)
         if isinstance(step.how, Race):
             return await race(field, step.keys, step.how.after, lambda outcome: outcome.failure is None)
         return await vote(field, step.keys, step.how.by, _same, self._sureness)
@@ -324,7 +326,7 @@ class TaskRunner:
             model=backend.model,
             kind=plan.decision.kind,
             failure=None,
-            reason="let go of by whoever asked",
+            reason="another one was asked at the same time, and was enough" if run.decided else _LET_GO,
             started=started,
             latency_ms=(now - started) * 1000.0,
             usage=usage,

@@ -24,11 +24,12 @@ Ask = Callable[[str], Coroutine[Any, Any, AttemptOutcome]]
 
 
 class Field:
-    """Attempts side by side."""
+    """Attempts side by side. ``enough`` is called before those are cancelled that another one has beaten."""
 
-    def __init__(self, ask: Ask, clock: Clock):
+    def __init__(self, ask: Ask, clock: Clock, enough: Callable[[], None]):
         self._ask = ask
         self._clock = clock
+        self._enough = enough
         self._running: dict[str, Deferred[None]] = {}
         self._over: deque[AttemptOutcome | Failure] = deque()
         self._bell: Deferred[None] | None = None
@@ -76,6 +77,11 @@ class Field:
         assert not isinstance(result, Failure)
         return result
 
+    def won(self, outcome: AttemptOutcome) -> AttemptOutcome:
+        """``outcome`` is what counts; the others go on for nothing."""
+        self._enough()
+        return outcome
+
     def close(self) -> None:
         """Cancel all that is under way."""
         running, self._running = list(self._running.values()), {}
@@ -103,7 +109,7 @@ async def race(
                 reached = outcome
             elif outcome is not None:
                 if enough(outcome):
-                    return outcome
+                    return field.won(outcome)
                 best = outcome if best is None or outcome.answer is not None or best.answer is None else best
             if waiting and reached is None:
                 field.start(waiting.popleft())
@@ -137,7 +143,7 @@ async def vote(
                 accepted.append(outcome)
                 group = [other for other in accepted if alike(other, outcome)]
                 if by == "majority" and 2 * len(group) > len(keys):
-                    return max(group, key=sure)
+                    return field.won(max(group, key=sure))
             elif outcome is not None:
                 best = outcome if best is None or outcome.answer is not None or best.answer is None else best
     finally:

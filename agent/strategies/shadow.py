@@ -28,11 +28,13 @@ class Shadow(Strategy):
 
     def choose(self, look: Look) -> Choice:
         choice = self.then.choose(look)
-        if not choice.steps or look.draw("shadow") > self.share:
+        if not choice.steps:
             return choice
+        if look.draw("shadow") > self.share:
+            return choice.under(f"shadow: nobody besides ({self.share:.0%} of the tasks are compared)")
         spare = [key for key in self.shadow.choose(look).keys if key != choice.first and has_spare(key, look)]
         if not spare:
-            return choice
+            return choice.under("shadow: nobody besides, as nobody has quota to spare")
         return choice._replace(shadow=tuple(spare[:1])).under(f"shadow: {spare[0]} is asked as well, for comparison")
 
 

@@ -14,7 +14,7 @@ class Split(Strategy):
     """Divides by a hash of who asks (or of the conversation, or of the task: ``by``).
 
     What comes of each arm is counted under ``name/arm`` (:attr:`.observed.Observed.arms`). An arm in which nobody can
-    be asked leaves its tasks to the next one.
+    be asked, or everybody has failed, leaves its tasks to the next one.
     """
 
     name = "split"

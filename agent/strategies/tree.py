@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ..config.routes import STRATEGIES
@@ -66,6 +67,8 @@ class Tree:
 
     def _build(self, spec: dict[str, Any]) -> Strategy:
         name = spec["use"]
+        if "model" in spec:
+            spec = spec | {"model": str(Path(self._config.source).parent / spec["model"])}
         module = import_module(f"{__package__}.{_MODULES.get(name, name)}")
         strategy: type[Strategy] = module.STRATEGY
         return strategy.build(spec, self._branch)

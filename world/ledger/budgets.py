@@ -192,7 +192,7 @@ class Budgets:
         return found
 
     def left(self, who: Who) -> float:
-        """The share of the tightest budget of ``who`` that is neither spent nor set aside, 0 to 1; 1 without budgets."""
+        """The share of the tightest budget of ``who`` that is neither spent nor set aside; 1 without budgets."""
         return min((_share_left(standing) for standing in self.standings(who)), default=1.0)
 
     def resets(self, scope: str) -> datetime:
