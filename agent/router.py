@@ -53,7 +53,7 @@ from .privacy.blindfold import Blindfold
 from .quota import QuotaStatus
 from .strategies.base import unlimited
 from .strategies.learning.table import Row
-from .strategies.ranked import gains, rank
+from .strategies.ranked import Fits, gains, rank
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -102,6 +102,7 @@ class Router:
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        self._fits = Fits(config.rules, self.classifier.suits)
         self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events)
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank, self._decider),
@@ -128,6 +129,7 @@ class Router:
         self.registry.reload(config)
         self._admission.reload()
         self._judge.reload(config.judge)
+        self._fits = Fits(config.rules, self.classifier.suits)
         self._decider.reload()
         self.hide(*self._hidden)
 
@@ -201,7 +203,8 @@ class Router:
         """Everyone who can do the work now, best first, and everyone who cannot."""
         registry, config = self.registry, self.registry.config
         now = self.clock.seconds()
-        return rank(work, registry, config.rules, self.classifier.suits, registry.quota, config.headroom, now)
+        suits = self.classifier.suits
+        return rank(work, registry, config.rules, suits, registry.quota, config.headroom, now, self._fits)
 
     # -- asking --------------------------------------------------------------------------------------------------
 

@@ -55,21 +55,21 @@ class World:
     budget_left: Callable[[str], float] = unlimited
     table: Table = field(default_factory=Table)
     guard: Guard = field(default_factory=Guard)
-    _fits: dict[tuple[str, str], float] = field(default_factory=dict)
+    _fits: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
-    def fit(self, kind: str, key: str) -> float:
-        """How well a backend fits a kind by the rules and its strengths, whatever else the task is; above 0."""
+    def fit(self, kind: str, key: str) -> tuple[float, float]:
+        """How well a backend fits a kind by the rules and its strengths; and what to expect of that, 0 to 1."""
         found = self._fits.get((kind, key))
         if found is None:
             preference = preferred(kind, self.config.rules)
             suited = self.suits.get(kind, frozenset())
-            found = fit_of(self.config.backends[key], Work(kind, 0), preference, suited)[0]
-            self._fits[kind, key] = found
+            fit = fit_of(self.config.backends[key], Work(kind, 0), preference, suited)[0]
+            found = self._fits[kind, key] = fit, expected_quality(fit)
         return found
 
     def prior(self, kind: str, key: str) -> float:
         """What the rules expect of an answer, 0 to 1."""
-        return expected_quality(self.fit(kind, key))
+        return self.fit(kind, key)[1]
 
     def use(self, config: Config) -> None:
         """Another config is in force."""

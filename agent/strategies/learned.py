@@ -15,13 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from .base import Look, Sequenced, Strategy, joined
-from .choice import NOBODY, Choice, singly
+from .choice import NOBODY, Choice, Step
 from .learning.table import Table
 
 #: The share of tasks that explore: at first, and at last, once there have been :data:`SETTLED` outcomes.
 EXPLORE, AT_LEAST, SETTLED = 0.05, 0.01, 2000
-#: Kinds less likely than this are not looked at.
+#: Kinds less likely than this are not looked at: as a share of the likeliest, and in the classifier's points.
 UNLIKELY = 0.05
+_UNLIKELY_BY = math.log(UNLIKELY)
 
 
 class Learned(Sequenced):
@@ -61,7 +62,9 @@ class Learned(Sequenced):
         if not keys:
             return NOBODY
         order, why, propensity, rivals = self._decided(keys, look)
-        choice = joined([choices[key] for key in order]).under(why) if choices else singly(order, why)
+        if not choices:
+            return Choice(tuple([Step((key,)) for key in order]), (why,), propensity=propensity, rivals=rivals)
+        choice = joined([choices[key] for key in order]).under(why)
         return choice._replace(propensity=propensity, rivals=rivals)
 
     def _decided(self, keys: list[str], look: Look) -> tuple[list[str], str, float, tuple[str, str]]:
@@ -69,7 +72,7 @@ class Learned(Sequenced):
         world = look.world
         table = self._table or world.table
         by_rules = max(keys, key=lambda key: look.able[key].score)
-        scores, means = self._scores(keys, look, table)
+        scores, means, highs = self._scores(keys, look, table)
         best = max(scores, key=lambda key: (scores[key], key == by_rules))
         kind = look.work.kind
         said = f"{best} is the best for {kind} ({means[best]:.0%} expected, {table.seen(kind, best):.0f} outcomes)"
@@ -81,7 +84,8 @@ class Learned(Sequenced):
         share = max(AT_LEAST, self.explore * (1.0 - table.total / SETTLED)) if self.explore else 0.0
         propensity = 1.0
         if share and len(keys) > 1:
-            may_be = self._could_be_best(keys, look, table, means[best]) | {by_rules, greedy}
+            # Whoever's upper bound reaches what is expected of the best; and the rules' choice, to be compared with.
+            may_be = {key for key in keys if highs[key] >= means[best]} | {by_rules, greedy}
             propensity = 1.0 - share + share / len(may_be)
             if look.draw("explore") < share:
                 explored = sorted(may_be)[min(len(may_be) - 1, int(look.draw("which") * len(may_be)))]
@@ -94,29 +98,36 @@ class Learned(Sequenced):
         order = sorted(keys, key=lambda key: (key != best, -scores[key]))
         return order, f"learned: {said}", propensity, (greedy, by_rules)
 
-    def _scores(self, keys: list[str], look: Look, table: Table) -> tuple[dict[str, float], dict[str, float]]:
-        """By key: the score, and what to expect of an answer."""
-        world, kinds = look.world, likely(look)
+    def _scores(
+        self, keys: list[str], look: Look, table: Table
+    ) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+        """By key: the score, what to expect of an answer, and the most that it could well be."""
+        world, able = look.world, look.able
+        kinds = likely(look)
+        main, only = kinds[0][0], len(kinds) == 1
         scores: dict[str, float] = {}
         means: dict[str, float] = {}
-        dearest = max(look.able[key].cost_usd for key in keys) if self.cost else 0.0
+        highs: dict[str, float] = {}
+        dearest = max(able[key].cost_usd for key in keys) if self.cost else 0.0
         slowest = max(world.health(key).latency_ms for key in keys) if self.latency else 0.0
         for key in keys:
-            entry = look.able[key]
-            mean = fit = 0.0
-            for kind, share in kinds:
-                prior = world.prior(kind, key)
-                mean += share * table.mean(kind, key, prior)
-                fit += share * world.fit(kind, key)
+            fit, prior = world.fit(main, key)
+            mean, highs[key] = table.bounds(main, key, prior)
+            if not only:
+                mean, fit = mean * kinds[0][1], fit * kinds[0][1]
+                for kind, share in kinds[1:]:
+                    of_kind, prior = world.fit(kind, key)
+                    mean += share * table.bounds(kind, key, prior)[0]
+                    fit += share * of_kind
             means[key] = mean
             # What willingness, reliability, headroom and the ties' price make of the fit, they make of the mean.
-            score = mean * entry.score / fit
+            score = mean * able[key].score / fit
             if dearest:
-                score -= self.cost * entry.cost_usd / dearest
+                score -= self.cost * able[key].cost_usd / dearest
             if slowest:
                 score -= self.latency * world.health(key).latency_ms / slowest
             scores[key] = score
-        return scores, means
+        return scores, means, highs
 
     def _cheapest(self, best: str, said: str, scores: Mapping[str, float], look: Look, table: Table) -> tuple[str, str]:
         assert self.quality is not None
@@ -131,11 +142,6 @@ class Learned(Sequenced):
             return best, said
         return cheapest, f"{cheapest} is the cheapest with {self.quality:.0%} of what {best} is worth for {kind}"
 
-    def _could_be_best(self, keys: list[str], look: Look, table: Table, bar: float) -> set[str]:
-        """Whoever's upper bound reaches what is expected of the best."""
-        kind = look.work.kind
-        return {key for key in keys if table.high(kind, key, look.world.prior(kind, key)) >= bar}
-
     def ordered(self, keys: list[str], look: Look) -> list[str]:
         return self._decided(keys, look)[0]
 
@@ -145,13 +151,12 @@ class Learned(Sequenced):
 
 def likely(look: Look) -> list[tuple[str, float]]:
     """The kinds that the task may be, with their shares: the classifier's, of those that are not unlikely."""
-    if len(look.kinds) < 2 or look.kinds[0][0] != look.work.kind:
+    kinds = look.kinds
+    if len(kinds) < 2 or kinds[1][1] - kinds[0][1] < _UNLIKELY_BY:
         return [(look.work.kind, 1.0)]
-    top = look.kinds[0][1]
-    shares = [(kind, math.exp(points - top)) for kind, points in look.kinds[:4]]
-    whole = sum(math.exp(points - top) for _, points in look.kinds)
-    kept = [(kind, share) for kind, share in shares if share >= UNLIKELY * whole]
-    whole = sum(share for _, share in kept)
+    top = kinds[0][1]
+    kept = [(kind, math.exp(points - top)) for kind, points in kinds[:4] if points - top >= _UNLIKELY_BY]
+    whole = sum([share for _, share in kept])
     return [(kind, share / whole) for kind, share in kept]
 
 

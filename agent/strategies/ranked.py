@@ -46,14 +46,16 @@ def rank(
     quota: Callable[[str], QuotaTracker],
     headroom: Headroom,
     now: float,
+    fits: Fits | None = None,
 ) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
     """Everyone who can do the work, best first, and everyone who cannot.
 
     suits  the strengths and weaknesses that matter for a kind, by kind
     quota  what is counted of a backend, by its key
     now    seconds since the epoch
+    fits   remembers what does not change between two tasks, of these rules and suits; None for once
     """
-    preference, suited = preferred(work.kind, rules), suits.get(work.kind, frozenset())
+    fits = fits or Fits(rules, suits)
     able: list[tuple[Health, float, list[str], float, str]] = []
     skipped: list[Skipped] = []
     for health in healths:
@@ -62,7 +64,7 @@ def rank(
             skipped.append(Skipped(backend.key, obstacle))
             continue
         used_up = quota(backend.key).obstacle(now, work)
-        fit, reasons = fit_of(backend, work, preference, suited)
+        fit, reasons = fits.of(backend, work)
         able.append((health, fit, reasons, expected_cost_usd(backend, work.tokens, work.max_tokens), used_up))
     dearest = max((cost for _, _, _, cost, used_up in able if not used_up), default=0.0)
     slowest = max((health.latency_ms for health, _, _, _, used_up in able if not used_up), default=0.0)
@@ -141,8 +143,26 @@ def fit_of(backend: Backend, work: Work, preference: Sequence[str], suited: froz
 
 
 def expected_quality(fit: float) -> float:
-    """The share of good answers that the rules expect of a fit: 0.8 of a first choice, a little over half of anyone."""
+    """The share of good answers to expect of a fit: 0.8 of a first choice, a little over half of anyone."""
     return min(0.95, max(0.05, 0.25 + 0.55 * fit))
+
+
+class Fits:
+    """How well backends fit kinds, worked out once: neither rules nor strengths change between two tasks."""
+
+    def __init__(self, rules: Sequence[Rule], suits: Mapping[str, frozenset[str]]):
+        self._rules = rules
+        self._suits = suits
+        self._known: dict[tuple[str, bool, str], tuple[Backend, float, list[str]]] = {}
+
+    def of(self, backend: Backend, work: Work) -> tuple[float, list[str]]:
+        """What :func:`fit_of` says; the list is the caller's own."""
+        place = work.kind, "json" in work.needs, backend.key
+        known = self._known.get(place)
+        if known is None or known[0] is not backend:
+            preference, suited = preferred(work.kind, self._rules), self._suits.get(work.kind, frozenset())
+            known = self._known[place] = backend, *fit_of(backend, work, preference, suited)
+        return known[1], known[2].copy()
 
 
 _ORDINALS = ("first", "second", "third", "later")

@@ -103,4 +103,3 @@ def figure_of(strong: float, weak: float) -> float:
 
 
 STRATEGY = StrongWeak
-

@@ -47,9 +47,7 @@ class Trained(Sequenced):
     def _scores(self, keys: list[str], look: Look) -> dict[str, float]:
         said, world = self._model.expected(look), look.world
         kind = look.work.kind
-        return {
-            key: said[key] if key in said else world.table.mean(kind, key, world.prior(kind, key)) for key in keys
-        }
+        return {key: said[key] if key in said else world.table.mean(kind, key, world.prior(kind, key)) for key in keys}
 
 
 @lru_cache(maxsize=32)

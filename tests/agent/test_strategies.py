@@ -318,7 +318,11 @@ def test_sticky_stays_with_who_answered_and_lets_go_when_it_fails() -> None:
         ({"kind": "chat"}, Task("x", kind="chat"), Task("x", kind="write")),
         ({"tokens": {"above": 10}}, Task("x" * 100), Task("x")),
         ({"needs": ["json"]}, Task("x", schema={"type": "object"}), Task("x")),
-        ({"language": "de"}, Task("Das ist nicht der Grund, und es ist auch nicht gut."), Task("The moon is not here.")),
+        (
+            {"language": "de"},
+            Task("Das ist nicht der Grund, und es ist auch nicht gut."),
+            Task("The moon is not here."),
+        ),
         ({"context": "supervisor.*"}, Task("x", context="supervisor.plan"), Task("x", context="worker")),
         ({"tier": ["gold"]}, Task("x", tier="gold"), Task("x")),
         ({"not": {"tier": "gold"}}, Task("x"), Task("x", tier="gold")),

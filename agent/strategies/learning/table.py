@@ -25,6 +25,8 @@ PRIOR = 20.0
 DECAY = 0.995
 #: Observations from which on a cell is trusted: told as known, and good enough to send work to a cheaper backend.
 TRUSTED = 20.0
+#: Standard deviations of a one-sided bound that holds with 95%.
+SIGMAS = 1.64
 
 #: What an outcome counts, by where it comes from. A verdict says only that an answer is one, so it counts little where
 #: it is good; a person's word, and a check that was passed or failed, count in full.
@@ -79,6 +81,8 @@ class Table:
         #: How many outcomes there ever were.
         self.total = 0
         self._priors: dict[tuple[str, str], float] = {}
+        #: By backend and kind, for the prior that was asked with: mean and upper bound, until the backend is observed.
+        self._known: dict[str, dict[str, tuple[float, float, float]]] = {}
 
     def observe(self, kind: str, backend: str, score: float, *, weight: float = 1.0, prior: float = 0.5) -> None:
         """An outcome of ``kind`` at ``backend``: ``score`` 0 to 1. ``prior`` is what the rules expected of it."""
@@ -88,17 +92,24 @@ class Table:
         self._above.setdefault(backend, Cell()).add(score - prior, weight)
         self._priors[kind, backend] = prior
         self.total += 1
+        self._known.pop(backend, None)
 
     def mean(self, kind: str, backend: str, prior: float) -> float:
         """What to expect of ``backend`` for ``kind``, 0 to 1; ``prior`` is what the rules expect."""
-        good, bad = self._beta(kind, backend, prior)
-        return good / (good + bad)
+        return self.bounds(kind, backend, prior)[0]
 
-    def high(self, kind: str, backend: str, prior: float, sigmas: float = 1.64) -> float:
-        """The most that it could well be: the mean and ``sigmas`` standard deviations."""
-        good, bad = self._beta(kind, backend, prior)
-        mean = good / (good + bad)
-        return min(1.0, mean + sigmas * math.sqrt(mean * (1.0 - mean) / (good + bad + 1.0)))
+    def bounds(self, kind: str, backend: str, prior: float) -> tuple[float, float]:
+        """The mean, and the most that it could well be: :data:`SIGMAS` standard deviations above."""
+        known = self._known.get(backend)
+        if known is None:
+            known = self._known[backend] = {}
+        found = known.get(kind)
+        if found is None or found[0] != prior:
+            good, bad = self._beta(kind, backend, prior)
+            mean = good / (good + bad)
+            high = min(1.0, mean + SIGMAS * math.sqrt(mean * (1.0 - mean) / (good + bad + 1.0)))
+            found = known[kind] = prior, mean, high
+        return found[1], found[2]
 
     def _beta(self, kind: str, backend: str, prior: float) -> tuple[float, float]:
         above = self._above.get(backend)
@@ -123,7 +134,7 @@ class Table:
         rows = []
         for (kind, backend), cell in self.cells.items():
             prior = self._priors.get((kind, backend), 0.5)
-            mean, high = self.mean(kind, backend, prior), self.high(kind, backend, prior)
+            mean, high = self.bounds(kind, backend, prior)
             low = max(0.0, 2.0 * mean - high)
             rows.append(Row(kind, backend, mean, low, high, cell.seen, cell.seen >= TRUSTED))
         return sorted(rows, key=lambda row: (row.kind, -row.mean))
@@ -132,6 +143,7 @@ class Table:
 
     def reset(self, kind: str = "", backend: str = "") -> None:
         """Forget everything, or all of one kind, or of one backend, or the one cell."""
+        self._known.clear()
         for cell in list(self.cells):
             if (not kind or cell[0] == kind) and (not backend or cell[1] == backend):
                 del self.cells[cell]
@@ -181,6 +193,7 @@ class Table:
                 continue
             above[str(key)] = Cell(float(good), float(seen), int(total))
         self.cells, self._above, self._priors = cells, above, priors
+        self._known.clear()
         total = kept.get("total", 0)
         self.total = total if isinstance(total, int) and total >= 0 else sum(cell.total for cell in cells.values())
         return faults
