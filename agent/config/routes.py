@@ -50,6 +50,9 @@ _SEQUENCES = ("fallback", "cascade")
 #: Strategies that take one of their branches and keep to it.
 _EITHER = ("conditional", "split")
 
+#: The formats of the files that ``model`` may name: a table of a game's own, and a trained model.
+MODELS = ("uniwizard-table-1", "uniwizard-model-1")
+
 _EVERY_KIND = frozenset(KINDS)
 
 
@@ -182,7 +185,7 @@ class _Check:
             said = json.loads((Path(self.name).parent / model).read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             said = None
-        if not isinstance(said, dict):
+        if not isinstance(said, dict) or said.get("format") not in MODELS:
             yield self._fault(place, f"{quoted(model)} cannot be read", "a file that python -m agent learn has written")
 
     def _of_condition(self, place: Place, when: Mapping[str, Any]) -> Iterator[Fault]:

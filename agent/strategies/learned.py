@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .base import Look, Sequenced, Strategy, joined
 from .choice import NOBODY, Choice, Step
 from .learning.table import Table
+from .trained import Trained
 
 #: The share of tasks that explore: at first, and at last, once there have been :data:`SETTLED` outcomes.
 EXPLORE, AT_LEAST, SETTLED = 0.05, 0.01, 2000
@@ -50,6 +51,14 @@ class Learned(Sequenced):
         super().__init__(over)
         self.quality, self.cost, self.latency, self.explore = quality, cost, latency, explore
         self._table = _read(model) if model else None
+
+    @classmethod
+    def build(cls, options: Mapping[str, Any], branch: Callable[[Any], Strategy]) -> Strategy:
+        """A model that was trained on outcomes of all backends takes the place of the table."""
+        if "model" in options and _format(options["model"]) != "uniwizard-table-1":
+            kept = {name: value for name, value in options.items() if name in ("use", "over", "model", "quality")}
+            return Trained.build(kept, branch)
+        return super().build(options, branch)
 
     def choose(self, look: Look) -> Choice:
         choices: Mapping[str, Choice] = {}
@@ -160,13 +169,20 @@ def likely(look: Look) -> list[tuple[str, float]]:
     return [(kind, share / whole) for kind, share in kept]
 
 
-@lru_cache(maxsize=32)
+def _format(path: str) -> str:
+    """What kind of file a model stands in. Raises OSError, ValueError."""
+    said = json.loads(Path(path).read_text("utf-8"))
+    return str(said.get("format")) if isinstance(said, dict) else ""
+
+
 def _read(path: str) -> Table:
     """A table from a file that ``learn`` or an export wrote. Raises ValueError, OSError."""
     table = Table()
     kept = json.loads(Path(path).read_text("utf-8"))
-    if not isinstance(kept, dict) or (faults := table.restore(kept.get("table", kept))):
-        raise ValueError(f"{path}: {faults[0] if isinstance(kept, dict) else 'is no table'}")
+    said = kept.get("table") if isinstance(kept, dict) else None
+    faults = table.restore(said) if isinstance(said, dict) else ["is no table"]
+    if faults:
+        raise ValueError(f"{path}: {faults[0]}")
     return table
 
 

@@ -134,7 +134,7 @@ class Prepared:
         shares = np.zeros((len(data), len(names)))
         shares[np.arange(len(data)), [names.index(kind) if kind in names else 0 for kind in data.kinds]] = 1.0
         flat = np.clip((figures - scale[0]) / scale[1], -3, 3)
-        place = np.zeros((len(data), PLACES), np.float32)
+        place: Any = np.zeros((len(data), PLACES), np.float32)
         return cls(kinds, names, scale, None, Given(shares, np.ones(len(data)), flat, place))
 
     def put_into_place(self, tasks: Sequence[str]) -> None:
