@@ -38,6 +38,8 @@ class CmdRoute(UniwizardCommand):
         lines = [f"Would ask: {decision.backend or 'nobody'} ({decision.kind}, {decision.confidence:.0%} sure)"]
         if decision.kind_reasons:
             lines += show(f"Taken for {decision.kind}: {', '.join(map(voice.reason, decision.kind_reasons))}.", width)
+        for step in decision.path:
+            lines += _entry("  > ", 4, step, width)
         for place, entry in enumerate(decision.ranking, 1):
             lines += _entry(
                 f" {place}. |w{entry.backend:<8}|n {entry.score:.2f}  ", 18, ", ".join(entry.reasons), width

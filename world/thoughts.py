@@ -101,7 +101,8 @@ class Thoughts:
         """
         if aloud:
             self._heard(thinker)
-        task = Task(text, identity=identity.of_thinker(thinker, text))
+        # A number in a database, so that whoever asks is always the same to strategies, and is named to nobody.
+        task = Task(text, identity=identity.of_thinker(thinker, text), asker=f"thinker-{thinker.id}")
         brain = self._script.brain
         plan = brain.plan(task, pin)
         ledger = recorder.the()
@@ -136,7 +137,7 @@ class Thoughts:
         if thought is None or thought.result is None or thought.judged is good:
             return ""
         thought.judged = good
-        answered = thought.result.attempts[-1]
+        answered = thought.result.answered_by
         self._script.brain.feedback(thought.task.id, answered, good=good)
         return answered.backend
 
@@ -226,7 +227,8 @@ class Thoughts:
             who = " and ".join(dict.fromkeys(attempt.backend for attempt in result.refusals))
             lines.append(voice.say("accepted_refusal", count=len(result.refusals), key=who))
         elif result.partial:
-            evidence = result.attempts[-1].verdict.evidence if result.attempts[-1].verdict else ""
+            verdict = result.answered_by.verdict
+            evidence = verdict.evidence if verdict is not None else ""
             lines.append(voice.say("partial", key=result.backend, why=line(evidence, 46)))
         lines.append(f"|x{closing(result)}|n")
         self._tell(thought, lines)

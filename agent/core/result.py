@@ -48,6 +48,12 @@ class RouteResult:
     path: tuple[str, ...] = ()
 
     @property
+    def answered_by(self) -> Attempt:
+        """The attempt whose answer this is. Of several at once it need not be the last."""
+        own = [each for each in self.attempts if each.backend == self.backend and not each.cancelled]
+        return next((each for each in reversed(own) if each.failure is None), own[-1] if own else self.attempts[-1])
+
+    @property
     def finish(self) -> str:
         """The former name of ``finish_reason``."""
         return self.finish_reason

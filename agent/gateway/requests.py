@@ -87,11 +87,13 @@ def parse_request(
     identity: frozenset[str] = frozenset(),
     mode: str = "",
     is_strategy: Callable[[str], bool] = lambda name: False,
+    asker: str = "",
 ) -> ChatRequest:
     """What the request ``node`` asks of the backends ``keys``. Raises Rejected.
 
     identity  terms of whoever asks; mode  the stream mode that a header names, which the body's overrules
     is_strategy  whether a name is a strategy's
+    asker        who asks, for strategies; never sent
     """
     if not isinstance(node, dict):
         raise Rejected(400, "The body must be a JSON object.")
@@ -110,6 +112,7 @@ def parse_request(
         temperature=_number(node, "temperature", 0.0, 2.0),
         identity=identity | _named(node),
         may_be_cut=limit is not None,
+        asker=asker,
     ).with_turns(turns)
     if not any(turn.text.strip() or turn.images or turn.tool_calls for turn in task.turns):
         raise Rejected(400, "The messages are empty.", param="messages")

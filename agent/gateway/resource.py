@@ -199,7 +199,7 @@ class Gateway(Resource):
         router = self._router()
         keys = [health.backend.key for health in router.registry]
         mode = request.getHeader("x-stream-mode") or ""
-        asked = requests.parse_request(node, keys, caller.identity, mode, router.has_strategy)
+        asked = requests.parse_request(node, keys, caller.identity, mode, router.has_strategy, asker=caller.label)
         if why_not := self._book.open(caller, asked.task):
             raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
         try:

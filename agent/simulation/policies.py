@@ -1,8 +1,8 @@
 """The policies that a simulation compares: the strategies themselves, on the clock of the simulation.
 
 Each is a strategy of :mod:`agent.strategies` over the real ranking and the real quotas. ``headroom`` is what happens
-where no route is configured; the others go by the rules or by their own figure and give quota no weight but that of a limit.
-A backends file's own ``route`` and ``strategies`` are policies as well.
+where no route is configured; the others go by the rules or by their own figure, and give quota no weight but that of a
+limit. A backends file's own ``route`` and ``strategies`` are policies as well.
 """
 
 from __future__ import annotations

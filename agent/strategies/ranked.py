@@ -56,21 +56,22 @@ def rank(
     fits   remembers what does not change between two tasks, of these rules and suits; None for once
     """
     fits = fits or Fits(rules, suits)
-    able: list[tuple[Health, float, list[str], float, str]] = []
+    able: list[tuple[Health, QuotaTracker, float, list[str], float, str]] = []
     skipped: list[Skipped] = []
     for health in healths:
         backend = health.backend
         if obstacle := health.available() or unfit(backend, work):
             skipped.append(Skipped(backend.key, obstacle))
             continue
-        used_up = quota(backend.key).obstacle(now, work)
+        tracker = quota(backend.key)
+        used_up = tracker.obstacle(now, work)
         fit, reasons = fits.of(backend, work)
-        able.append((health, fit, reasons, expected_cost_usd(backend, work.tokens, work.max_tokens), used_up))
-    dearest = max((cost for _, _, _, cost, used_up in able if not used_up), default=0.0)
-    slowest = max((health.latency_ms for health, _, _, _, used_up in able if not used_up), default=0.0)
+        able.append((health, tracker, fit, reasons, expected_cost_usd(backend, work.tokens, work.max_tokens), used_up))
+    dearest = max((cost for _, _, _, _, cost, used_up in able if not used_up), default=0.0)
+    slowest = max((health.latency_ms for health, *_, used_up in able if not used_up), default=0.0)
     result: list[Ranked] = []
     saved: list[Skipped] = []
-    for health, fit, reasons, cost, used_up in able:
+    for health, tracker, fit, reasons, cost, used_up in able:
         backend = health.backend
         # What a quota pays for is paid already; there headroom decides between equals, and not the price.
         share = 0.0 if backend.quota or not dearest else cost / dearest
@@ -78,7 +79,7 @@ def rank(
         if used_up:
             skipped.append(Skipped(backend.key, used_up, worth))
             continue
-        pressure = quota(backend.key).pressure(now, work, worth, headroom)
+        pressure = tracker.pressure(now, work, worth, headroom)
         if pressure.kept_for:
             saved.append(Skipped(backend.key, pressure.kept_for, worth))
         reasons += pressure.reasons
