@@ -28,7 +28,7 @@ from .backend_registry import Registry
 from .classify.classifier import Classifier
 from .cloud_caller import CloudCaller
 from .config.loader import load
-from .config.settings import Config
+from .config.settings import Config, MemorySettings
 from .core.attempt import Attempt
 from .core.backend import Backend
 from .core.clock import Clock
@@ -44,12 +44,16 @@ from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
+from .engine.recall import Recall
 from .engine.runner import TaskRunner
+from .engine.second_opinion import SecondOpinion
 from .engine.shadows import Shadows
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
-from .privacy.blindfold import Blindfold
+from .memory import Memory, Store, connect
+from .privacy.blindfold import Blindfold, Redacted
+from .privacy.names import Names
 from .quota import QuotaStatus
 from .strategies.base import unlimited
 from .strategies.learning.table import Row
@@ -59,6 +63,9 @@ from .strategies.ranked import Fits, gains, rank
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 FIRST_DELAY = 0.5
 MAX_DELAY = 8.0
+
+#: What a task may want of the memory: to be answered from it; to be asked anew, and its answer kept; neither.
+MEMORY = ("use", "fresh", "off")
 
 
 def warm_up() -> None:
@@ -98,21 +105,27 @@ class Router:
         self.caller = CloudCaller(clock, self._on_headers)
         self.checker = HealthChecker(self.registry, self.caller, clock, self.events, practice_port)
         self._judge = CalibratedJudge(config.judge)
-        self._hidden: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
-        self._blindfold = Blindfold(soul=config.identity)
+        self._names = Names()
+        self._soul: frozenset[str] = frozenset()
+        self._blindfold = Blindfold(self._names, config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        asked = client or self.caller
         self._fits = Fits(config.rules, self.classifier.suits)
         self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events)
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank, self._decider),
             self._admission,
-            client or self.caller,
+            asked,
             self._judge,
             self.events.emit,
             clock,
             self.backoff,
+            second_opinion=SecondOpinion(self._judge, self._admission, asked, self.events.emit, clock),
         )
+        self._recall: Recall | None = None
+        self._started = False
+        self._set_memory(config)
 
         self._shadows = Shadows(self._runner.run, self._decider.learner, self.events.emit, clock)
 
@@ -131,29 +144,82 @@ class Router:
         self._judge.reload(config.judge)
         self._fits = Fits(config.rules, self.classifier.suits)
         self._decider.reload()
-        self.hide(*self._hidden)
+        self._blindfold = Blindfold(self._names, config.identity | self._soul)
+        self._set_memory(config)
 
-    def hide(self, terms: Iterable[str], soul: Iterable[str] = ()) -> None:
+    def hide(self, terms: Iterable[str] | Names, soul: Iterable[str] = ()) -> None:
         """Set the identity terms that no task may carry out, besides the config's and each task's own.
 
         ``soul`` are those that must not stand in a prompt or an option of our own either, as the config's must not.
+        Where ``terms`` are :class:`Names`, which several routers may share, what is added to them later is hidden from
+        that moment on.
         """
-        self._hidden = frozenset(terms), frozenset(soul)
-        self._blindfold = Blindfold(self._hidden[0], self.registry.config.identity | self._hidden[1])
+        if isinstance(terms, Names):
+            self._names = terms
+        else:
+            self._names.replace(terms)
+        self._soul = frozenset(soul)
+        self._blindfold = Blindfold(self._names, self.registry.config.identity | self._soul)
 
     def keep_account(self, journal: Journal | None, budget: Budget | None) -> None:
-        """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
+        """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``.
+
+        A budget with a method ``left(task_id)``, the share that is left, 0 to 1, can be a condition of a strategy.
+        """
         self._runner.journal = journal
-        self._admission.budget = budget
-        self._decider.world.budget_left = budget.left if budget is not None else unlimited
+        self._admission.budgets = (budget,) if budget is not None else ()
+        self._decider.world.budget_left = getattr(budget, "left", unlimited)
+
+    def add_budget(self, budget: Budget) -> None:
+        """Have every attempt paid for out of ``budget`` as well."""
+        if budget not in self._admission.budgets:
+            self._admission.budgets = (*self._admission.budgets, budget)
+
+    def _set_memory(self, config: Config) -> None:
+        """Remember as ``config`` says; what is known already stays known, unless there is no room for it."""
+        settings = config.memory
+        if self._recall is not None and settings is not None:
+            before = self._recall.memory.settings
+            self._recall.memory.reload(settings)
+            if (before.store, before.redis) != (settings.store, settings.redis):
+                self._open_store(settings)
+            return
+        self.remember_in(None)
+        memory = Memory(settings, self.clock) if settings is not None else None
+        self._recall = Recall(memory, self.events.emit, self.clock) if memory is not None else None
+        self._runner.learn = self._recall.learn if self._recall is not None else None
+        if settings is not None:
+            self._open_store(settings)
+
+    def _open_store(self, settings: MemorySettings) -> None:
+        """Go to where answers are kept; the game has the way to its database."""
+        if self._started:
+            redis = settings.store == "redis"
+            self.remember_in(connect(settings.redis, settings, self.clock.seconds) if redis else None)
+
+    @property
+    def remembers_in(self) -> str:
+        """Where the config wants answers kept: ``process``, ``database`` or ``redis``; empty where nothing is kept."""
+        settings = self.registry.config.memory
+        return settings.store if settings is not None else ""
+
+    def remember_in(self, store: Store | None) -> None:
+        """Keep what is learned in ``store`` beside this process's memory, which begins with what is in it."""
+        if self._recall is not None:
+            self._recall.memory.keep_in(store)
 
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""
+        self._started = True
+        if (settings := self.registry.config.memory) is not None and settings.store == "redis":
+            self._open_store(settings)
         await self.checker.start()
 
     async def stop(self) -> None:
         """End the checks and the comparisons, and close idle connections."""
+        self._started = False
         self._shadows.stop()
+        self.remember_in(None)
         await self.checker.stop()
         await self.caller.close()
 
@@ -174,28 +240,84 @@ class Router:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
         return self.plan(task, strategy=strategy).decision
 
-    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, strategy: str = "") -> Plan:
+    def plan(
+        self,
+        task: Task | str,
+        pin: str | None = None,
+        *,
+        alone: bool = False,
+        memory: str = "use",
+        strategy: str = "",
+    ) -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
 
-        pin    the backend to ask first, its fallbacks next
-        alone  ask that one and nobody else
+        pin     the backend to ask first, its fallbacks next
+        alone   ask that one and nobody else, nor the memory
+        memory  one of :data:`MEMORY`
         strategy  decides instead of ``route:``
 
-        Raises KeyError when ``pin`` is no backend, or there is no such strategy.
+        Raises KeyError when ``pin`` is no backend or there is no such strategy, ValueError for an unknown ``memory``.
         """
-        task = Task(task) if isinstance(task, str) else task
-        if pin is not None:
-            self.registry[pin]
+        task = self._asked(task, pin, memory, strategy)
         blindfold = self._blindfold.plus(task.identity)
         redacted = blindfold.redact(task)
+        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy)
+
+    async def prepare(
+        self,
+        task: Task | str,
+        pin: str | None = None,
+        *,
+        alone: bool = False,
+        memory: str = "use",
+        strategy: str = "",
+    ) -> Plan:
+        """The same as :meth:`plan`, in turns with the reactor where the task is long. Raises as that does."""
+        task = self._asked(task, pin, memory, strategy)
+        blindfold = self._blindfold.plus(task.identity)
+        redacted = await blindfold.redact_in_slices(task, self.clock)
+        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy)
+
+    def _asked(self, task: Task | str, pin: str | None, memory: str, strategy: str = "") -> Task:
+        if memory not in MEMORY:
+            raise ValueError(f"unknown memory {memory!r}; allowed: {', '.join(MEMORY)}")
+        if pin is not None:
+            self.registry[pin]
+        self._decider.strategy(strategy)
+        return Task(task) if isinstance(task, str) else task
+
+    def _planned(
+        self,
+        task: Task,
+        redacted: Redacted,
+        blindfold: Blindfold,
+        pin: str | None,
+        *,
+        alone: bool,
+        memory: str,
+        strategy: str,
+    ) -> Plan:
         decided = self._decider.decide(redacted.task, strategy)
-        system = self.classifier.system_prompt(decided.decision.kind)
+        decision = decided.decision
+        system = redacted.explained(self.classifier.system_prompt(decision.kind))
+        question = None
+        if self._recall is not None and memory != "off" and not alone:
+            question = self._recall.memory.question(
+                redacted.task, decision.kind, practice=decision.practice, fresh=memory == "fresh", pin=pin
+            )
+            if (known := self._recall.known(question)) is not None:
+                decision = replace(decision, memory=known)
         return Plan(
-            task, redacted, blindfold, decided.decision, decided.work, system, pin, alone, decided.choosing, strategy
+            task, redacted, blindfold, decision, decided.work, system, pin, alone, question, decided.choosing, strategy
         )
 
     def most_usd(self, plan: Plan) -> float:
-        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked."""
+        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked.
+
+        0 where it is remembered: should it be forgotten meanwhile, each attempt is paid for on its own.
+        """
+        if plan.decision.memory is not None:
+            return 0.0
         backends = [self.registry[entry.backend].backend for entry in plan.decision.ranking]
         return max(map(plan.most_usd, backends), default=0.0)
 
@@ -210,19 +332,27 @@ class Router:
 
     async def call(self, key: str, prompt: Task | str) -> str:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
-        return (await self._run_once(self.plan(prompt, key, alone=True))).text
+        return (await self._run_once(await self.prepare(prompt, key, alone=True))).text
 
-    async def call_with_fallback(self, task: Task | str, pin: str | None = None, *, strategy: str = "") -> RouteResult:
-        """Have the task done by whoever does it best, or by ``pin`` and its fallbacks.
+    async def call_with_fallback(
+        self, task: Task | str, pin: str | None = None, *, memory: str = "use", strategy: str = ""
+    ) -> RouteResult:
+        """Have the task done by whoever does it best, or by ``pin`` and its fallbacks, or from memory.
 
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
         stopped it), KeyError when ``pin`` is no backend, or ``strategy`` no strategy. Cancelling the
         Deferred closes the connection in use.
         """
-        return await self.run(self.plan(task, pin, strategy=strategy))
+        return await self.run(await self.prepare(task, pin, memory=memory, strategy=strategy))
 
     def stream(
-        self, task: Task | str, pin: str | None = None, mode: str = "whole", *, strategy: str = ""
+        self,
+        task: Task | str,
+        pin: str | None = None,
+        mode: str = "whole",
+        *,
+        memory: str = "use",
+        strategy: str = "",
     ) -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
 
@@ -230,14 +360,25 @@ class Router:
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        plan = self.plan(task, pin, strategy=strategy)
+        asked = self._asked(task, pin, memory, strategy)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
-        eager = mode == "eager" and plan.task.schema is None
-        return AnswerStream(self.clock, lambda deliver: self.run(plan, deliver=deliver if eager else None))
+        eager = mode == "eager" and asked.schema is None
+
+        async def think(deliver: Callable[[str], None]) -> RouteResult:
+            plan = await self.prepare(asked, pin, memory=memory, strategy=strategy)
+            return await self.run(plan, deliver=deliver if eager else None)
+
+        return AnswerStream(self.clock, think)
 
     async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
         """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
+        if self._recall is None or plan.question is None or not plan.question.key:
+            return await self._ask(plan, deliver)
+        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver))
+
+    async def _ask(self, plan: Plan, deliver: Callable[[str], None] | None) -> RouteResult:
+        """Have somebody do what was planned; practice backends where nobody real can be reached."""
         try:
             result = await self._run_once(plan, deliver=deliver)
             if plan.choosing is not None and plan.choosing.choice.shadow:
@@ -281,9 +422,12 @@ class Router:
     def feedback(self, task_id: str, attempt: Attempt, *, good: bool, source: str = "feedback") -> None:
         """Take to heart whether the answer of ``attempt`` was good.
 
-        It calibrates what its backend says of itself, and ``learned`` learns from it. ``source`` is ``feedback`` for a
-        person's word, ``goal`` for a check that was passed or failed.
+        It calibrates what its backend says of itself, and ``learned`` learns from it. A bad one is forgotten, so that
+        the memory gives it to nobody any more. ``source`` is ``feedback`` for a person's word, ``goal`` for a check that
+        was passed or failed.
         """
+        if not good and self._recall is not None:
+            self._recall.memory.forget_task(task_id)
         self._judge.learn(attempt, good=good)
         if self._decider.learns:
             self._decider.learner.feedback(task_id, attempt, good=good, source=source)

@@ -31,6 +31,7 @@ from uniwizard.agent import Config, ConfigError, Decision, Router, RouteResult, 
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
 from uniwizard.world import identity, routers
 from uniwizard.world.ledger import history, recorder, upkeep
+from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.narrator import Narrator
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import Closed, GameRouter
@@ -41,8 +42,6 @@ __all__ = ["BackendRouter", "Closed"]
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5
-#: How many of those looks pass between two readings of all names in the game.
-NAMES_EVERY = 12
 #: Seconds; a month, the longest there is.
 LONGEST_WINDOW = 31 * 86_400
 #: In a health Attribute, when it was written, in seconds since the epoch.
@@ -137,6 +136,7 @@ class BackendRouter(DefaultScript):
             if isinstance(kept, dict):
                 self._restore(key, category, kept)
         self._catch_up()
+        self._remember()
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
@@ -185,8 +185,6 @@ class BackendRouter(DefaultScript):
         self.heed_edits()
         self.persist()
         self.ndb.looks += 1
-        if self.ndb.looks % NAMES_EVERY == 0:
-            self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
         self.thoughts.take_up()
         upkeep.consider(recorder.the().writer)
 
@@ -203,6 +201,7 @@ class BackendRouter(DefaultScript):
             self.wake()
         else:
             self.ndb.brain.reload(config)
+            self._remember()
             self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
         return []
 
@@ -250,6 +249,11 @@ class BackendRouter(DefaultScript):
         snapshot = self.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
         self.attributes.add(key, snapshot, category=category)
         self.ndb.written[key, category] = snapshot
+
+    def _remember(self) -> None:
+        """Give the brain's memory its table, where the config wants one."""
+        if self.brain.remembers_in == "database":
+            self.brain.remember_in(DatabaseStore(recorder.the().writer))
 
     def _catch_up(self) -> None:
         """Let health and quotas know of the attempts in the ledger that a crash kept from the Attributes."""

@@ -10,6 +10,7 @@ from .answer import Usage
 from .attempt import Attempt
 from .decision import Skipped
 from .failures import FailureCode, UniwizardError
+from .recollection import Recollection
 from .task import ToolCall
 
 
@@ -29,6 +30,7 @@ class RouteResult:
     finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
     path        the way through the tree of strategies, each step with its reason; empty for the plain ranking
+    memory      set when nobody was asked because the answer was known: then there are no attempts, and no cost
     """
 
     text: str
@@ -45,11 +47,14 @@ class RouteResult:
     refused: bool = False
     partial: bool = False
     practice: bool = False
+    memory: Recollection | None = None
     path: tuple[str, ...] = ()
 
     @property
-    def answered_by(self) -> Attempt:
-        """The attempt whose answer this is. Of several at once it need not be the last."""
+    def answered(self) -> Attempt:
+        """The attempt that gave the answer, which need not be the last; of a remembered one, as far as it is known."""
+        if self.memory is not None:
+            return self.memory.attempt
         own = [each for each in self.attempts if each.backend == self.backend and not each.cancelled]
         return next((each for each in reversed(own) if each.failure is None), own[-1] if own else self.attempts[-1])
 

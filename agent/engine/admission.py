@@ -7,6 +7,8 @@ reservation.release()                                            # ... or nothin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as OutOfTime
 
@@ -40,44 +42,40 @@ class BudgetReached(UniwizardError):
 
 
 class Funds:
-    """What is set aside of a budget for the attempts of each task, also for several at once.
+    """What is set aside of budgets for the attempts of each task, also for several at once.
 
     A budget holds one sum a task, so what all its attempts under way can cost is reserved together, and kept until
     the last of them is over: too much for a moment rather than too little.
     """
 
-    def __init__(self, budget: Budget | None):
-        self.budget = budget
+    def __init__(self, budgets: Sequence[Budget]):
+        self.budgets = tuple(budgets)
         #: By task: the attempts under way, and the USD set aside for them and those before them.
         self._held: dict[str, tuple[int, float]] = {}
 
     def reserve(self, task_id: str, usd: float) -> str:
-        """Set ``usd`` aside for one more attempt; why that is too much, or empty."""
-        if self.budget is None:
-            return ""
+        """Set ``usd`` aside for one more attempt with everybody who pays; why that is too much, or empty."""
         under_way, held = self._held.get(task_id, (0, 0.0))
-        if under_way and not usd:
-            self._held[task_id] = under_way + 1, held
-            return ""
-        if why := self.budget.reserve(task_id, held + usd):
-            if under_way:
-                # A refused sum frees what was held; those under way still need theirs.
-                self.budget.reserve(task_id, held)
-            return why
+        if not under_way or usd:
+            for number, budget in enumerate(self.budgets):
+                if why := budget.reserve(task_id, held + usd):
+                    # A refused sum frees what was held; those under way still need theirs.
+                    for before in self.budgets[: number + 1] if under_way else ():
+                        before.reserve(task_id, held)
+                    for before in () if under_way else self.budgets[:number]:
+                        before.unreserve(task_id)
+                    return why
         self._held[task_id] = under_way + 1, held + usd
         return ""
 
-    def release(self, task_id: str, *, unspent: bool = False) -> None:
-        """One attempt is over. ``unspent``: it was given up, and whoever asked releases what is left."""
-        if self.budget is None or task_id not in self._held:
-            return
-        under_way, held = self._held[task_id]
+    def release(self, task_id: str) -> None:
+        """One attempt is over."""
+        under_way, held = self._held.pop(task_id, (0, 0.0))
         if under_way > 1:
             self._held[task_id] = under_way - 1, held
-            return
-        del self._held[task_id]
-        if not unspent:
-            self.budget.unreserve(task_id)
+        elif under_way:
+            for budget in self.budgets:
+                budget.unreserve(task_id)
 
 
 class Reservation:
@@ -133,7 +131,7 @@ class Reservation:
             self._open = False
             self._health.end()
             self._quota.release()
-            self._funds.release(self._task_id, unspent=True)
+            self._funds.release(self._task_id)
             self._slot.release()
 
     def _learn(self, outcome: AttemptOutcome) -> None:
@@ -165,13 +163,13 @@ class Reservation:
 class Admission:
     """Lets attempts through to the backends of one registry.
 
-    budget  asked before each attempt; None for no budget at all
+    budgets  asked before each attempt, in this order
     """
 
-    def __init__(self, registry: Registry, clock: Clock, budget: Budget | None = None):
+    def __init__(self, registry: Registry, clock: Clock, budgets: Sequence[Budget] = ()):
         self._registry = registry
         self._clock = clock
-        self._funds = Funds(budget)
+        self._funds = Funds(budgets)
         self._slots: dict[str, DeferredSemaphore] = {}
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
@@ -205,18 +203,19 @@ class Admission:
         tracker = self._registry.quota(health.backend.key)
         if obstacle := tracker.obstacle(now, plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
-        if self._funds.budget is not None and (why := self._funds.reserve(plan.task.id, plan.most_usd(health.backend))):
+        funds = self._funds
+        if funds.budgets and (why := funds.reserve(plan.task.id, plan.most_usd(health.backend))):
             raise BudgetReached(why)
-        return Reservation(health, slot, tracker, self._funds, plan, self._clock)
+        return Reservation(health, slot, tracker, funds, plan, self._clock)
 
     @property
-    def budget(self) -> Budget | None:
-        """What may be spent; None for no budget at all."""
-        return self._funds.budget
+    def budgets(self) -> tuple[Budget, ...]:
+        """What may be spent, asked in this order."""
+        return self._funds.budgets
 
-    @budget.setter
-    def budget(self, budget: Budget | None) -> None:
-        self._funds.budget = budget
+    @budgets.setter
+    def budgets(self, budgets: tuple[Budget, ...]) -> None:
+        self._funds.budgets = budgets
 
     def slot(self, backend: Backend) -> DeferredSemaphore:
         """The ``max_parallel`` places of a backend."""

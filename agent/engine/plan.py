@@ -9,6 +9,7 @@ from ..core.backend import Backend
 from ..core.decision import Decision, Work
 from ..core.pricing import cost_usd
 from ..core.task import Task
+from ..memory import Question
 from ..privacy.blindfold import Blindfold, Redacted
 from ..strategies.base import Strategy
 from ..strategies.choice import Choice
@@ -40,6 +41,7 @@ class Plan:
     alone      ask that one and nobody else
     choosing   the strategy that decides who follows; None for the plain ranking
     strategy   the name by which it was asked for; empty for the route
+    question   what it asks, as the memory knows it; None where there is no memory, or not for this task
     """
 
     task: Task
@@ -50,6 +52,7 @@ class Plan:
     system: str
     pin: str | None = None
     alone: bool = False
+    question: Question | None = None
     choosing: Choosing | None = None
     strategy: str = ""
 

@@ -110,8 +110,5 @@ class Budget(Protocol):
     def reserve(self, task_id: str, usd: float) -> str:
         """Set aside the most that the task's next attempt can cost; why that is too much, or empty."""
 
-    def left(self, task_id: str) -> float:
-        """The share of the tightest budget of whoever asks that is neither spent nor set aside, 0 to 1."""
-
     def unreserve(self, task_id: str) -> None:
         """The attempt is over, and what it cost is counted: what was set aside for it is free again."""

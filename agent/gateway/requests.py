@@ -66,6 +66,7 @@ class ChatRequest:
     stop         texts at which the answer ends
     forced_tool  the tool that must be called; the task asks for its arguments as JSON
     one_call     at most one tool call is wanted
+    memory       one of :data:`agent.router.MEMORY`, as ``Cache-Control`` has it
     strategy     the strategy that the model names; empty for the route
     """
 
@@ -78,6 +79,7 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     forced_tool: str | None = None
     one_call: bool = False
+    memory: str = "use"
     strategy: str = ""
 
 
@@ -86,12 +88,14 @@ def parse_request(
     keys: Collection[str],
     identity: frozenset[str] = frozenset(),
     mode: str = "",
+    cache: str = "",
     is_strategy: Callable[[str], bool] = lambda name: False,
     asker: str = "",
 ) -> ChatRequest:
     """What the request ``node`` asks of the backends ``keys``. Raises Rejected.
 
     identity  terms of whoever asks; mode  the stream mode that a header names, which the body's overrules
+    cache     the Cache-Control header: ``no-cache`` asks anew, ``no-store`` keeps nothing either
     is_strategy  whether a name is a strategy's
     asker        who asks, for strategies; never sent
     """
@@ -129,8 +133,18 @@ def parse_request(
         stop=stop,
         forced_tool=forced.name if forced is not None else None,
         one_call=one_call,
+        memory=memory_use(cache),
         strategy=strategy,
     )
+
+
+def memory_use(cache_control: str) -> str:
+    """What a Cache-Control header (RFC 9111, 5.2.1) wants of the memory: ``use``, ``fresh`` or ``off``."""
+    directives = {part.partition("=")[0].strip().lower() for part in cache_control.split(",")}
+    age = next((part.partition("=")[2].strip() for part in cache_control.split(",") if "max-age" in part.lower()), "")
+    if "no-store" in directives:
+        return "off"
+    return "fresh" if "no-cache" in directives or age.strip('"') == "0" else "use"
 
 
 def model(

@@ -198,8 +198,10 @@ class Gateway(Resource):
         node = _content(request)
         router = self._router()
         keys = [health.backend.key for health in router.registry]
-        mode = request.getHeader("x-stream-mode") or ""
-        asked = requests.parse_request(node, keys, caller.identity, mode, router.has_strategy, asker=caller.label)
+        mode, cache = (request.getHeader(name) or "" for name in ("x-stream-mode", "cache-control"))
+        asked = requests.parse_request(
+            node, keys, caller.identity, mode, cache, router.has_strategy, asker=caller.label
+        )
         if why_not := self._book.open(caller, asked.task):
             raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
         try:
@@ -215,7 +217,9 @@ class Gateway(Resource):
     async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
         """The judged answer, written down. Raises Rejected; books what it cost, either way."""
         try:
-            result = await router.call_with_fallback(asked.task, asked.pin, strategy=asked.strategy)
+            result = await router.call_with_fallback(
+                asked.task, asked.pin, memory=asked.memory, strategy=asked.strategy
+            )
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
             await self._book.written(asked.task)
@@ -250,13 +254,19 @@ class Gateway(Resource):
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
         self._hear(router)
         self._models_asked[asked.task.id] = asked.model
-        answer = router.stream(asked.task, asked.pin, "eager", strategy=asked.strategy)
+        answer = router.stream(asked.task, asked.pin, "eager", memory=asked.memory, strategy=asked.strategy)
         shown = False
         try:
             async for piece in answer:
                 # By its configured name; what its provider calls it is told at the end.
                 model = self._models_asked[asked.task.id]
-                events.send([chunks.text(piece, model)] if shown else chunks.first(piece, model))
+                if shown:
+                    events.send([chunks.text(piece, model)])
+                elif answer.result is not None and answer.result.memory is not None:
+                    model = self._models_asked[asked.task.id] = answer.result.model
+                    events.send(chunks.first(piece, model), responses.headers(answer.result))
+                else:
+                    events.send(chunks.first(piece, model), responses.cache(None))
                 shown = True
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())

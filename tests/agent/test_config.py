@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -273,7 +275,7 @@ def whole_or_fault(path: Path) -> None:
         assert isinstance(config, Config)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_are_a_config_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -311,7 +313,7 @@ values = st.sampled_from(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -351,7 +353,7 @@ plain = st.recursive(
 NAMES = ["version", "backends", "rules", "refusals", "practice", "identity", "url", "api", "model", "timeout", "quota"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), plain, max_size=5), st.dictionaries(st.sampled_from(NAMES), plain))
 def test_any_document_of_known_keys_is_a_config_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, object], backend: dict[str, object]
@@ -391,3 +393,21 @@ def test_a_secret_in_the_place_of_a_key_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path, {})
     assert "sk-very-secret" not in str(caught.value)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300),
+    st.text("abcdefgh", min_size=6, max_size=12),
+)
+def test_of_a_file_that_is_not_ours_nothing_is_quoted(tmp_path_factory: Any, text: str, secret: str) -> None:
+    file = tmp_path_factory.mktemp("foreign") / "secrets.txt"
+    marked = f"{text}\nx9{secret}9x: [{text}\n'x9{secret}9x': &x9{secret}9x *x9{secret}9x\n"
+    file.write_text(marked, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert f"x9{secret}9x" not in str(caught.value)
+
+
+def test_a_device_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(ConfigError, match="is too large"):
+        load("/dev/zero", {})

@@ -31,7 +31,7 @@ def think(router: Router, clock: Clock, task: Task, good: dict[str, float], luck
     result = run(router, clock, task)
     assert isinstance(result, RouteResult)
     clock.advance(400.0)
-    router.feedback(task.id, result.answered_by, good=luck.random() < good[result.backend])
+    router.feedback(task.id, result.answered, good=luck.random() < good[result.backend])
     return result.backend
 
 
@@ -81,8 +81,8 @@ def test_each_source_counts_what_its_weight_says_and_is_told() -> None:
     result = run(router, clock, task)
     assert isinstance(result, RouteResult)
     assert [(e.backend, e.source, e.score) for e in told] == [("a", "refusal", 0.0), ("b", "verdict", 1.0)]
-    router.feedback(task.id, result.answered_by, good=False)
-    router.feedback(task.id, result.answered_by, good=True, source="goal")
+    router.feedback(task.id, result.answered, good=False)
+    router.feedback(task.id, result.answered, good=True, source="goal")
     run(router, clock, replace(task, id="again"))
     run(router, clock, replace(task, id="reworded", prompt="Please, how do tides work in the spring?"))
     sources = [event.source for event in told]
@@ -220,7 +220,7 @@ def test_a_config_without_strategies_learns_nothing_and_keeps_nothing() -> None:
     router = router_of(None, Saying(clock, {}))
     result = run(router, clock, Task("x", kind="write"))
     assert isinstance(result, RouteResult)
-    router.feedback("1", result.answered_by, good=False)
+    router.feedback("1", result.answered, good=False)
     assert router.learned() == []
     assert all(category != "learned" for _, category in router.kept())
     assert config("learned").route == "learned"

@@ -222,7 +222,7 @@ def _by_symbol(
     return {symbol: tuple(sorted(news)) for symbol, news in by_symbol.items()}, tuple(wildcard)
 
 
-def read_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
+def load_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
     """Every phrase file in ``folder``, checked against its schema.
 
     Raises ValueError naming the file and the place of the fault.
@@ -234,7 +234,7 @@ def read_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
 @cache
 def phrase_book() -> PhraseBook:
     """The shipped phrases, compiled at first use."""
-    return PhraseBook(list(read_phrases()))
+    return PhraseBook(list(load_phrases()))
 
 
 @cache
