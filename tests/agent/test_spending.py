@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from fake_llm.__main__ import PIECES
 from fake_llm.replies import Reply, response, silent, status
-from fake_llm.streams import begun, opened, spoken
+from fake_llm.streams import PIECES, begun, opened, spoken
 from faults import QUESTION, RouterTest, gives_up, thinking, tick
 from hypothesis import given
 from hypothesis import strategies as st
