@@ -422,9 +422,9 @@ class Router:
     def feedback(self, task_id: str, attempt: Attempt, *, good: bool, source: str = "feedback") -> None:
         """Take to heart whether the answer of ``attempt`` was good.
 
-        It calibrates what its backend says of itself, and ``learned`` learns from it. A bad one is forgotten, so that
-        the memory gives it to nobody any more. ``source`` is ``feedback`` for a person's word, ``goal`` for a check that
-        was passed or failed.
+        It calibrates what its backend says of itself, and ``learned`` learns from it. A bad one is forgotten, so
+        the memory gives it to nobody any more. ``source`` is ``feedback`` for a person's word, ``goal`` for a check
+        that was passed or failed.
         """
         if not good and self._recall is not None:
             self._recall.memory.forget_task(task_id)

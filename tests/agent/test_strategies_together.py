@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from faults import QUESTION, Reply, RouterTest, answer, completion, gives_up, refusal, response, silent, status
+from fake_llm import Reply, answer, completion, refusal, response, silent, status
+from faults import QUESTION, RouterTest, gives_up
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
