@@ -2,6 +2,7 @@
 
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, and every backend by its key
     POST /v1/chat/completions            OpenAI's chat completions
+    POST /v1/feedback                    whether an answer was good, by its id
     GET  /health                         whether anybody can be asked; needs no key
 
 It runs in the reactor thread and needs no other. When a client goes away, its attempt at a backend is cancelled, which
@@ -32,6 +33,7 @@ from ..wire.body import Malformed, parse
 from . import requests, responses
 from .auth import Caller, KeyCheck
 from .errors import Rejected, rejected_for
+from .feedback import Answers
 from .requests import ChatRequest
 from .sse import KEEP_ALIVE, EventStream
 from .write import put_json, put_rejection
@@ -103,6 +105,7 @@ class Gateway(Resource):
         #: The models that eager streams are being asked of, by task, and the router that says so.
         self._models_asked: dict[str, str] = {}
         self._heard: Router | None = None
+        self._answers = Answers()
         self._empty: Deferred[None] | None = None
         self._closing = False
 
@@ -151,6 +154,13 @@ class Gateway(Resource):
             self._see_origin(request)
             caller = self._admitted(request, headers)
             await self._complete(request, headers, caller)
+        elif path == "/v1/feedback":
+            _allow(method, "POST")
+            self._see_origin(request)
+            caller = self._known(request)
+            task_id, attempt, good = self._answers.judged(_content(request), caller.label)
+            self._router().feedback(task_id, attempt, good=good)
+            put_json(request, 200, {"object": "feedback", "good": good}, headers)
         elif path in ("/v1/models", "/v1/models/") or path.startswith("/v1/models/"):
             _allow(method, "GET")
             self._known(request)
@@ -210,7 +220,9 @@ class Gateway(Resource):
                 return
             result = await self._result(router, caller, asked)
             now = self._clock.seconds()
-            put_json(request, 200, responses.completion(result, asked, now), headers | responses.headers(result))
+            said = responses.completion(result, asked, now)
+            self._answers.sent(said["id"], caller.label, asked.task.id, result.answered)
+            put_json(request, 200, said, headers | responses.headers(result))
         finally:
             self._book.close(asked.task)
 
@@ -239,6 +251,7 @@ class Gateway(Resource):
                 await self._as_it_comes(events, chunks, caller, router, asked)
             else:
                 result = await self._result(router, caller, asked)
+                self._answers.sent(chunks.id, caller.label, asked.task.id, result.answered)
                 events.send(chunks.whole(result), responses.headers(result))
             events.end()
         except Rejected as rejected:
@@ -276,6 +289,7 @@ class Gateway(Resource):
         result = answer.result
         assert result is not None
         caller.charge(result.cost_usd, self._clock.seconds())
+        self._answers.sent(chunks.id, caller.label, asked.task.id, result.answered)
         events.send(chunks.rest(result, shown=shown))
 
     def _hear(self, router: Router) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 
 #: Observations that the rules' expectation is worth.
 PRIOR = 20.0
+#: Outcomes of a backend after which half of how far it is above or below what the rules expect is believed.
+SHIFT = 5.0
 #: What an outcome still counts after the next one of its cell.
 DECAY = 0.995
 #: Observations from which on a cell is trusted: told as known, and good enough to send work to a cheaper backend.
@@ -114,7 +116,7 @@ class Table:
     def _beta(self, kind: str, backend: str, prior: float) -> tuple[float, float]:
         above = self._above.get(backend)
         if above is not None:
-            prior = min(0.98, max(0.02, prior + above.good / (above.seen + PRIOR)))
+            prior = min(0.98, max(0.02, prior + above.good / (above.seen + SHIFT)))
         cell = self.cells.get((kind, backend))
         if cell is None:
             return PRIOR * prior, PRIOR * (1.0 - prior)
