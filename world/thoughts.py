@@ -105,7 +105,8 @@ class Thoughts:
         """
         if aloud:
             self._heard(thinker)
-        task = Task(text, identity=identity.of_thinker(thinker, text))
+        # A number in a database, so that whoever asks is always the same to strategies, and is named to nobody.
+        task = Task(text, identity=identity.of_thinker(thinker, text), asker=f"thinker-{thinker.id}")
         brain = self._script.brain
         plan = brain.plan(task, pin, memory="fresh" if fresh else "use")
         ledger = recorder.the()
