@@ -371,16 +371,24 @@ class Router:
 
         return AnswerStream(self.clock, think)
 
-    async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
-        """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
-        if self._recall is None or plan.question is None or not plan.question.key:
-            return await self._ask(plan, deliver)
-        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver))
+    async def run(
+        self, plan: Plan, *, deliver: Callable[[str], None] | None = None, attempts: Iterable[Attempt] = ()
+    ) -> RouteResult:
+        """Do what was planned. Raises AllBackendsFailed.
 
-    async def _ask(self, plan: Plan, deliver: Callable[[str], None] | None) -> RouteResult:
+        deliver   takes an answer piece by piece as it comes
+        attempts  those that were made of the same task before: they are counted on, and are in the result
+        """
+        if self._recall is None or plan.question is None or not plan.question.key:
+            return await self._ask(plan, deliver, attempts)
+        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver, attempts))
+
+    async def _ask(
+        self, plan: Plan, deliver: Callable[[str], None] | None, attempts: Iterable[Attempt] = ()
+    ) -> RouteResult:
         """Have somebody do what was planned; practice backends where nobody real can be reached."""
         try:
-            result = await self._run_once(plan, deliver=deliver)
+            result = await self._run_once(plan, deliver=deliver, attempts=attempts)
             if plan.choosing is not None and plan.choosing.choice.shadow:
                 self._shadows.ask(plan, result)
             return result
