@@ -26,7 +26,7 @@ from .engine.plan import Plan
 from .health import Health
 from .memory import Entry as MemoryEntry
 from .memory import Store as MemoryStore
-from .practice import Scenario, practised
+from .practice import Scenario, practised, sum_in
 from .privacy.names import Names
 from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
@@ -72,5 +72,6 @@ __all__ = [
     "load",
     "practised",
     "read_checked",
+    "sum_in",
     "warm_up",
 ]
