@@ -144,8 +144,8 @@ def fit_of(backend: Backend, work: Work, preference: Sequence[str], suited: froz
 
 
 def expected_quality(fit: float) -> float:
-    """The share of good answers to expect of a fit: 0.8 of a first choice, a little over half of anyone."""
-    return min(0.95, max(0.05, 0.25 + 0.55 * fit))
+    """The share of good answers to expect of a fit: 0.7 of a first choice, a little under 0.6 of anyone."""
+    return min(0.95, max(0.05, 0.45 + 0.25 * fit))
 
 
 class Fits:
