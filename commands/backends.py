@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from evennia.utils import logger
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent import Health
+from uniwizard.agent import KINDS, Health
 from uniwizard.commands.base import UniwizardCommand
 from uniwizard.world.harmless import line, show
 from uniwizard.world.routers import GameRouter
@@ -16,7 +16,7 @@ from uniwizard.world.telling import counter_told
 
 #: Characters of a quota's bar.
 _BAR = 16
-_SWITCHES = ("disable", "enable", "reset", "probe", "reload")
+_SWITCHES = ("disable", "enable", "reset", "probe", "reload", "learned", "forget")
 
 
 class CmdBackends(UniwizardCommand):
@@ -31,6 +31,8 @@ class CmdBackends(UniwizardCommand):
       backends/reset <backend>
       backends/probe [<backend>]
       backends/reload
+      backends/learned [<backend or kind>]
+      backends/forget <backend, kind, or all>
 
     Switches (Builders and above):
       disable - do not ask this backend until it is enabled
@@ -41,6 +43,10 @@ class CmdBackends(UniwizardCommand):
                 token
       reload  - read the backends file again; with faults, the
                 old one stays
+      learned - what the game has learned of each brain, by kind
+                of work
+      forget  - forget what was learned of a brain, of a kind, or
+                all of it
 
     Examples:
       backends claude
@@ -59,6 +65,10 @@ class CmdBackends(UniwizardCommand):
             return
         if "reload" in self.switches:
             self._reload(router)
+        elif "learned" in self.switches:
+            self.say("\n".join(_learned(router, key)))
+        elif "forget" in self.switches:
+            self._forget(router, key)
         elif "probe" in self.switches:
             if not key or self.is_backend(router, key):
                 self._probe(router, key)
@@ -93,6 +103,19 @@ class CmdBackends(UniwizardCommand):
             self.say(f"|rThe backends file has faults; the old one stays in force.|n\n{told}")
         else:
             self.say(f"The backends file is read; {len(router.brain.backend_keys())} brains stand on the shelf.")
+
+    def _forget(self, router: GameRouter, what: str) -> None:
+        if what == "all":
+            router.brain.forget_learned()
+        elif what in router.brain.backend_keys():
+            router.brain.forget_learned(backend=what)
+        elif what in KINDS:
+            router.brain.forget_learned(kind=what)
+        else:
+            self.say("Forget what? Usage: backends/forget <backend, kind, or all>")
+            return
+        router.persist()
+        self.say("All that was learned is forgotten." if what == "all" else f"What was learned of {what} is forgotten.")
 
     def _probe(self, router: GameRouter, key: str) -> None:
         self.say(f"Tapping on {key or 'every jar'} ...")
@@ -142,6 +165,26 @@ def _shelf(router: GameRouter, width: int) -> list[str]:
         lines.append(row)
     if router.brain.practising:
         lines.append("|mPractice: straw dummies stand in for the brains; every answer is simulated.|n")
+    return lines
+
+
+def _learned(router: GameRouter, only: str) -> list[str]:
+    """What was learned, of everything or of one backend or kind; 78 columns at most."""
+    rows = [row for row in router.brain.learned() if not only or only in (row.kind, row.backend)]
+    if not rows:
+        return ["Nothing has been learned yet. What players say of answers (think/good, think/bad) teaches most."]
+    lines = [f"|w{'kind':<15}{'brain':<10}{'expected':>9}{'between':>14}{'outcomes':>10}|n"]
+    before = ""
+    for row in rows:
+        between = f"{row.low:.0%} to {row.high:.0%}"
+        seen = f"{row.seen:.0f}" if row.trusted else f"{row.seen:.0f} (few)"
+        kind, colour = (row.kind, "|g") if row.kind != before else ("", "|n")
+        lines.append(f"{kind:<15}{colour}{row.backend:<10}|n{row.mean:>9.0%}{between:>14}{seen:>10}")
+        before = row.kind
+    if why := router.brain.learning_reverted:
+        lines.append(f"|yThe rules decide for the present: {line(why, 160)}.|n")
+    if router.brain.practising:
+        lines.append("|mPractice: this is what was learned of straw dummies.|n")
     return lines
 
 

@@ -21,6 +21,8 @@ def road(thought: Thought, width: int) -> list[str]:
     if decision.kind_reasons:
         because = ", ".join(map(voice.reason, decision.kind_reasons))
         lines += [f"  {piece}" for piece in show(f"because of {because}", width - 2)]
+    for step in decision.path:
+        lines += [f"  > {piece}" for piece in show(step, width - 4)]
     ranking = ", ".join(f"{entry.backend} {entry.score:.2f}" for entry in decision.ranking[:6])
     lines.append(f"|wRanking:|n {ranking or 'nobody could be asked'}")
     if thought.pin:

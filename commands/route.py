@@ -51,6 +51,8 @@ class CmdRoute(UniwizardCommand):
             ]
         if decision.kind_reasons:
             lines += show(f"Taken for {decision.kind}: {', '.join(map(voice.reason, decision.kind_reasons))}.", width)
+        for step in decision.path:
+            lines += _entry("  > ", 4, step, width)
         for place, entry in enumerate(decision.ranking, 1):
             lines += _entry(
                 f" {place}. |w{entry.backend:<8}|n {entry.score:.2f}  ", 18, ", ".join(entry.reasons), width

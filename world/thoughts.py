@@ -155,7 +155,9 @@ class Thoughts:
         if follows:
             turns = answers.turns(answers.conversation(answers.of(thinker)))
         everything = "\n".join((text, *(turn.text for turn in turns)))
-        task = Task(text, messages=turns, images=images, identity=identity.of_thinker(thinker, everything))
+        hidden = identity.of_thinker(thinker, everything)
+        # A number in a database, so that whoever asks is always the same to strategies, and is named to nobody.
+        task = Task(text, messages=turns, images=images, identity=hidden, asker=f"thinker-{thinker.id}")
         return task if task_id is None else replace(task, id=task_id)
 
     def _account(self, plan: Plan, thinker: Any, text: str) -> None:

@@ -34,6 +34,7 @@ from .faults import (
 )
 from .memory import memory_faults, memory_settings
 from .prices import look_up
+from .routes import route_faults
 from .settings import Config, Headroom, Refusals, Rule
 from .yaml_files import read_yaml
 
@@ -64,6 +65,7 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
         _reference_faults(document, lines, name) if named_well else (),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
+        route_faults(document, lines, name) if named_well and not of_schema else (),
         memory_faults(document, lines, name),
     ):
         try:
@@ -205,6 +207,8 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         identity=frozenset(document.get("identity", ())),
         judge={key: {**document.get("judge", {}), **raw.get("judge", {})} for key, raw in document["backends"].items()},
         headroom=Headroom(**document.get("headroom", {})),
+        route=document.get("route"),
+        strategies=document.get("strategies", {}),
         memory=memory_settings(document.get("memory")),
         source=name,
     )

@@ -49,7 +49,7 @@ EDGES: Final = _SET_OFF + "\"'()"
 _KEPT_FROM, _KEPT_TO, _LINE, _NAME = "\x01", "\x02", "\x03", "\x04"
 _MARK = re.compile("\x01(\\d+)\x02")
 
-_VEILED = re.compile(r"\[NAME_(\d+)\]")
+_VEILED = re.compile(r"\b[A-Z][a-z]+\d{1,4}[QZYJ]\b")
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _QUOTED = re.compile(r'"[^"\n]{1,500}"')
 #: A line whose shape matters: indented, bulleted, numbered, a table's, or ending as code does.
@@ -85,9 +85,9 @@ def canonical(text: str, words: Vocabulary | None = None) -> str:
 
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).translate(_PLAIN)
-    if "[NAME_" in text:
-        # A veiled name has no case, whatever the text around it is written in.
-        text = _VEILED.sub(rf"{_NAME}\1{_NAME}", text)
+    if _VEILED.search(text):
+        # A veiled name ("Person1Q") has no case, whatever the text around it is written in.
+        text = _VEILED.sub(lambda match: f"{_NAME}{'.'.join(str(ord(char)) for char in match[0])}{_NAME}", text)
     if "`" in text:
         text = _FENCED.sub(lambda match: keep(match[0]), text)
     if "\n" in text:
