@@ -36,7 +36,7 @@ from .core.decision import Decision, Ranked, Skipped, Work, work_of
 from .core.events import Events, Feedback
 from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from .core.task import Task
+from .core.task import Message, Task
 from .engine.admission import Admission
 from .engine.answer_stream import AnswerStream
 from .engine.health_checker import HealthChecker
@@ -47,7 +47,7 @@ from .engine.runner import TaskRunner
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
-from .privacy.blindfold import Blindfold
+from .privacy.blindfold import Blindfold, Redacted
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
 
@@ -170,9 +170,9 @@ class Router:
         if pin is not None:
             self.registry[pin]
         blindfold = self._blindfold.plus(task.identity)
-        redacted = blindfold.redact(task)
+        redacted, persona = _without_names(blindfold, task)
         decision, work = self._decide(redacted.task)
-        system = self.classifier.system_prompt(decision.kind)
+        system = self.classifier.system_prompt(decision.kind) if persona is None else persona
         return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
 
     def most_usd(self, plan: Plan) -> float:
@@ -370,3 +370,13 @@ class Router:
     def restore_calibrations(self, kept: Mapping[str, Iterable[tuple[float, bool]]]) -> None:
         """Take up what :meth:`calibrations` gave."""
         self._judge.restore(kept)
+
+
+def _without_names(blindfold: Blindfold, task: Task) -> tuple[Redacted, str | None]:
+    """``task`` and its persona as they may leave, so that one person has one placeholder in both."""
+    if task.persona is None:
+        return blindfold.redact(task), None
+    told = replace(task, persona=None, messages=(Message("system", task.persona), *task.messages))
+    redacted = blindfold.redact(told)
+    persona, *messages = redacted.task.messages
+    return replace(redacted, task=replace(redacted.task, messages=tuple(messages))), persona.text

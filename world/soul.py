@@ -12,7 +12,7 @@ import re
 from itertools import cycle
 from typing import Any
 
-from uniwizard.agent import CONFIGS, read_checked
+from uniwizard.agent import read_voice
 
 #: What the soul is called. No backend ever hears it.
 SOUL_NAMES = ("Timmy", "Uniwizard")
@@ -25,7 +25,11 @@ class Voice:
     """
 
     def __init__(self) -> None:
-        document = read_checked(CONFIGS / "voice.yaml", "voice")
+        self.read()
+
+    def read(self) -> None:
+        """Read the phrases, once more where a game has added some of its own. Raises ConfigError."""
+        document = read_voice()
         self._phrases = {moment: cycle(phrases) for moment, phrases in document["moments"].items()}
         self._features: dict[str, str] = document["features"]
         self._failures: dict[str, str] = document["failures"]

@@ -26,7 +26,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from ..core.task import KINDS, Image, Message, Task, Tool, ToolCall
+from ..core.task import Image, Message, Task, Tool, ToolCall, known_kinds
 from ..judge.schema import MAX_DEPTH, depth
 from ..wire.body import Json
 from .errors import Rejected
@@ -127,7 +127,7 @@ def model(name: str, keys: Collection[str]) -> tuple[str | None, str | None]:
         return name, None
     if name == "auto":
         return None, None
-    if name.startswith("auto:") and name[5:] in KINDS:
+    if name.startswith("auto:") and name[5:] in known_kinds():
         return None, name[5:]
     known = ", ".join(("auto", *keys))
     message = f"The model `{name[:80]}` does not exist. There are: {known}; and auto:<kind> for a kind of work."

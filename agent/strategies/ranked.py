@@ -53,7 +53,8 @@ def rank(
     quota  what is counted of a backend, by its key
     now    seconds since the epoch
     """
-    preference, suited = preferred(work.kind, rules), suits.get(work.kind, frozenset())
+    preference = list(dict.fromkeys((*work.prefer, *preferred(work.kind, rules))))
+    suited = suits.get(work.kind, frozenset())
     able: list[tuple[Health, float, list[str], float, str]] = []
     skipped: list[Skipped] = []
     for health in healths:

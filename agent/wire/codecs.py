@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..config.extensions import added_api
 from ..core.answer import Answer
 from ..core.backend import Backend
 from ..core.task import Task
@@ -36,3 +37,9 @@ class Codec(Protocol):
 
 
 CODECS: dict[str, Codec] = {"openai": openai, "anthropic": anthropic, "gemini": gemini, "ollama": ollama}
+
+
+def codec_of(api: str) -> Codec:
+    """The module that speaks ``api``, built in or added by an extension. Raises KeyError."""
+    codec: Codec = CODECS.get(api) or added_api(api)
+    return codec

@@ -20,7 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from uniwizard.agent import KINDS
+from uniwizard.agent import known_kinds
 from uniwizard.world.ledger import live
 from uniwizard.world.ledger.models import Attempt, Brain, Outcome
 from uniwizard.world.ledger.pictures import chart, meter
@@ -51,7 +51,7 @@ class _ByKind(_Choice):
     title = parameter_name = "kind"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [(kind, kind.replace("_", " ")) for kind in KINDS]
+        return [(kind, kind.replace("_", " ")) for kind in known_kinds()]
 
 
 class _ByOutcome(_Choice):
