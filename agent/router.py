@@ -158,11 +158,19 @@ class Router:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
         return self.plan(task).decision
 
-    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
+    def plan(
+        self,
+        task: Task | str,
+        pin: str | None = None,
+        *,
+        alone: bool = False,
+        prompts: Mapping[str, str] | None = None,
+    ) -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
 
         pin    the backend to ask first, its fallbacks next
         alone  ask that one and nobody else
+        prompts  system prompts that stand in for the kinds' own, by kind
 
         Raises KeyError when ``pin`` is no backend.
         """
@@ -172,7 +180,8 @@ class Router:
         blindfold = self._blindfold.plus(task.identity)
         redacted, persona = _without_names(blindfold, task)
         decision, work = self._decide(redacted.task)
-        system = self.classifier.system_prompt(decision.kind) if persona is None else persona
+        system = persona if persona is not None else (prompts or {}).get(decision.kind)
+        system = self.classifier.system_prompt(decision.kind) if system is None else system
         return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
 
     def most_usd(self, plan: Plan) -> float:
@@ -298,6 +307,15 @@ class Router:
     def quota_status(self, key: str) -> list[QuotaStatus]:
         """How far each quota window of ``key`` is used. Raises KeyError."""
         return self.registry.quotas[key].status(self.clock.seconds())
+
+    def quota_frees_in(self, skipped: Iterable[Skipped]) -> float | None:
+        """Seconds until one of ``skipped`` that nothing but its quota kept from being asked has room again.
+
+        None where none of them is such: something else than quota is the obstacle.
+        """
+        now = self.clock.seconds()
+        held = [entry.backend for entry in skipped if entry.worth > 0.0 and entry.backend in self.registry]
+        return min((max(1.0, self.registry.quota(key).frees_at(now) - now) for key in held), default=None)
 
     def set_disabled(self, key: str, disabled: bool) -> None:
         """Ask ``key`` no more, because an admin says so, or ask it again. Raises KeyError."""

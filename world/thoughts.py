@@ -103,7 +103,7 @@ class Thoughts:
             self._heard(thinker)
         task = Task(text, identity=identity.of_thinker(thinker, text))
         brain = self._script.brain
-        plan = brain.plan(task, pin)
+        plan = self._script.plan(task, pin)
         ledger = recorder.the()
         ledger.ask(task.id, Who.of(thinker), plan.decision.kind, brain.most_usd(plan), text)
         thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0)
@@ -257,7 +257,8 @@ class Thoughts:
         """Look for thoughts that an earlier run of the server could not finish, before this one has any of its own."""
         self._asleep = self._ready = False
         try:
-            self._held = history.pending(self._script.id)
+            # What game code asked is not a player's to be told (world/thinker.py).
+            self._held = [entry for entry in history.pending(self._script.id) if not entry.how]
         except Exception as error:
             logger.log_err(f"Uniwizard: the thoughts under way cannot be read: {error}")
 

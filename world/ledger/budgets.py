@@ -16,7 +16,7 @@ clock is believed, and ``rebuild`` must tell again what was spent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -25,23 +25,29 @@ SCOPES = ("game", "account", "character", "token")
 PERIODS = ("day", "week", "month")
 #: Seconds by which a clock may be set back without a window being opened again.
 STEP_BACK = 86_400.0
+#: How the windows of labels are called, before the period.
+_OWN = "own "
 #: USD; for sums of floats that should be whole.
 _GRACE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asked: an account and its character, or the label of a token. Kept here, never sent."""
+    """Who asked: an account and its character, or the label of a token. Kept here, never sent.
+
+    ``label`` is what of the game's own asked for them, such as a character that talks; it may have a budget of its own.
+    """
 
     account_id: int | None = None
     account: str = ""
     character_id: int | None = None
     character: str = ""
     payer: str = ""
+    label: str = ""
 
     @classmethod
     def of(cls, character: Any) -> Who:
-        """A player's character, or an account that has none at hand."""
+        """A player's character."""
         account = getattr(character, "account", None)
         return cls(
             account.id if account is not None else None,
@@ -55,6 +61,13 @@ class Who:
         found = {"game": "", "account": self.account_id, "character": self.character_id, "token": self.payer or None}
         return {scope: key for scope, key in found.items() if key is not None}
 
+    def label_keys(self) -> tuple[str, ...]:
+        """Whose own budgets this spends from: the label's, and the label's with this one asker."""
+        if not self.label:
+            return ()
+        asker = self.character_id if self.character_id is not None else f"account {self.account_id}"
+        return self.label, f"{self.label} with {asker}"
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -64,12 +77,17 @@ class Limit:
     per: str
 
 
+#: Limits that hold for one task alone, each with whose it is.
+Own = Sequence[tuple[str, Limit]]
+
+
 class BudgetReached(Exception):
     """There is not enough left for another thought; the message says of what, and when that changes."""
 
-    def __init__(self, scope: str, limit: Limit, left: float, reserved: float, resets: datetime):
+    def __init__(self, scope: str, limit: Limit, left: float, reserved: float, resets: datetime, label: str = ""):
         self.scope, self.resets = scope, resets
-        whose = "The game's" if scope == "game" else f"Your {scope}'s" if scope != "token" else "This token's"
+        whose = {"game": "The game's", "token": "This token's"}.get(scope, f"Your {scope}'s")
+        whose = f"{label}'s" if label else whose
         if reserved > 0 and left > 0:
             what = f"has ${left:.4f} left, and thoughts under way may need that"
         else:
@@ -120,23 +138,28 @@ class Budgets:
         self._zone = zone
         self._now = now
         self._windows: dict[str, _Window] = {}
-        self._reserved: dict[str, tuple[Who, float]] = {}
+        self._reserved: dict[str, tuple[Who, float, Own]] = {}
         #: Called when the clock has gone back so far that what was spent must be read again.
         self.lost: Callable[[], None] = lambda: None
 
-    def reserve(self, task: str, who: Who, usd: float) -> None:
-        """Set ``usd`` aside for a task. Raises BudgetReached, and then sets nothing aside."""
-        if not self.limits or task in self._reserved:
+    def reserve(self, task: str, who: Who, usd: float, own: Own = ()) -> None:
+        """Set ``usd`` aside for a task. Raises BudgetReached, and then sets nothing aside.
+
+        ``own`` are limits that hold for this task alone, each with the one of :meth:`Who.label_keys` that it is of.
+        """
+        if not (self.limits or own) or task in self._reserved:
             return
         keys = who.keys()
-        for scope, limit in self.limits.items():
-            if scope in keys:
-                holder = self._window(scope).holder(keys[scope])
-                left = limit.usd - holder.spent
-                if left <= 0 or usd > left - holder.reserved + _GRACE:
-                    raise BudgetReached(scope, limit, left, holder.reserved, self.resets(scope))
-        self._reserved[task] = who, usd
-        self._hold(who, usd)
+        limited = [(scope, keys[scope], limit) for scope, limit in self.limits.items() if scope in keys]
+        limited += [(f"{_OWN}{limit.per}", key, limit) for key, limit in own]
+        for scope, key, limit in limited:
+            holder = self._window(scope).holder(key)
+            left = limit.usd - holder.spent
+            if left <= 0 or usd > left - holder.reserved + _GRACE:
+                label = who.label if scope.startswith(_OWN) else ""
+                raise BudgetReached(scope, limit, left, holder.reserved, self.resets(scope), label)
+        self._reserved[task] = who, usd, own
+        self._hold(who, usd, own)
 
     def renew(self, task: str, usd: float) -> None:
         """Set ``usd`` aside for the task's next attempt, instead of what its last one had; what costs nothing may be.
@@ -146,26 +169,34 @@ class Budgets:
         if (found := self._reserved.get(task)) is not None:
             self.release(task)
             if usd > 0:
-                self.reserve(task, found[0], usd)
+                self.reserve(task, found[0], usd, found[2])
             else:
-                self._reserved[task] = found[0], 0.0
+                self._reserved[task] = found[0], 0.0, found[2]
 
     def release(self, task: str) -> None:
         """The task is over; what was set aside and not spent is free again."""
         if (found := self._reserved.pop(task, None)) is not None:
-            self._hold(found[0], -found[1])
+            self._hold(found[0], -found[1], found[2])
 
-    def _hold(self, who: Who, usd: float) -> None:
-        for scope, key in who.keys().items():
-            if scope in self.limits:
-                holder = self._window(scope).holder(key)
-                holder.reserved = max(0.0, holder.reserved + usd)
+    def _hold(self, who: Who, usd: float, own: Own) -> None:
+        held = [(scope, key) for scope, key in who.keys().items() if scope in self.limits]
+        held += [(f"{_OWN}{limit.per}", key) for key, limit in own]
+        for scope, key in held:
+            holder = self._window(scope).holder(key)
+            holder.reserved = max(0.0, holder.reserved + usd)
 
     def spend(self, who: Who, usd: float) -> None:
         """Count what an attempt cost that has just ended."""
+        for scope, key in self._spent_from(who) if usd else ():
+            self._window(scope).holder(key).spent += usd
+
+    def _spent_from(self, who: Who) -> Iterator[tuple[str, Any]]:
         for scope, key in who.keys().items():
-            if scope in self.limits and usd:
-                self._window(scope).holder(key).spent += usd
+            if scope in self.limits:
+                yield scope, key
+        for key in who.label_keys():
+            # Which of them has a limit is known only when it asks.
+            yield from ((f"{_OWN}{per}", key) for per in PERIODS)
 
     def rebuild(self, rows: Iterable[tuple[Who, float, float]]) -> None:
         """Forget what was spent and count it from (who, USD, time) rows, all since :meth:`since`."""
@@ -173,13 +204,17 @@ class Budgets:
             for holder in window.holders.values():
                 holder.spent = 0.0
         for who, usd, at in rows:
-            for scope, key in who.keys().items():
-                if scope in self.limits and at >= (window := self._window(scope)).since:
+            for scope, key in self._spent_from(who):
+                if at >= (window := self._window(scope)).since:
                     window.holder(key).spent += usd
 
     def since(self) -> float | None:
         """The beginning of the oldest window that is open, in seconds since the epoch; None without budgets."""
         return min((self._window(scope).since for scope in self.limits), default=None)
+
+    def own_since(self) -> float:
+        """The same for whatever has a label: the beginning of the longest window that is open now."""
+        return min(self._window(f"{_OWN}{per}").since for per in PERIODS)
 
     def standings(self, who: Who) -> list[Standing]:
         """Every budget that ``who`` spends from."""
@@ -193,7 +228,10 @@ class Budgets:
 
     def resets(self, scope: str) -> datetime:
         """When the window of ``scope`` ends, in the game's time zone."""
-        return _next(self._window(scope).begins, self.limits[scope].per)
+        return _next(self._window(scope).begins, self._per(scope))
+
+    def _per(self, scope: str) -> str:
+        return scope.removeprefix(_OWN) if scope.startswith(_OWN) else self.limits[scope].per
 
     # -- windows -------------------------------------------------------------------------------------------------
 
@@ -212,7 +250,7 @@ class Budgets:
         return opened
 
     def _open(self, scope: str, now: float, holders: dict[Any, _Account]) -> _Window:
-        per = self.limits[scope].per
+        per = self._per(scope)
         begins = beginning(datetime.fromtimestamp(now, self._zone), per)
         window = _Window(begins, begins.timestamp(), _next(begins, per).timestamp(), holders)
         self._windows[scope] = window
@@ -237,9 +275,14 @@ def _limit(scope: str, limit: Any) -> Limit:
     """Read one entry of UNIWIZARD_BUDGETS. Raises ValueError, which says what is allowed."""
     if scope not in SCOPES:
         raise ValueError(f"UNIWIZARD_BUDGETS: {scope!r} is unknown; allowed: {', '.join(SCOPES)}")
+    return limit_of(limit, f"UNIWIZARD_BUDGETS[{scope!r}]")
+
+
+def limit_of(limit: Any, where: str) -> Limit:
+    """Read ``{"usd": 2, "per": "day"}``. Raises ValueError, which names ``where`` and says what is allowed."""
     if not isinstance(limit, Mapping) or set(limit) != {"usd", "per"} or limit["per"] not in PERIODS:
-        raise ValueError(f"UNIWIZARD_BUDGETS[{scope!r}]: give 'usd' (a number) and 'per' (one of {', '.join(PERIODS)})")
+        raise ValueError(f"{where}: give 'usd' (a number) and 'per' (one of {', '.join(PERIODS)})")
     usd = limit["usd"]
     if isinstance(usd, bool) or not isinstance(usd, int | float) or not usd >= 0:
-        raise ValueError(f"UNIWIZARD_BUDGETS[{scope!r}]['usd']: is not a number from 0")
+        raise ValueError(f"{where}['usd']: is not a number from 0")
     return Limit(float(usd), limit["per"])
