@@ -108,8 +108,7 @@ class BackendRouter(DefaultScript):
         It is booked to ``who``, a character or an account, and otherwise to the game.
         """
         asked = thinker.run(self, _task(prompt), thinker.payer(who, "game code"), key, alone=True)
-        asked.addCallback(lambda result: result.text)
-        return asked
+        return asked.addCallback(lambda result: result.text)
 
     def call_with_fallback(self, task: Task | str, pin: str | None = None, who: Any = None) -> Deferred[RouteResult]:
         """Have a task done; fires with a RouteResult, or fails with AllBackendsFailed. Cancel it to stop.
@@ -206,9 +205,10 @@ class BackendRouter(DefaultScript):
         keeper.ndb.brain.events.subscribe(self.narrator)
         self._listen()
         # Whoever can be asked is known then, practice included; before that, a thought would find half of the shelf.
-        keeper.ndb.started.addCallback(lambda started: self._ready() or started)
+        keeper.ndb.started.addCallback(self._ready)
 
-    def _ready(self) -> None:
+    def _ready(self, _: Any) -> None:
+        """It is known who can be asked."""
         self.thoughts.ready()
         thinker.take_up(self)
 

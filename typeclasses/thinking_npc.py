@@ -27,13 +27,14 @@ from evennia.typeclasses.attributes import AttributeProperty
 from evennia.utils import logger
 from evennia.utils.ansi import strip_ansi
 from evennia.utils.utils import make_iter
-from twisted.internet import reactor, task
+from twisted.internet import task
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from uniwizard.agent import RouteResult
 from uniwizard.world import thinker
 from uniwizard.world.harmless import escape, plain
+from uniwizard.world.reactor import reactor
 
 #: What a character is told of itself where nothing else is said. The same as the contrib's.
 DEFAULT_PROMPT_PREFIX = (
@@ -50,7 +51,11 @@ _SUM_UP = (
 LONGEST_ANSWER, LONGEST_SUMMARY = 4_000, 2_000
 
 
-class ThinkingMixin:
+# A mixin sees everything that an object has.
+_Object: Any = object
+
+
+class ThinkingMixin(_Object):
     """What makes a character talk; for any typeclass of objects.
 
     ``persona`` is the text of the character, or the path of a file with it (``world/personas/mira.md``, relative to the
@@ -152,14 +157,15 @@ class ThinkingMixin:
         before = self.ndb.talks.get(character.id)
         if before is not None and not getattr(before, "called", True):
             answered: Any = Deferred()
-            before.addBoth(lambda passed: (self._chain(answered, speech, character), passed)[1])
+            before.addBoth(self._next, answered, speech, character)
         else:
             answered = self._answer(speech, character)
         self.ndb.talks[character.id] = answered
         return answered
 
-    def _chain(self, answered: Any, speech: str, character: Any) -> None:
+    def _next(self, before: Any, answered: Any, speech: str, character: Any) -> Any:
         self._answer(speech, character).addBoth(answered.callback)
+        return before
 
     def _answer(self, speech: str, character: Any) -> Any:
         waiting = task.deferLater(reactor, self.thinking_timeout, lambda: self._echo_thinking(character))

@@ -32,7 +32,11 @@ from uniwizard.world.reactor import reactor
 KEPT_STATES = 8
 
 
-class SelfDescribing:
+# A mixin sees everything that an object has.
+_Object: Any = object
+
+
+class SelfDescribing(_Object):
     """A room that is described by a brain, from what its builder wrote and from what lies in it.
 
     The description of one state of the room is asked for once and kept. Who looks before it is there sees the builder's
@@ -57,7 +61,7 @@ class SelfDescribing:
         known = self.descriptions.get(self._state())
         if known is None:
             self.describe()
-            return super().get_display_desc(looker, **kwargs)  # type: ignore[misc]
+            return super().get_display_desc(looker, **kwargs)
         return known[0]
 
     def describe(self) -> Deferred[Any] | None:
@@ -66,7 +70,7 @@ class SelfDescribing:
         if self.ndb.described == state:
             return None
         self.ndb.described = state
-        asked = thinker.ask(
+        asked: Any = thinker.ask(
             None, self.describe_from(), kind="describe", label=f"room #{self.id}", budget=self.description_budget
         )
         asked.addCallback(lambda result: self._described(state, result.text))
@@ -81,7 +85,7 @@ class SelfDescribing:
         return hashlib.sha256(self.describe_from().encode()).hexdigest()[:16]
 
     def at_object_leave(self, moved_obj: Any, target_location: Any, **kwargs: Any) -> None:
-        super().at_object_leave(moved_obj, target_location, **kwargs)  # type: ignore[misc]
+        super().at_object_leave(moved_obj, target_location, **kwargs)
         reactor.callLater(self.quiet, self._refresh)
 
     def _refresh(self) -> None:
@@ -92,7 +96,7 @@ class SelfDescribing:
             self.describe()
 
 
-class Opinionated:
+class Opinionated(_Object):
     """An object that says what it thinks of whoever looks at it; of the same one not twice in ``opinion_lasts``."""
 
     #: Filled in are the object's and the looker's name.
@@ -102,14 +106,14 @@ class Opinionated:
     opinion_budget = AttributeProperty(None, autocreate=False)
 
     def at_desc(self, looker: Any = None, **kwargs: Any) -> None:
-        super().at_desc(looker=looker, **kwargs)  # type: ignore[misc]
+        super().at_desc(looker=looker, **kwargs)
         if looker is not None and thinker.is_person(looker):
             self.opine(looker)
 
     def opine(self, looker: Any) -> Deferred[Any]:
         """Have an opinion of ``looker``, who is told when it comes."""
         persona = self.opinion_persona.format(name=self.key, looker=looker.key)
-        asked = thinker.ask(
+        asked: Any = thinker.ask(
             looker,
             f"{looker.key} looks at you. {looker.db.desc or ''}".strip(),
             kind="roleplay",

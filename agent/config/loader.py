@@ -21,7 +21,19 @@ from ..core.task import known_kinds
 from ..core.windows import WEEKDAYS, in_days, zone
 from .catalogue import CATALOGUE, Provider, catalogue, nearest
 from .extensions import known_apis, take_up
-from .faults import BACKEND_NAME, CONFIGS, ConfigError, Fault, FilledIn, Place, dotted, line_of, quoted, schema_faults
+from .faults import (
+    BACKEND_NAME,
+    CONFIGS,
+    ConfigError,
+    Fault,
+    FilledIn,
+    Place,
+    dotted,
+    keys_of,
+    line_of,
+    quoted,
+    schema_faults,
+)
 from .kinds import read_kinds
 from .prices import look_up
 from .settings import Config, Headroom, Refusals, Rule
@@ -41,7 +53,7 @@ def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path]
     """
     name = str(path)
     faults: list[Fault] = []
-    document, lines = read_yaml(path, faults)
+    document, lines = read_yaml(path, faults, known=keys_of("backends"))
     faults += _lay_providers_under(document, lines, name)
     _take_up_extensions(document, path, extensions, faults)
     missing = _interpolate(document, env)

@@ -82,7 +82,7 @@ class Reservation:
         self._health.cost_usd += attempt.cost_usd
         self._judge_health(outcome, overdue=overdue)
         if self._budget is not None:
-            self._budget.release(self._task_id)
+            self._budget.unreserve(self._task_id)
         self._slot.release()
 
     def release(self) -> None:
@@ -107,6 +107,8 @@ class Reservation:
     def _judge_health(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         health, attempt, wait = self._health, outcome.attempt, outcome.retry_after
         assert attempt is not None
+        if attempt.cancelled:
+            return
         if outcome.failure is None:
             health.succeeded(attempt.latency_ms / 1000.0)
         elif outcome.blames and not overdue:

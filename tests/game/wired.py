@@ -53,6 +53,7 @@ def config(
 
 def configure(game: Game, text: str) -> None:
     """Make ``text`` the game's backends file."""
+    (game.directory / "configs").mkdir(exist_ok=True)
     (game.directory / "configs" / "backends.yaml").write_text(text)
 
 
