@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from evennia.commands.command import Command
+from evennia.utils import logger
 from evennia.utils.utils import class_from_module
 
 from uniwizard.commands.backends import CmdBackends
@@ -48,7 +49,8 @@ def commands(renamed: Any = None) -> Iterator[Command]:
 def faults(renamed: Any) -> Iterator[str]:
     """What is wrong with a ``UNIWIZARD_COMMANDS`` setting, one line each."""
     if not isinstance(renamed, dict):
-        yield f"UNIWIZARD_COMMANDS: is {type(renamed).__name__}; allowed: a dict of names, such as {{'think': 'ponder'}}"
+        allowed = "a dict of names, such as {'think': 'ponder'}"
+        yield f"UNIWIZARD_COMMANDS: is {type(renamed).__name__}; allowed: {allowed}"
         return
     known = [name for command in COMMANDS for name in (command.key, *command.aliases)]
     for name, wanted in renamed.items():
@@ -56,6 +58,10 @@ def faults(renamed: Any) -> Iterator[str]:
             yield f"UNIWIZARD_COMMANDS: {name!r} is no command; allowed: {', '.join(known)}"
         elif wanted and (not isinstance(wanted, str) or wanted != wanted.strip() or "/" in wanted):
             yield f"UNIWIZARD_COMMANDS[{name!r}]: {wanted!r} is no name; allowed: a word, or None to leave it out"
+
+
+for _fault in faults(getattr(settings, "UNIWIZARD_COMMANDS", {})):
+    logger.log_err(f"Uniwizard: {_fault}")
 
 
 class SessionCmdSet(_Base):

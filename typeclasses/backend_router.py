@@ -93,8 +93,8 @@ class BackendRouter(DefaultScript):
     def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
         """What is settled of a task before anybody is asked, in this room's way. Raises Closed, and KeyError.
 
-        The room's way are two Attributes: ``prefer``, keys of backends that it would rather ask, and ``prompts``, a dict
-        of system prompts by kind that stand in for the usual ones.
+        The room's way are two Attributes: ``prefer``, keys of backends that it would rather ask, and ``prompts``, a
+        dict of system prompts by kind that stand in for the usual ones.
         """
         task = Task(task) if isinstance(task, str) else task
         prefer, prompts = deserialize(self.db.prefer), deserialize(self.db.prompts)
@@ -355,7 +355,9 @@ class BackendRouter(DefaultScript):
                 if isinstance(kept, dict):
                     faults += [f"{key} ({category}): {fault}" for fault in self._restore(key, category, kept)]
                 elif kept is not None:
-                    faults.append(f"{key} ({category}): is not a dict, or not written as Python writes one; it stays as it was")
+                    faults.append(
+                        f"{key} ({category}): is not a dict, or not written as Python writes one; it stays as it was"
+                    )
                 self._write(key, category)
         for fault in faults:
             logger.log_warn(f"Uniwizard: an edited Attribute cannot be used: {fault}")

@@ -44,8 +44,8 @@ DEFAULT_PROMPT_PREFIX = (
 )
 #: What is asked for when the talk with somebody is summed up.
 _SUM_UP = (
-    "Sum up this conversation in at most five sentences, as one who takes part in it would remember it: who wants what, "
-    "what was promised, what is known of the other. Give the summary alone."
+    "Sum up this conversation in at most five sentences, as one who takes part in it would remember it: who wants "
+    "what, what was promised, what is known of the other. Give the summary alone."
 )
 #: Characters of an answer that are heard, and of what is remembered beyond the lines themselves.
 LONGEST_ANSWER, LONGEST_SUMMARY = 4_000, 2_000
@@ -172,10 +172,8 @@ class ThinkingMixin(_Object):
         waiting.addErrback(lambda why: why.trap(CancelledError) and None)
         self._add_to_memory(character, character, speech)
         client = self.llm_client
-        if client is not None:
-            asked = client.get_response(self.build_prompt(character, speech))
-        else:
-            asked = self.ask(character)
+        prompt = self.build_prompt(character, speech) if client is not None else ""
+        asked = client.get_response(prompt) if client is not None else self.ask(character)
 
         def heard(outcome: Any) -> None:
             if not waiting.called:

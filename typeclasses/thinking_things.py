@@ -51,14 +51,16 @@ class SelfDescribing(_Object):
 
     def describe_from(self) -> str:
         """What the description is made of: a text that changes when the room should be described anew."""
-        things = [strip_ansi(thing.key) for thing in self.contents if not thinker.is_person(thing) and not thing.destination]
+        things = [
+            strip_ansi(thing.key) for thing in self.contents if not thinker.is_person(thing) and not thing.destination
+        ]
         exits = [strip_ansi(way.key) for way in self.exits]
         parts = (f"A place called {self.key}.", self.db.desc, f"There is: {', '.join(sorted(things)) or 'nothing'}.")
         return "\n".join(filter(None, (*parts, f"Ways out: {', '.join(sorted(exits)) or 'none'}.")))
 
     def get_display_desc(self, looker: Any, **kwargs: Any) -> str:
         """The description of the room as it is now, or the builder's until there is one."""
-        known = self.descriptions.get(self._state())
+        known = self.descriptions.get(self._condition())
         if known is None:
             self.describe()
             return super().get_display_desc(looker, **kwargs)
@@ -66,7 +68,7 @@ class SelfDescribing(_Object):
 
     def describe(self) -> Deferred[Any] | None:
         """Have the room described as it is now; None where that is under way."""
-        state = self._state()
+        state = self._condition()
         if self.ndb.described == state:
             return None
         self.ndb.described = state
@@ -74,14 +76,16 @@ class SelfDescribing(_Object):
             None, self.describe_from(), kind="describe", label=f"room #{self.id}", budget=self.description_budget
         )
         asked.addCallback(lambda result: self._described(state, result.text))
-        asked.addErrback(lambda why: logger.log_info(f"Uniwizard: {self.key} is not described: {why.getErrorMessage()}"))
+        asked.addErrback(
+            lambda why: logger.log_info(f"Uniwizard: {self.key} is not described: {why.getErrorMessage()}")
+        )
         return asked.addBoth(lambda _: setattr(self.ndb, "described", None))
 
     def _described(self, state: str, text: str) -> None:
         kept = {**dict(self.descriptions), state: (escape(plain(text, 4_000)), time.time())}
         self.descriptions = dict(sorted(kept.items(), key=lambda entry: entry[1][1])[-KEPT_STATES:])
 
-    def _state(self) -> str:
+    def _condition(self) -> str:
         return hashlib.sha256(self.describe_from().encode()).hexdigest()[:16]
 
     def at_object_leave(self, moved_obj: Any, target_location: Any, **kwargs: Any) -> None:
@@ -91,7 +95,7 @@ class SelfDescribing(_Object):
     def _refresh(self) -> None:
         if self.pk is None or any(thing.has_account for thing in self.contents):
             return
-        _, since = self.descriptions.get(self._state(), ("", 0.0))
+        _, since = self.descriptions.get(self._condition(), ("", 0.0))
         if time.time() - since > self.description_lasts:
             self.describe()
 
@@ -123,7 +127,9 @@ class Opinionated(_Object):
             keep=self.opinion_lasts,
         )
         asked.addCallback(lambda result: self._mutter(result.text, looker))
-        return asked.addErrback(lambda why: logger.log_info(f"Uniwizard: {self.key} is silent: {why.getErrorMessage()}"))
+        return asked.addErrback(
+            lambda why: logger.log_info(f"Uniwizard: {self.key} is silent: {why.getErrorMessage()}")
+        )
 
     def _mutter(self, text: str, looker: Any) -> None:
         if looker.location in (self.location, self):
@@ -171,7 +177,9 @@ class QuestGiver(ThinkingMixin):
             label=self.key,
             budget=self._budgets(),
         )
-        return asked.addCallbacks(lambda result: self._offer(result, character), lambda why: self._no_quest(why, character))
+        return asked.addCallbacks(
+            lambda result: self._offer(result, character), lambda why: self._no_quest(why, character)
+        )
 
     def _offer(self, result: RouteResult, character: Any) -> dict[str, Any]:
         quest: dict[str, Any] = dict(result.content)  # type: ignore[call-overload]
@@ -203,7 +211,9 @@ async def _converse(one: Any, other: Any, topic: str, turns: int, budget: Mappin
     speaker, listener = one, other
     label = f"{one.key} and {other.key}"
     for _ in range(turns):
-        messages = [("assistant" if (len(said) - number) % 2 == 0 else "user", text) for number, text in enumerate(said)]
+        messages = [
+            ("assistant" if (len(said) - number) % 2 == 0 else "user", text) for number, text in enumerate(said)
+        ]
         last = messages.pop()[1] if messages else f"Begin a talk about {topic}."
         try:
             result = await thinker.ask(

@@ -252,9 +252,7 @@ def _features(task: Task, text: str, seen: str, words: list[str]) -> Iterator[st
     yield from (f"tokens_{tokens}" for tokens in (1000, 4000, 16000) if chars >= CHARS_PER_TOKEN * tokens)
 
 
-def _verdict(
-    names: tuple[str, ...], scores: list[float], spoken: list[tuple[str, float, Weights]]
-) -> Classification:
+def _verdict(names: tuple[str, ...], scores: list[float], spoken: list[tuple[str, float, Weights]]) -> Classification:
     """The best kind, how sure that is, and the four things that spoke for it most."""
     order = sorted(range(len(names)), key=lambda index: -scores[index])
     best = order[0]

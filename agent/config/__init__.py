@@ -9,4 +9,15 @@ from .settings import Config, Headroom, Refusals, Rule
 from .voice import read_voice
 from .yaml_files import CONFIGS, ConfigError, Fault, read_checked
 
-__all__ = ["CONFIGS", "Config", "ConfigError", "Fault", "Headroom", "Refusals", "Rule", "load", "read_checked", "read_voice"]
+__all__ = [
+    "CONFIGS",
+    "Config",
+    "ConfigError",
+    "Fault",
+    "Headroom",
+    "Refusals",
+    "Rule",
+    "load",
+    "read_checked",
+    "read_voice",
+]

@@ -79,9 +79,7 @@ class Rejected(UniwizardError):
         return {"error": error}
 
 
-def rejected_for(
-    failed: AllBackendsFailed, *, too_long: bool = False, quota_frees_in: float | None = None
-) -> Rejected:
+def rejected_for(failed: AllBackendsFailed, *, too_long: bool = False, quota_frees_in: float | None = None) -> Rejected:
     """The error for a task that nobody did.
 
     too_long        it fits no backend that there is

@@ -16,7 +16,7 @@ from ..core.answer import Answer, Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
 from .body import Malformed, parse
-from .codecs import codec_of, Codec
+from .codecs import Codec, codec_of
 from .errors import Complaint, failed, shown, unnamed
 from .framing import MAX_EVENT, Event, EventStream, Framing, ObjectStream, TooLong
 from .response import decode, read

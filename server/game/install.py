@@ -19,6 +19,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import os
 import secrets
 import shutil
 import string
@@ -117,7 +118,8 @@ def _importable(module: str) -> bool:
 def rehearse(game_dir: Path) -> str:
     """Why the game cannot be loaded with Uniwizard in it; empty when it can."""
     command = [sys.executable, "-m", "uniwizard.server.game.rehearse"]
-    done = subprocess.run(command, cwd=game_dir, capture_output=True, text=True)
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=game_dir, capture_output=True, text=True, env=environ)
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()
     return "" if done.returncode == 0 else (said[-1] if said else f"status {done.returncode}")
 
@@ -244,7 +246,7 @@ def _next(game_dir: Path, new_game: bool) -> str:
             f"  cd {game_dir}",
             *(f"  {step}" for step in steps),
             "  in the game: `think What is 17*23?`, `backends`, `help practice`",
-            "  keys: set ANTHROPIC_API_KEY, OPENAI_API_KEY ... in the environment; `uniwizard check` says which are seen",
+            "  keys: ANTHROPIC_API_KEY, OPENAI_API_KEY ... in the environment; `uniwizard check` says which are seen",
             f"  away again: uniwizard uninstall {game_dir}",
         )
     )

@@ -1,6 +1,6 @@
 """Load a game with Uniwizard in it, in a process that ends there: what cannot be imported is told before it is wanted.
 
-    python -m uniwizard.server.game.rehearse        # in the game directory; status 0, or 1 and one line that says why
+python -m uniwizard.server.game.rehearse        # in the game directory; status 0, or 1 and one line that says why
 """
 
 from __future__ import annotations
@@ -29,18 +29,20 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "uniwizard.server.game.composed"
     try:
         import django
+        from django.conf import settings
 
+        for database in settings.DATABASES.values():
+            # SQLite makes the file that it opens; a game that was never started has none, and keeps none.
+            if database["ENGINE"].endswith("sqlite3") and not os.path.exists(database["NAME"]):
+                database["NAME"] = ":memory:"
         django.setup()
         import evennia
 
         evennia._init()
         for module in MODULES:
             importlib.import_module(module)
-        from django.conf import settings
-
-        from uniwizard.commands.cmdsets import faults
-
-        for fault in faults(settings.UNIWIZARD_COMMANDS):
+        # By name, as Evennia finds it: the commands are a floor above.
+        for fault in importlib.import_module(MODULES[1]).faults(settings.UNIWIZARD_COMMANDS):
             raise ValueError(fault)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]

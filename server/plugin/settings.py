@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     # Files that add kinds of work, phrases, words of the voice or wire formats, relative to the game directory; see
     # world/README.md.
     "UNIWIZARD_EXTENSIONS": [],
-    # A channel that tells Builders what happens to the brains: its name, or {"name": ..., "events": [...]}; None is none.
+    # A channel that tells Builders what happens to the brains: its name, or {"name": ..., "events": [...]}.
     "UNIWIZARD_CHANNEL": None,
     # Seconds that a character waits between one `think` and the next.
     "UNIWIZARD_THINK_COOLDOWN": 2,
@@ -70,9 +70,9 @@ _PACKAGED_CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "backen
 def extend(settings: dict[str, Any]) -> None:
     """Add Uniwizard to a Django settings namespace, in place; safe to repeat.
 
-    ``UNIWIZARD_BASE_SESSION_CMDSET`` keeps the path of the cmdset that the game's sessions had, which is what they fall
-    back to if Uniwizard's own fails to load. ``UNIWIZARD_BASE_WEB_PLUGINS`` keeps its web plugin module, which is called
-    first. What the game stores in its objects is left alone: their cmdsets and typeclasses are the game's own.
+    ``UNIWIZARD_BASE_SESSION_CMDSET`` keeps the path of the cmdset that the game's sessions had, which is what they
+    fall back to if Uniwizard's own fails to load. ``UNIWIZARD_BASE_WEB_PLUGINS`` keeps its web plugin module, which is
+    called first. What the game stores in its objects is left alone: cmdsets and typeclasses are the game's own.
     """
     for name, value in DEFAULTS.items():
         settings.setdefault(name, value)

@@ -77,6 +77,10 @@ class Upstream:
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
                 usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
                 received.answered = True
+                if self.path.endswith("/generate"):
+                    # A wire format of a game's own.
+                    self._send(200, {"text": text})
+                    return
                 self._send(200, {"model": "told", "choices": [choice], "usage": usage})
 
             def _send(self, status: int, content: object) -> None:

@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from uniwizard.agent import known_kinds
-from uniwizard.world.ledger import live
+from uniwizard.world.ledger import live, script_admin
 from uniwizard.world.ledger.models import Attempt, Brain, Outcome
 from uniwizard.world.ledger.pictures import chart, meter
 from uniwizard.world.ledger.report import Tally, days_present, tally
@@ -317,3 +317,6 @@ def _pictures(days: list[date], sums: dict[date, Tally]) -> list[Any]:
         ),
         chart("Cost", [(day, s.cost_usd or None) for day, s in found], lambda usd: f"${usd:.3g}"),
     ]
+
+
+script_admin.register()

@@ -89,8 +89,8 @@ class Pending(models.Model):
     """A thought whose player has not been told its end yet.
 
     ``how`` is JSON where the game's own code asked (:mod:`world.thinker`): what else it asked with, and who takes the
-    answer after a restart. ``answer`` is JSON, the lines to show, once there is an answer: then it was paid for, and after a crash it is shown
-    rather than asked for again.
+    answer after a restart. ``answer`` is JSON, the lines to show, once there is an answer: then it was paid for, and
+    after a crash it is shown rather than asked for again.
     """
 
     task = models.CharField(max_length=64, unique=True)

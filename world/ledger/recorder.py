@@ -133,9 +133,7 @@ class Recorder:
 
     # -- a player's thoughts -------------------------------------------------------------------------------------
 
-    def hold(
-        self, task: str, router: int, thinker: int, text: str, pin: str | None, how: str = ""
-    ) -> Deferred[None]:
+    def hold(self, task: str, router: int, thinker: int, text: str, pin: str | None, how: str = "") -> Deferred[None]:
         """Write down that a thought is under way; fires when that is durable, or :data:`SOON` is over.
 
         ``how`` is what game code asked with.

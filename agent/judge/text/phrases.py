@@ -237,8 +237,7 @@ def read_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
 def phrase_book() -> PhraseBook:
     """The shipped phrases and those of extensions, compiled at first use.
 
-    Raises ConfigError for a file of an extension that breaks the schema, names a list that it has not, or gives a signal
-    that no shipped phrase gives.
+    Raises ConfigError for a file of an extension that breaks the schema or names a list that it has not.
     """
     shipped = list(read_phrases())
     return PhraseBook([*shipped, *map(_added, files_of("phrases"))])
