@@ -73,7 +73,7 @@ def _counted() -> Iterator[str]:
     with connections[database.alias()].cursor() as cursor:
         tables = connections[database.alias()].introspection.table_names(cursor)
     if "ledger_attempt" in tables:
-        yield f"the ledger: {Attempt.objects.count()} attempts"
+        yield f"the ledger, attempts: {Attempt.objects.count()}"
 
 
 def _objects() -> list[Any]:
@@ -100,7 +100,9 @@ def _clear() -> None:
     for script in ScriptDB.objects.filter(db_typeclass_path__startswith=OURS):
         script.delete()
     for thing in _objects():
-        thing.delete()
+        # With a room go its exits.
+        if ObjectDB.objects.filter(id=thing.id).exists():
+            thing.delete()
     for room in ObjectDB.objects.filter(db_attributes__db_key="before", db_attributes__db_category="uniwizard"):
         give_back(room)
     for channel in ChannelDB.objects.filter(db_tags__db_category="uniwizard"):
