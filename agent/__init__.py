@@ -13,16 +13,22 @@ move. README.md beside this file shows the way of a task, room by room.
 from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked, read_voice
 from .core import events
 from .core.attempt import Attempt
+from .core.backend import Quota
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
+from .core.identity import Place
+from .core.recollection import Recollection
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool, known_kinds
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
+from .memory import Entry as MemoryEntry
+from .memory import Store as MemoryStore
 from .practice import Scenario, practised
-from .quota import QuotaStatus
+from .privacy.names import Names
+from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
 
 __all__ = [
@@ -44,10 +50,17 @@ __all__ = [
     "Fault",
     "Health",
     "Image",
+    "LimitCounter",
+    "MemoryEntry",
+    "MemoryStore",
     "Message",
+    "Names",
+    "Place",
     "Plan",
+    "Quota",
     "QuotaStatus",
     "Ranked",
+    "Recollection",
     "RouteResult",
     "Router",
     "Scenario",

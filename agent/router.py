@@ -28,7 +28,7 @@ from .backend_registry import Registry
 from .classify.classifier import Classifier
 from .cloud_caller import CloudCaller
 from .config.loader import load
-from .config.settings import Config
+from .config.settings import Config, MemorySettings
 from .core.attempt import Attempt
 from .core.backend import Backend
 from .core.clock import Clock
@@ -43,11 +43,14 @@ from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
+from .engine.recall import Recall
 from .engine.runner import TaskRunner
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
+from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold, Redacted
+from .privacy.names import Names
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
 
@@ -55,6 +58,9 @@ from .strategies.ranked import gains, rank
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 FIRST_DELAY = 0.5
 MAX_DELAY = 8.0
+
+#: What a task may want of the memory: to be answered from it; to be asked anew, and its answer kept; neither.
+MEMORY = ("use", "fresh", "off")
 
 
 def warm_up() -> None:
@@ -94,8 +100,9 @@ class Router:
         self.caller = CloudCaller(clock, self._on_headers)
         self.checker = HealthChecker(self.registry, self.caller, clock, self.events, practice_port)
         self._judge = CalibratedJudge(config.judge)
-        self._hidden: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
-        self._blindfold = Blindfold(soul=config.identity)
+        self._names = Names()
+        self._soul: frozenset[str] = frozenset()
+        self._blindfold = Blindfold(self._names, config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
         self._runner = TaskRunner(
@@ -107,6 +114,9 @@ class Router:
             clock,
             self.backoff,
         )
+        self._recall: Recall | None = None
+        self._started = False
+        self._set_memory(config)
 
     @classmethod
     def from_file(cls, path: str | Path, clock: Clock, **options: Any) -> Router:
@@ -121,27 +131,77 @@ class Router:
         self.registry.reload(config)
         self._admission.reload()
         self._judge.reload(config.judge)
-        self.hide(*self._hidden)
+        self._blindfold = Blindfold(self._names, config.identity | self._soul)
+        self._set_memory(config)
 
-    def hide(self, terms: Iterable[str], soul: Iterable[str] = ()) -> None:
+    def hide(self, terms: Iterable[str] | Names, soul: Iterable[str] = ()) -> None:
         """Set the identity terms that no task may carry out, besides the config's and each task's own.
 
         ``soul`` are those that must not stand in a prompt or an option of our own either, as the config's must not.
+        Where ``terms`` are :class:`Names`, which several routers may share, what is added to them later is hidden from
+        that moment on.
         """
-        self._hidden = frozenset(terms), frozenset(soul)
-        self._blindfold = Blindfold(self._hidden[0], self.registry.config.identity | self._hidden[1])
+        if isinstance(terms, Names):
+            self._names = terms
+        else:
+            self._names.replace(terms)
+        self._soul = frozenset(soul)
+        self._blindfold = Blindfold(self._names, self.registry.config.identity | self._soul)
 
     def keep_account(self, journal: Journal | None, budget: Budget | None) -> None:
         """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
         self._runner.journal = journal
-        self._admission.budget = budget
+        self._admission.budgets = (budget,) if budget is not None else ()
+
+    def add_budget(self, budget: Budget) -> None:
+        """Have every attempt paid for out of ``budget`` as well."""
+        if budget not in self._admission.budgets:
+            self._admission.budgets = (*self._admission.budgets, budget)
+
+    def _set_memory(self, config: Config) -> None:
+        """Remember as ``config`` says; what is known already stays known, unless there is no room for it."""
+        settings = config.memory
+        if self._recall is not None and settings is not None:
+            before = self._recall.memory.settings
+            self._recall.memory.reload(settings)
+            if (before.store, before.redis) != (settings.store, settings.redis):
+                self._open_store(settings)
+            return
+        self.remember_in(None)
+        memory = Memory(settings, self.clock) if settings is not None else None
+        self._recall = Recall(memory, self.events.emit, self.clock) if memory is not None else None
+        self._runner.learn = self._recall.learn if self._recall is not None else None
+        if settings is not None:
+            self._open_store(settings)
+
+    def _open_store(self, settings: MemorySettings) -> None:
+        """Go to where answers are kept; the game has the way to its database."""
+        if self._started:
+            redis = settings.store == "redis"
+            self.remember_in(connect(settings.redis, settings, self.clock.seconds) if redis else None)
+
+    @property
+    def remembers_in(self) -> str:
+        """Where the config wants answers kept: ``process``, ``database`` or ``redis``; empty where nothing is kept."""
+        settings = self.registry.config.memory
+        return settings.store if settings is not None else ""
+
+    def remember_in(self, store: Store | None) -> None:
+        """Keep what is learned in ``store`` beside this process's memory, which begins with what is in it."""
+        if self._recall is not None:
+            self._recall.memory.keep_in(store)
 
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""
+        self._started = True
+        if (settings := self.registry.config.memory) is not None and settings.store == "redis":
+            self._open_store(settings)
         await self.checker.start()
 
     async def stop(self) -> None:
         """End the checks and close idle connections."""
+        self._started = False
+        self.remember_in(None)
         await self.checker.stop()
         await self.caller.close()
 
@@ -164,28 +224,81 @@ class Router:
         pin: str | None = None,
         *,
         alone: bool = False,
+        memory: str = "use",
         prompts: Mapping[str, str] | None = None,
     ) -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
 
-        pin    the backend to ask first, its fallbacks next
-        alone  ask that one and nobody else
+        pin      the backend to ask first, its fallbacks next
+        alone    ask that one and nobody else, nor the memory
+        memory   one of :data:`MEMORY`
         prompts  system prompts that stand in for the kinds' own, by kind
 
-        Raises KeyError when ``pin`` is no backend.
+        Raises KeyError when ``pin`` is no backend, ValueError for an unknown ``memory``.
         """
-        task = Task(task) if isinstance(task, str) else task
+        task = self._asked(task, pin, memory)
+        blindfold = self._blindfold.plus(task.identity)
+        redacted = blindfold.redact(_with_persona(task))
+        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, prompts=prompts or {})
+
+    async def prepare(
+        self,
+        task: Task | str,
+        pin: str | None = None,
+        *,
+        alone: bool = False,
+        memory: str = "use",
+        prompts: Mapping[str, str] | None = None,
+    ) -> Plan:
+        """The same as :meth:`plan`, in turns with the reactor where the task is long. Raises as that does."""
+        task = self._asked(task, pin, memory)
+        blindfold = self._blindfold.plus(task.identity)
+        redacted = await blindfold.redact_in_slices(_with_persona(task), self.clock)
+        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, prompts=prompts or {})
+
+    def _asked(self, task: Task | str, pin: str | None, memory: str) -> Task:
+        if memory not in MEMORY:
+            raise ValueError(f"unknown memory {memory!r}; allowed: {', '.join(MEMORY)}")
         if pin is not None:
             self.registry[pin]
-        blindfold = self._blindfold.plus(task.identity)
-        redacted, persona = _without_names(blindfold, task)
+        return Task(task) if isinstance(task, str) else task
+
+    def _planned(
+        self,
+        task: Task,
+        redacted: Redacted,
+        blindfold: Blindfold,
+        pin: str | None,
+        *,
+        alone: bool,
+        memory: str,
+        prompts: Mapping[str, str],
+    ) -> Plan:
+        persona = None
+        if task.persona is not None:
+            first, *messages = redacted.task.messages
+            persona = first.text
+            redacted = replace(redacted, task=replace(redacted.task, messages=tuple(messages)))
         decision, work = self._decide(redacted.task)
-        system = persona if persona is not None else (prompts or {}).get(decision.kind)
-        system = self.classifier.system_prompt(decision.kind) if system is None else system
-        return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
+        own = persona if persona is not None else prompts.get(decision.kind)
+        system = redacted.explained(self.classifier.system_prompt(decision.kind) if own is None else own)
+        question = None
+        # What is answered in a part is no answer to the same words elsewhere.
+        if self._recall is not None and memory != "off" and not alone and own is None:
+            question = self._recall.memory.question(
+                redacted.task, decision.kind, practice=decision.practice, fresh=memory == "fresh", pin=pin
+            )
+            if (known := self._recall.known(question)) is not None:
+                decision = replace(decision, memory=known)
+        return Plan(task, redacted, blindfold, decision, work, system, pin, alone, question)
 
     def most_usd(self, plan: Plan) -> float:
-        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked."""
+        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked.
+
+        0 where it is remembered: should it be forgotten meanwhile, each attempt is paid for on its own.
+        """
+        if plan.decision.memory is not None:
+            return 0.0
         backends = [self.registry[entry.backend].backend for entry in plan.decision.ranking]
         return max(map(plan.most_usd, backends), default=0.0)
 
@@ -214,31 +327,43 @@ class Router:
 
     async def call(self, key: str, prompt: Task | str) -> str:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
-        return (await self._run_once(self.plan(prompt, key, alone=True))).text
+        return (await self._run_once(await self.prepare(prompt, key, alone=True))).text
 
-    async def call_with_fallback(self, task: Task | str, pin: str | None = None) -> RouteResult:
-        """Have the task done by whoever does it best, or by ``pin`` and its fallbacks.
+    async def call_with_fallback(self, task: Task | str, pin: str | None = None, *, memory: str = "use") -> RouteResult:
+        """Have the task done by whoever does it best, or by ``pin`` and its fallbacks, or from memory.
 
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
         stopped it), KeyError when ``pin`` is no backend. Cancelling the Deferred closes the connection in use.
         """
-        return await self.run(self.plan(task, pin))
+        return await self.run(await self.prepare(task, pin, memory=memory))
 
-    def stream(self, task: Task | str, pin: str | None = None, mode: str = "whole") -> AnswerStream:
+    def stream(
+        self, task: Task | str, pin: str | None = None, mode: str = "whole", *, memory: str = "use"
+    ) -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
 
         ``whole`` gives nothing before the answer has been judged. ``eager`` gives it as it comes, once its first
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        plan = self.plan(task, pin)
+        asked = self._asked(task, pin, memory)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
-        eager = mode == "eager" and plan.task.schema is None
-        return AnswerStream(self.clock, lambda deliver: self.run(plan, deliver=deliver if eager else None))
+        eager = mode == "eager" and asked.schema is None
+
+        async def think(deliver: Callable[[str], None]) -> RouteResult:
+            return await self.run(await self.prepare(asked, pin, memory=memory), deliver=deliver if eager else None)
+
+        return AnswerStream(self.clock, think)
 
     async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
         """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
+        if self._recall is None or plan.question is None or not plan.question.key:
+            return await self._ask(plan, deliver)
+        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver))
+
+    async def _ask(self, plan: Plan, deliver: Callable[[str], None] | None) -> RouteResult:
+        """Have somebody do what was planned; practice backends where nobody real can be reached."""
         try:
             return await self._run_once(plan, deliver=deliver)
         except AllBackendsFailed as failed:
@@ -273,7 +398,12 @@ class Router:
         return min(MAX_DELAY, FIRST_DELAY * 2.0**retry) * self._random()
 
     def feedback(self, task_id: str, attempt: Attempt, *, good: bool) -> None:
-        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself."""
+        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself.
+
+        A bad one is forgotten, so that the memory gives it to nobody any more.
+        """
+        if not good and self._recall is not None:
+            self._recall.memory.forget_task(task_id)
         self._judge.learn(attempt, good=good)
         self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
 
@@ -390,11 +520,8 @@ class Router:
         self._judge.restore(kept)
 
 
-def _without_names(blindfold: Blindfold, task: Task) -> tuple[Redacted, str | None]:
-    """``task`` and its persona as they may leave, so that one person has one placeholder in both."""
+def _with_persona(task: Task) -> Task:
+    """``task`` with its persona before its messages, so that one person has one placeholder in both."""
     if task.persona is None:
-        return blindfold.redact(task), None
-    told = replace(task, persona=None, messages=(Message("system", task.persona), *task.messages))
-    redacted = blindfold.redact(told)
-    persona, *messages = redacted.task.messages
-    return replace(redacted, task=replace(redacted.task, messages=tuple(messages))), persona.text
+        return task
+    return replace(task, persona=None, messages=(Message("system", task.persona), *task.messages))

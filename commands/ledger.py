@@ -92,6 +92,12 @@ class CmdLedger(UniwizardCommand):
         }
         found = {name: tally(since=since, **only)[()] for name, since in periods.items()}
         lines = [f"|wThe ledger|n, {'everyone' if everyone else 'your own thoughts'}", *_rows(found, bars=False)]
+        if (whole := found["in all"]).remembered:
+            month = found["this month"]
+            lines.append(
+                f"|wRemembered|n {whole.remembered} times instead of asking: ${whole.saved_usd:.4f} saved, "
+                f"${month.saved_usd:.4f} of it this month"
+            )
         for standing in standings:
             lines += _budget(standing)
         trouble = recorder.the().writer.trouble
@@ -115,7 +121,11 @@ class CmdLedger(UniwizardCommand):
         for sums in found.values():
             whole.cost_usd += sums.cost_usd
             whole.attempts += sums.attempts
+            whole.remembered += sums.remembered
+            whole.saved_usd += sums.saved_usd
         lines.append(f"|wIn all|n {whole.attempts} attempts, ${whole.cost_usd:.4f}")
+        if whole.remembered:
+            lines.append(f"|wRemembered|n {whole.remembered} times, ${whole.saved_usd:.4f} saved")
         return lines
 
 

@@ -15,6 +15,7 @@ from uniwizard.world.ledger.budgets import BudgetReached
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thought
+from uniwizard.world.times import ago
 
 
 class CmdThink(UniwizardCommand):
@@ -24,6 +25,7 @@ class CmdThink(UniwizardCommand):
     Usage:
       think <task>
       think/with <backend> <task>
+      think/fresh <task>
       think/why
       think/good
       think/bad
@@ -31,14 +33,16 @@ class CmdThink(UniwizardCommand):
 
     Switches:
       with - ask this backend first; its fallbacks still apply
+      fresh - ask anew, even where Timmy remembers an answer
       why  - the whole road of your last thought: who was asked, what came
              of it, what it cost
       good - the last answer was good; Timmy remembers who gave it
-      bad  - the last answer was bad
+      bad  - the last answer was bad; where Timmy remembers it, he forgets it
       stop - let go of the thought that is under way
 
     Nothing of you leaves the game: no name, no place. The answer ends with
-    a line that says which brain gave it, how long it took and what it cost.
+    a line that says which brain gave it, how long it took and what it cost;
+    'memory of claude' there says that nobody was asked.
     You have one thought at a time. Whom Timmy would ask: see 'route'.
 
     Examples:
@@ -47,7 +51,7 @@ class CmdThink(UniwizardCommand):
     """
 
     key = "think"
-    known_switches = ("with", "why", "good", "bad", "stop")
+    known_switches = ("with", "fresh", "why", "good", "bad", "stop")
     locks = "cmd:all()"
 
     def do(self, router: GameRouter) -> None:
@@ -79,7 +83,7 @@ class CmdThink(UniwizardCommand):
             self.say(f"Give Timmy a moment: you may think again in {wait:.0f} s.")
         else:
             try:
-                router.thoughts.begin(self.caller, text, pin, aloud=True)
+                router.thoughts.begin(self.caller, text, pin, aloud=True, fresh="fresh" in self.switches)
             except BudgetReached as reached:
                 self.say(f"|yTimmy shakes his head.|n {reached}")
 
@@ -121,6 +125,10 @@ def _road(thought: Thought, width: int) -> list[str]:
         lines.append(f"|wYou wanted:|n {thought.pin}")
     for number, repeats in enumerate(_repeated(thought.attempts), 1):
         lines += _told(number, repeats, width)
+    known = thought.result.memory if thought.result is not None else None
+    if known is not None:
+        lines.append(f"|wRemembered:|n {known.backend} has answered this, {ago(time.time() - known.learned)}")
+        lines.append(f"     {line(known.model, 40)}, saved {known.saved_ms / 1000.0:.1f} s, ${known.saved_usd:.4f}")
     if thought.why_not and not thought.attempts:
         lines.append(f"  {line(thought.why_not)}")
     total = sum(attempt.cost_usd for attempt in thought.attempts)

@@ -37,6 +37,7 @@ from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Pl
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
 from uniwizard.world import identity, listeners, routers, thinker
 from uniwizard.world.ledger import history, recorder, upkeep
+from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.narrator import Narrator
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import Closed, GameRouter
@@ -47,8 +48,6 @@ __all__ = ["BackendRouter", "Closed"]
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5
-#: How many of those looks pass between two readings of all names in the game.
-NAMES_EVERY = 12
 #: Seconds; a month, the longest there is.
 LONGEST_WINDOW = 31 * 86_400
 #: In a health Attribute, when it was written, in seconds since the epoch.
@@ -90,7 +89,7 @@ class BackendRouter(DefaultScript):
         """The same with every reason. Raises Closed."""
         return self.plan(task).decision
 
-    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, memory: str = "use") -> Plan:
         """What is settled of a task before anybody is asked, in this room's way. Raises Closed, and KeyError.
 
         The room's way are two Attributes: ``prefer``, keys of backends that it would rather ask, and ``prompts``, a
@@ -100,7 +99,8 @@ class BackendRouter(DefaultScript):
         prefer, prompts = deserialize(self.db.prefer), deserialize(self.db.prompts)
         if isinstance(prefer, list | tuple) and not task.prefer:
             task = replace(task, prefer=tuple(map(str, prefer)))
-        return self.brain.plan(task, pin, alone=alone, prompts=prompts if isinstance(prompts, dict) else None)
+        prompts = prompts if isinstance(prompts, dict) else None
+        return self.brain.plan(task, pin, alone=alone, memory=memory, prompts=prompts)
 
     def call(self, key: str, prompt: Task | str, who: Any = None) -> Deferred[str]:
         """Ask one backend and nobody else; fires with its answer, or fails with AllBackendsFailed.
@@ -224,7 +224,7 @@ class BackendRouter(DefaultScript):
             return False
         recorder.the().open()
         brain = Router(config, reactor, practice_port=settings.UNIWIZARD_PRACTICE_PORT)
-        self.ndb.brain, self.ndb.written, self.ndb.looks = brain, {}, 0
+        self.ndb.brain, self.ndb.written = brain, {}
         kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
         brain.restore_calibrations({key: map(tuple, pairs) for key, pairs in kept_outcomes.items()})
         brain.hide(identity.of_game(), SOUL_NAMES)
@@ -233,6 +233,7 @@ class BackendRouter(DefaultScript):
             if isinstance(kept, dict):
                 self._restore(key, category, kept)
         self._catch_up(brain)
+        self._remember(brain)
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
@@ -301,9 +302,6 @@ class BackendRouter(DefaultScript):
             return
         self.heed_edits()
         self.persist()
-        self.ndb.looks += 1
-        if self.ndb.looks % NAMES_EVERY == 0:
-            self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
         upkeep.consider(recorder.the().writer)
 
     # -- configuration -------------------------------------------------------------------------------------------
@@ -321,6 +319,8 @@ class BackendRouter(DefaultScript):
             self.wake()
         else:
             self.ndb.brain.reload(config)
+            self._remember()
+            self._remember(self.ndb.brain)
             self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
         return []
 
@@ -382,6 +382,11 @@ class BackendRouter(DefaultScript):
         snapshot = self.ndb.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
         self.attributes.add(key, snapshot, category=category)
         self.ndb.written[key, category] = snapshot
+
+    def _remember(self, brain: Router) -> None:
+        """Give the brain's memory its table, where the config wants one."""
+        if brain.remembers_in == "database":
+            brain.remember_in(DatabaseStore(recorder.the().writer))
 
     def _catch_up(self, brain: Router) -> None:
         """Let health and quotas know of the attempts in the ledger that a crash kept from the Attributes."""

@@ -43,7 +43,7 @@ class GameRouter(Protocol):
     def narrator(self) -> Any:
         """Tells the rooms what happens."""
 
-    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False) -> Plan:
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, memory: str = "use") -> Plan:
         """What is settled of a task before anybody is asked, in this room's way. Raises Closed, and KeyError."""
 
     def explain(self, task: Task | str) -> Decision:

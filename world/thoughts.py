@@ -28,6 +28,7 @@ from uniwizard.world.ledger import history, recorder
 from uniwizard.world.ledger.budgets import Who
 from uniwizard.world.ledger.models import Pending
 from uniwizard.world.narrator import web_clients
+from uniwizard.world.pacing import Pace
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
@@ -90,20 +91,23 @@ class Thoughts:
         self._passing: dict[str, tuple[int, float]] = {}
         self._forgetting: Any = None
         self._asleep = self._ready = False
+        self._pace = Pace(reactor)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def begin(self, thinker: Any, text: str, pin: str | None = None, *, aloud: bool = False) -> Thought:
+    def begin(
+        self, thinker: Any, text: str, pin: str | None = None, *, aloud: bool = False, fresh: bool = False
+    ) -> Thought:
         """Start thinking about ``text`` for ``thinker``, who hears the answer when it comes.
 
         ``aloud`` says that Timmy thinks, once the thought is written down and can vanish no more; only then is anybody
-        asked. Raises Closed, and BudgetReached.
+        asked. ``fresh``: whatever is remembered, somebody is asked. Raises Closed, and BudgetReached.
         """
         if aloud:
             self._heard(thinker)
         task = Task(text, identity=identity.of_thinker(thinker, text))
         brain = self._script.brain
-        plan = self._script.plan(task, pin)
+        plan = self._script.plan(task, pin, memory="fresh" if fresh else "use")
         ledger = recorder.the()
         ledger.ask(task.id, Who.of(thinker), plan.decision.kind, brain.most_usd(plan), text)
         thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0)
@@ -118,7 +122,8 @@ class Thoughts:
     async def _think(self, thought: Thought, held: Deferred[None], aloud: bool) -> RouteResult:
         await held
         if aloud:
-            thought.thinker.msg(voice.say("thinking"))
+            known = thought.decision.memory
+            thought.thinker.msg(voice.say("recalls", key=known.backend) if known else voice.say("thinking"))
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)
         return await self._script.brain.run(thought.plan)
 
@@ -136,7 +141,7 @@ class Thoughts:
         if thought is None or thought.result is None or thought.judged is good:
             return ""
         thought.judged = good
-        answered = thought.result.attempts[-1]
+        answered = thought.result.answered
         self._script.brain.feedback(thought.task.id, answered, good=good)
         return answered.backend
 
@@ -167,11 +172,12 @@ class Thoughts:
                 session.msg(prompt="")
         ledger = recorder.the()
         ledger.done(thought.task.id)
-        ledger.told(thought.task.id, lines).addCallback(self._show, thought, lines).addErrback(
-            lambda why: logger.log_err(f"Uniwizard: an answer could not be shown: {why}")
-        )
+        # In a turn of its own: a hundred answers may have come in one.
+        ledger.told(thought.task.id, lines).addCallback(
+            lambda _: self._pace(lambda: self._show(thought, lines))
+        ).addErrback(lambda why: logger.log_err(f"Uniwizard: an answer could not be shown: {why}"))
 
-    def _show(self, _: None, thought: Thought, lines: list[str]) -> None:
+    def _show(self, thought: Thought, lines: list[str]) -> None:
         if self._asleep:
             # The server is on its way out; whether anything still reaches the player is uncertain. The next run tells.
             return
@@ -226,7 +232,7 @@ class Thoughts:
             who = " and ".join(dict.fromkeys(attempt.backend for attempt in result.refusals))
             lines.append(voice.say("accepted_refusal", count=len(result.refusals), key=who))
         elif result.partial:
-            evidence = result.attempts[-1].verdict.evidence if result.attempts[-1].verdict else ""
+            evidence = result.answered.verdict.evidence if result.answered.verdict else ""
             lines.append(voice.say("partial", key=result.backend, why=line(evidence, 46)))
         lines.append(f"|x{closing(result)}|n")
         self._tell(thought, lines)
@@ -310,8 +316,9 @@ class Thoughts:
 
 
 def closing(result: RouteResult) -> str:
-    """The line under an answer: who gave it, how long it took, what it cost."""
-    return f"[{result.backend}, {result.latency_ms / 1000.0:.1f} s, ${result.cost_usd:.4f}]"
+    """The line under an answer: who gave it, now or once before, how long it took, what it cost."""
+    who = result.backend if result.memory is None else f"memory of {result.backend}"
+    return f"[{who}, {result.latency_ms / 1000.0:.1f} s, ${result.cost_usd:.4f}]"
 
 
 def _no_answer(failed: AllBackendsFailed) -> list[str]:

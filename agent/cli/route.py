@@ -73,7 +73,10 @@ def _for_programs(decision: Decision) -> dict[str, Any]:
 
 
 def _told(decision: Decision) -> str:
-    lines = [f"Would ask: {decision.backend or 'nobody'} ({decision.kind}, {decision.confidence:.0%} sure)"]
+    who = decision.backend or "nobody"
+    if decision.memory is not None:
+        who = f"memory of {decision.memory.backend}, saving ${decision.memory.saved_usd:.4f}"
+    lines = [f"Would ask: {who} ({decision.kind}, {decision.confidence:.0%} sure)"]
     lines += [f"  {r.backend:<8} {r.score:.2f}  {', '.join(r.reasons)}" for r in decision.ranking]
     lines += [f"  {s.backend:<8} skipped: {s.reason}" for s in decision.skipped]
     return "\n".join(lines)

@@ -5,7 +5,7 @@ voice = read_checked(CONFIGS / "voice.yaml", "voice")  # any data file, valid by
 """
 
 from .loader import load
-from .settings import Config, Headroom, Refusals, Rule
+from .settings import Config, Headroom, MemoryRule, MemorySettings, Refusals, Rule
 from .voice import read_voice
 from .yaml_files import CONFIGS, ConfigError, Fault, read_checked
 
@@ -15,6 +15,8 @@ __all__ = [
     "ConfigError",
     "Fault",
     "Headroom",
+    "MemoryRule",
+    "MemorySettings",
     "Refusals",
     "Rule",
     "load",

@@ -35,6 +35,7 @@ from .faults import (
     schema_faults,
 )
 from .kinds import read_kinds
+from .memory import memory_faults, memory_settings
 from .prices import look_up
 from .settings import Config, Headroom, Refusals, Rule
 from .voice import read_voice
@@ -71,6 +72,7 @@ def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path]
         _name_faults(document, lines, name),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
+        memory_faults(document, lines, name),
     ):
         try:
             faults += more
@@ -233,6 +235,7 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         identity=frozenset(document.get("identity", ())),
         judge={key: {**document.get("judge", {}), **raw.get("judge", {})} for key, raw in document["backends"].items()},
         headroom=Headroom(**document.get("headroom", {})),
+        memory=memory_settings(document.get("memory")),
         source=name,
     )
 

@@ -61,6 +61,43 @@ class Headroom:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryRule:
+    """What the memory does with tasks of one kind.
+
+    match        ``exact``: the same canonical text; ``similar``: also one above ``above`` that the guard lets through;
+                 ``never``: nothing is remembered
+    keep         seconds
+    max_entries  answers of this kind
+    above        the cosine that similar questions must pass
+    """
+
+    match: str = "exact"
+    keep: float = 7 * 86_400.0
+    max_entries: int = 10_000
+    above: float = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """Which answers are remembered, how many, how long, and where.
+
+    rule_of  the rules of the kinds that have one of their own
+    store    ``process``, ``database`` (the game's ledger), or ``redis``
+    redis    its address, which may hold a password
+    """
+
+    max_entries: int = 10_000
+    default: MemoryRule = MemoryRule()
+    rule_of: Mapping[str, MemoryRule] = field(default_factory=dict)
+    store: str = "process"
+    redis: str = field(default="", repr=False)
+
+    def rule(self, kind: str) -> MemoryRule:
+        """What holds for tasks of ``kind``."""
+        return self.rule_of.get(kind, self.default)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A valid backends file, ready to use.
 
@@ -71,6 +108,7 @@ class Config:
     identity        terms that must never leave, whoever asks
     judge           how strict the judge is, by backend; see :class:`agent.judge.JudgeSettings`
     headroom        how much quota weighs in the ranking
+    memory          which answers are remembered; None for none
     """
 
     backends: Mapping[str, Backend]
@@ -82,4 +120,5 @@ class Config:
     identity: frozenset[str] = frozenset()
     judge: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headroom: Headroom = Headroom()
+    memory: MemorySettings | None = None
     source: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .recollection import Recollection
 from .task import Task
 
 
@@ -52,7 +53,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who would be asked and why. ``backend`` is empty when nobody can be."""
+    """Who would be asked and why. ``backend`` is empty when nobody can be.
+
+    memory  the answer that is known already, so that nobody would be asked; None where there is none
+    """
 
     backend: str
     kind: str
@@ -61,6 +65,7 @@ class Decision:
     skipped: tuple[Skipped, ...]
     kind_reasons: tuple[str, ...] = ()
     practice: bool = False
+    memory: Recollection | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from .attempt import Attempt
 from .failures import FailureCode
+from .recollection import Recollection
 
 _log = Logger()
 
@@ -132,6 +133,18 @@ class Answered(TaskEvent):
     attempts: int
     latency_ms: float
     cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered(TaskEvent):
+    """Nobody is asked: the answer is known. :class:`Answered` follows, with no attempts and no cost."""
+
+    memory: Recollection
+
+    @property
+    def backend(self) -> str:
+        """Who gave the answer, then."""
+        return self.memory.backend
 
 
 @dataclass(frozen=True, slots=True)

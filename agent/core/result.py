@@ -10,6 +10,7 @@ from .answer import Usage
 from .attempt import Attempt
 from .decision import Skipped
 from .failures import FailureCode, UniwizardError
+from .recollection import Recollection
 from .task import ToolCall
 
 
@@ -28,6 +29,7 @@ class RouteResult:
     partial     True when a part of the task was declined
     finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
+    memory      set when nobody was asked because the answer was known: then there are no attempts, and no cost
     """
 
     text: str
@@ -44,6 +46,12 @@ class RouteResult:
     refused: bool = False
     partial: bool = False
     practice: bool = False
+    memory: Recollection | None = None
+
+    @property
+    def answered(self) -> Attempt:
+        """The attempt that gave the answer; of a remembered one, as far as it is remembered."""
+        return self.attempts[-1] if self.memory is None else self.memory.attempt
 
     @property
     def finish(self) -> str:

@@ -7,6 +7,8 @@ reservation.release()                                            # ... or nothin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as OutOfTime
 
@@ -42,14 +44,14 @@ class BudgetReached(UniwizardError):
 class Reservation:
     """What one attempt holds at its backend."""
 
-    __slots__ = ("_budget", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work", "backend")
+    __slots__ = ("_budgets", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work", "backend")
 
     def __init__(
         self,
         health: Health,
         slot: DeferredSemaphore,
         tracker: QuotaTracker,
-        budget: Budget | None,
+        budgets: Sequence[Budget],
         plan: Plan,
         clock: Clock,
     ):
@@ -57,7 +59,7 @@ class Reservation:
         self._health = health
         self._slot = slot
         self._tracker = tracker
-        self._budget = budget
+        self._budgets = budgets
         self._work = plan.work
         self._task_id = plan.task.id
         self._now = clock.seconds
@@ -81,8 +83,8 @@ class Reservation:
         self._learn(outcome)
         self._health.cost_usd += attempt.cost_usd
         self._judge_health(outcome, overdue=overdue)
-        if self._budget is not None:
-            self._budget.unreserve(self._task_id)
+        for budget in self._budgets:
+            budget.unreserve(self._task_id)
         self._slot.release()
 
     def release(self) -> None:
@@ -91,6 +93,8 @@ class Reservation:
             self._open = False
             self._health.end()
             self._quota.release()
+            for budget in self._budgets:
+                budget.unreserve(self._task_id)
             self._slot.release()
 
     def _learn(self, outcome: AttemptOutcome) -> None:
@@ -122,13 +126,13 @@ class Reservation:
 class Admission:
     """Lets attempts through to the backends of one registry.
 
-    budget  asked before each attempt; None for no budget at all
+    budgets  asked before each attempt, in this order
     """
 
-    def __init__(self, registry: Registry, clock: Clock, budget: Budget | None = None):
+    def __init__(self, registry: Registry, clock: Clock, budgets: Sequence[Budget] = ()):
         self._registry = registry
         self._clock = clock
-        self.budget = budget
+        self.budgets = tuple(budgets)
         self._slots: dict[str, DeferredSemaphore] = {}
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
@@ -162,9 +166,16 @@ class Admission:
         tracker = self._registry.quota(health.backend.key)
         if obstacle := tracker.obstacle(now, plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
-        if self.budget is not None and (why := self.budget.reserve(plan.task.id, plan.most_usd(health.backend))):
-            raise BudgetReached(why)
-        return Reservation(health, slot, tracker, self.budget, plan, self._clock)
+        self._set_aside(plan.task.id, plan.most_usd(health.backend) if self.budgets else 0.0)
+        return Reservation(health, slot, tracker, self.budgets, plan, self._clock)
+
+    def _set_aside(self, task_id: str, usd: float) -> None:
+        """Reserve the most that the attempt can cost with everybody who pays. Raises BudgetReached."""
+        for number, budget in enumerate(self.budgets):
+            if why := budget.reserve(task_id, usd):
+                for before in self.budgets[:number]:
+                    before.unreserve(task_id)
+                raise BudgetReached(why)
 
     def slot(self, backend: Backend) -> DeferredSemaphore:
         """The ``max_parallel`` places of a backend."""

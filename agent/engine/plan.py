@@ -9,6 +9,7 @@ from ..core.backend import Backend
 from ..core.decision import Decision, Work
 from ..core.pricing import cost_usd
 from ..core.task import Task
+from ..memory import Question
 from ..privacy.blindfold import Blindfold, Redacted
 
 #: Tokens that a provider's tokenizer may make of an estimated one, when an attempt's cost is bounded before it.
@@ -27,6 +28,7 @@ class Plan:
     system     the system prompt of its kind
     pin        the backend to ask first, whatever the decision says
     alone      ask that one and nobody else
+    question   what it asks, as the memory knows it; None where there is no memory, or not for this task
     """
 
     task: Task
@@ -37,6 +39,7 @@ class Plan:
     system: str
     pin: str | None = None
     alone: bool = False
+    question: Question | None = None
 
     @property
     def first(self) -> str:

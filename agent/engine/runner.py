@@ -53,6 +53,7 @@ class TaskRunner:
     """Runs plans.
 
     journal  None where nothing is written down
+    learn    called with every answer that ends a task, before anybody is told of it
     backoff  seconds to wait before the n-th retry, counted from 0
     """
 
@@ -75,6 +76,7 @@ class TaskRunner:
         self._clock = clock
         self._backoff = backoff
         self.journal = journal
+        self.learn: Callable[[Plan, AttemptOutcome], None] | None = None
 
     async def run(
         self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
@@ -312,6 +314,8 @@ class TaskRunner:
             partial=verdict.partial,
             practice=attempt.practice,
         )
+        if self.learn is not None:
+            self.learn(run.plan, outcome)
         self._emit(
             Answered(now, run.plan.task.id, result.backend, len(result.attempts), result.latency_ms, result.cost_usd)
         )

@@ -65,6 +65,7 @@ class ChatRequest:
     stop         texts at which the answer ends
     forced_tool  the tool that must be called; the task asks for its arguments as JSON
     one_call     at most one tool call is wanted
+    memory       one of :data:`agent.router.MEMORY`, as ``Cache-Control`` has it
     """
 
     task: Task
@@ -76,14 +77,16 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     forced_tool: str | None = None
     one_call: bool = False
+    memory: str = "use"
 
 
 def parse_request(
-    node: object, keys: Collection[str], identity: frozenset[str] = frozenset(), mode: str = ""
+    node: object, keys: Collection[str], identity: frozenset[str] = frozenset(), mode: str = "", cache: str = ""
 ) -> ChatRequest:
     """What the request ``node`` asks of the backends ``keys``. Raises Rejected.
 
     identity  terms of whoever asks; mode  the stream mode that a header names, which the body's overrules
+    cache     the Cache-Control header: ``no-cache`` asks anew, ``no-store`` keeps nothing either
     """
     if not isinstance(node, dict):
         raise Rejected(400, "The body must be a JSON object.")
@@ -118,7 +121,17 @@ def parse_request(
         stop=stop,
         forced_tool=forced.name if forced is not None else None,
         one_call=one_call,
+        memory=memory_use(cache),
     )
+
+
+def memory_use(cache_control: str) -> str:
+    """What a Cache-Control header (RFC 9111, 5.2.1) wants of the memory: ``use``, ``fresh`` or ``off``."""
+    directives = {part.partition("=")[0].strip().lower() for part in cache_control.split(",")}
+    age = next((part.partition("=")[2].strip() for part in cache_control.split(",") if "max-age" in part.lower()), "")
+    if "no-store" in directives:
+        return "off"
+    return "fresh" if "no-cache" in directives or age.strip('"') == "0" else "use"
 
 
 def model(name: str, keys: Collection[str]) -> tuple[str | None, str | None]:

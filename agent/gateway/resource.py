@@ -203,7 +203,8 @@ class Gateway(Resource):
         node = _content(request)
         router = self._router()
         keys = [health.backend.key for health in router.registry]
-        asked = requests.parse_request(node, keys, caller.identity, request.getHeader("x-stream-mode") or "")
+        mode, cache = (request.getHeader(name) or "" for name in ("x-stream-mode", "cache-control"))
+        asked = requests.parse_request(node, keys, caller.identity, mode, cache)
         if why_not := self._book.open(caller, asked.task):
             raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
         try:
@@ -229,7 +230,7 @@ class Gateway(Resource):
     async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
         """The judged answer, written down. Raises Rejected; books what it cost, either way."""
         try:
-            result = await router.call_with_fallback(asked.task, asked.pin)
+            result = await router.call_with_fallback(asked.task, asked.pin, memory=asked.memory)
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
             await self._book.written(asked.task)
@@ -264,13 +265,19 @@ class Gateway(Resource):
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
         self._hear(router)
         self._models_asked[asked.task.id] = asked.model
-        answer = router.stream(asked.task, asked.pin, "eager")
+        answer = router.stream(asked.task, asked.pin, "eager", memory=asked.memory)
         shown = False
         try:
             async for piece in answer:
                 # By its configured name; what its provider calls it is told at the end.
                 model = self._models_asked[asked.task.id]
-                events.send([chunks.text(piece, model)] if shown else chunks.first(piece, model))
+                if shown:
+                    events.send([chunks.text(piece, model)])
+                elif answer.result is not None and answer.result.memory is not None:
+                    model = self._models_asked[asked.task.id] = answer.result.model
+                    events.send(chunks.first(piece, model), responses.headers(answer.result))
+                else:
+                    events.send(chunks.first(piece, model), responses.cache(None))
                 shown = True
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())

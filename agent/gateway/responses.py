@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.answer import Usage
+from ..core.recollection import Recollection
 from ..core.result import RouteResult
 from ..core.task import ToolCall
 from ..wire.body import dumps
@@ -104,7 +105,26 @@ def about(result: RouteResult) -> dict[str, Any]:
         "refused": result.refused,
         "partial": result.partial,
         "usage_estimated": result.usage.estimated,
+        "memory": None if result.memory is None else remembered(result.memory),
     }
+
+
+def remembered(memory: Recollection) -> dict[str, Any]:
+    """Where an answer comes from that nobody was asked for; times in seconds since the epoch and milliseconds."""
+    return {
+        "backend": memory.backend,
+        "model": memory.model,
+        "learned": memory.learned,
+        "similarity": round(memory.similarity, 4),
+        "saved_usd": memory.saved_usd,
+        "saved_ms": round(memory.saved_ms, 3),
+        "saved_usage": usage(memory.saved_usage),
+    }
+
+
+def cache(memory: Recollection | None) -> dict[str, str]:
+    """The header that says whether the answer was known."""
+    return {"x-uniwizard-cache": "miss" if memory is None else "hit"}
 
 
 def headers(result: RouteResult) -> dict[str, str]:
@@ -118,6 +138,7 @@ def headers(result: RouteResult) -> dict[str, str]:
         "x-uniwizard-refused": str(result.refused).lower(),
         "x-uniwizard-practice": str(result.practice).lower(),
         "openai-processing-ms": str(round(result.latency_ms)),
+        **cache(result.memory),
     }
 
 

@@ -109,8 +109,7 @@ def _clear() -> None:
         channel.delete()
     for account in AccountDB.objects.filter(db_attributes__db_category=CATEGORY).distinct():
         account.attributes.clear(category=CATEGORY)
-    for name in ("uniwizard_built", "uniwizard_paths"):
-        ServerConfig.objects.conf(name, delete=True)
+    ServerConfig.objects.filter(db_key__startswith="uniwizard_").delete()
     Tag.objects.filter(db_category="uniwizard").delete()
     _drop_the_ledger()
 

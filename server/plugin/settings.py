@@ -26,6 +26,7 @@ STORED_CMDSETS = {
 }
 STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
 WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
+INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
 
 #: Settings that a game may set for itself, with what holds where it does not.
@@ -94,6 +95,7 @@ def extend(settings: dict[str, Any]) -> None:
         settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
     database.compose(settings)
 
+    settings["INPUT_FUNC_MODULES"] = _with(settings.get("INPUT_FUNC_MODULES"), INPUTFUNCS_MODULE)
     settings["FILE_HELP_ENTRY_MODULES"] = _with(settings.get("FILE_HELP_ENTRY_MODULES"), HELP_MODULE)
     settings["AT_SERVER_STARTSTOP_MODULE"] = _with(settings.get("AT_SERVER_STARTSTOP_MODULE"), STARTSTOP_MODULE)
 

@@ -65,7 +65,7 @@ def test_a_kind_of_a_games_own_can_be_named(tmp_path: Path) -> None:
 
 
 def test_a_wire_format_of_a_games_own_may_stand_in_the_backends_file(tmp_path: Path) -> None:
-    more = 'identity: []\n'
+    more = "identity: []\n"
     (tmp_path / "plain.py").write_text(API)
     text = BACKENDS.replace("two: {api: openai", "two: {api: plain")
     (tmp_path / "backends.yaml").write_text(f"{text}{more}extensions: [plain.py]\n")

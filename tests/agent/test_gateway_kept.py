@@ -76,7 +76,9 @@ def test_evennias_contrib_is_answered_in_its_own_format(provider: Provider) -> N
     provider.say("a", says("Bread and ale."))
     with Served(provider.config("a")) as served:
         prompt = "You are roleplaying as Mira.\nAnna: Hello\nMira: Good day.\nAnna: What is there to eat?"
-        status, _, body = post(served, "/api/v1/generate", {"prompt": prompt, "max_new_tokens": 250, "temperature": 0.7})
+        status, _, body = post(
+            served, "/api/v1/generate", {"prompt": prompt, "max_new_tokens": 250, "temperature": 0.7}
+        )
         assert (status, body) == (200, {"results": [{"text": "Bread and ale."}]})
         assert post(served, "/api/v1/generate", {"prompt": ""})[0] == 400
     (asked,) = provider.seen["a"]

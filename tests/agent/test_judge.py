@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -266,7 +267,7 @@ def test_a_refusal_inside_valid_json_is_a_refusal() -> None:
 # Always
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(), st.text(st.characters(), max_size=400))
 def test_no_text_makes_it_raise_and_the_score_is_a_probability(task: str, text: str) -> None:
     verdict = judge(task, text)
@@ -295,13 +296,13 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=80))
 def test_no_arrangement_of_the_marks_it_looks_for_makes_it_raise(pieces: list[str]) -> None:
     assert 0.0 <= judge("Write.", Answer("".join(pieces))).score <= 1.0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),

@@ -9,10 +9,11 @@ import types
 from collections.abc import Mapping
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import agent.judge
+import uniwizard.agent.judge as judging
 from uniwizard.agent import ConfigError
 from uniwizard.agent.judge import JudgeSettings, fit, judge_rows
 from uniwizard.agent.judge.batch import read_rows
@@ -207,7 +208,7 @@ def test_outcomes_that_cannot_tell_leave_the_figures_alone(outcomes: list[tuple[
     assert fit_temperature(outcomes) == 1.0
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=60))
 def test_a_temperature_is_always_usable(outcomes: list[tuple[float, bool]]) -> None:
     temperature = fit_temperature(outcomes)
@@ -258,7 +259,7 @@ def test_fit_of_nothing_changes_nothing() -> None:
 
 
 def test_the_judge_package_offers_only_what_it_means_to() -> None:
-    assert all(not isinstance(getattr(agent.judge, name), types.ModuleType) for name in agent.judge.__all__)
+    assert all(not isinstance(getattr(judging, name), types.ModuleType) for name in judging.__all__)
 
 
 # What a brief answer lacks

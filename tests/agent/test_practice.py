@@ -95,7 +95,7 @@ class Scenes(PracticeCase):
         for api in APIS:
             self.server.set_scenario(api, "refuse")
             said = await self.ask(self.backend(api))
-            assert said.text.removeprefix("[practice] ") in self.server._script.refusals, api
+            assert said.text.removeprefix("[practice] ") in Script.from_file().refusals, api
             assert (said.declined, said.finish_reason) == (None, "stop")
 
     async def test_decline_is_the_apis_own_field_where_it_has_one(self) -> None:

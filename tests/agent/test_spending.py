@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from faults import QUESTION, Reply, RouterTest, gives_up, response, silent, status, thinking, tick
 from hypothesis import given
 from hypothesis import strategies as st
 from streaming import PIECES, StreamTest, begun, opened, spoken
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from uniwizard.agent.core.answer import Usage
+from uniwizard.agent.core.attempt import Attempt
 from uniwizard.agent.core.backend import Backend, Price, Quota, Timeout
 from uniwizard.agent.core.decision import Work
-from uniwizard.agent.core.events import AttemptCancelled, UsageDoubted
+from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, UsageDoubted
 from uniwizard.agent.core.pricing import possible
+from uniwizard.agent.gateway import Allowance, Caller
+from uniwizard.agent.gateway.spending import Spending
 
 DEAR = Price(1.0, 1.0)
 DAILY = (Quota(1_000_000, "tokens", "day"),)
@@ -162,3 +167,78 @@ def test_no_report_costs_more_than_is_possible_and_no_likely_one_is_doubted(
     assert possible(believed, backend, work, received) == believed
     likely = Usage(min(sent, 128_000), min(received, limit), 0, 0)
     assert possible(likely, backend, work, received) is likely
+
+
+MONTH = 1_795_000_000.0
+
+
+class TestKeys:
+    """What a key at the door may spend, whatever its owner does."""
+
+    def test_fifty_requests_at_once_cannot_share_a_tenth_of_a_cent(self) -> None:
+        caller = Caller("x", Allowance(usd_per_month=0.001))
+        clock = Clock()
+        clock.advance(MONTH)
+        spending = Spending(clock)
+        for number in range(50):
+            spending.open(str(number), caller)
+        said = [spending.reserve(str(number), 0.0004) for number in range(50)]
+        assert said.count("") == 2
+        assert said[-1] == "this key cannot pay $0.0004 out of its $0.001 for the month"
+
+    def test_what_an_attempt_costs_is_charged_and_what_was_set_aside_is_free_again(self) -> None:
+        caller, clock = Caller("x", Allowance(usd_per_month=1.0)), Clock()
+        clock.advance(MONTH)
+        spending = Spending(clock)
+        spending.open("t", caller)
+        assert spending.reserve("t", 0.9) == ""
+        spending(AttemptEnded(MONTH, "t", an_attempt(0.2)))
+        spending.unreserve("t")
+        assert (caller.spent_usd, caller.month) == (0.2, "2026-11")
+        assert spending.reserve("t", 0.9) != ""
+        assert spending.reserve("t", 0.7) == ""
+        spending(AttemptCancelled(MONTH, "t", an_attempt(0.1)))
+        spending.close("t")
+        assert caller.spent_usd == pytest.approx(0.3)
+        spending(AttemptEnded(MONTH, "t", an_attempt(9.0)))
+        assert caller.spent_usd == pytest.approx(0.3), "nothing is charged to whom a task does not belong"
+
+    def test_a_new_key_of_the_same_owner_is_no_new_allowance(self) -> None:
+        owner = Caller("all", Allowance(requests_per_minute=3, usd_per_month=1.0))
+        first = Caller("1", Allowance(requests_per_minute=3, usd_per_month=1.0), owner=owner)
+        for _ in range(3):
+            assert first.admit(MONTH) is None
+        first.charge(0.75, MONTH)
+        second = Caller("2", Allowance(requests_per_minute=3, usd_per_month=1.0), owner=owner)
+        denied = second.admit(MONTH + 1)
+        assert denied is not None
+        assert denied.code == "rate_limit_exceeded"
+        assert second.admit(MONTH + 61) is None
+        assert second.reserve(0.5, MONTH + 61) != ""
+        assert second.reserve(0.25, MONTH + 61) == ""
+
+    @given(st.lists(st.tuples(st.sampled_from("roc"), st.integers(0, 5), st.floats(0.0001, 0.5)), max_size=60))
+    def test_side_by_side_no_key_and_no_owner_overspends(self, steps: list[tuple[str, int, float]]) -> None:
+        owner = Caller("all", Allowance(usd_per_month=1.0))
+        keys = [Caller(str(number), Allowance(usd_per_month=0.7), owner=owner) for number in range(2)]
+        clock = Clock()
+        clock.advance(MONTH)
+        spending = Spending(clock)
+        reserved: dict[int, float] = {}
+        for step, task, usd in steps:
+            if step == "r" and task not in reserved:
+                spending.open(str(task), keys[task % 2])
+                if not spending.reserve(str(task), usd):
+                    reserved[task] = usd
+            elif step == "o" and task in reserved:
+                spending(AttemptEnded(MONTH, str(task), an_attempt(min(usd, reserved.pop(task)))))
+                spending.close(str(task))
+            elif step == "c" and task in reserved:
+                del reserved[task]
+                spending.close(str(task))
+            assert owner.spent_usd <= 1.0 + 1e-6
+            assert all(key.spent_usd <= 0.7 + 1e-6 for key in keys)
+
+
+def an_attempt(usd: float) -> Attempt:
+    return Attempt("a", "m", "chat", None, "", MONTH, 1.0, Usage(), usd)

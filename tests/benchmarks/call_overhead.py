@@ -42,6 +42,7 @@ from uniwizard.agent import Router, Task
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.config.yaml_files import CONFIGS
 
+TESTS = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).parent / "peers"
 AT_ONCE = (1, 50, 200)
 DELAYS = (0.0, 0.1)
@@ -73,7 +74,7 @@ class Body:
 def upstream(delay: float) -> Iterator[int]:
     """The port of an upstream in its own process that answers after ``delay`` seconds."""
     process = subprocess.Popen(
-        [sys.executable, str(PEERS / "upstream.py"), str(delay)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "fake_llm", str(delay)], cwd=TESTS, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:

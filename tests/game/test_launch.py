@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prepared import copied
 
-from uniwizard.server.game.addresses import Running
 from uniwizard.server.game import install as installing
 from uniwizard.server.game import uninstall as uninstalling
+from uniwizard.server.game.addresses import Running
 from uniwizard.server.game.install import SECRET_SETTINGS, SETTINGS, install, main, stock_files
 from uniwizard.server.game.private import stored_superuser, superuser, superuser_file
 from uniwizard.server.game.process import Game, GameFailed
@@ -36,7 +37,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 SLOW_PORTAL = """
 import sys, time
 if any("portal.py" in argument for argument in sys.argv):
-    time.sleep(14)
+    time.sleep(11)
 """
 
 
@@ -206,6 +207,7 @@ def test_uninstalling_gives_the_settings_back_to_the_byte(text: bytes) -> None:
 
 
 @pytest.mark.skipif(not (SOURCE / ".git").exists() or shutil.which("git") is None, reason="needs the git clone")
+@pytest.mark.slow
 def test_the_repository_tracks_no_stock_file_and_ignores_all_that_are_laid() -> None:
     def git(*arguments: str, typed: str = "") -> set[str]:
         command = ["git", "-C", str(SOURCE), *arguments]
@@ -352,14 +354,14 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
     assert game.processes()["portal"] != portal
 
 
+@pytest.mark.game
 def test_a_portal_that_takes_longer_than_the_launcher_waits_gets_its_server_all_the_same(tmp_path: Path) -> None:
-    slow = own_game(tmp_path / "game", settings=SLOW_PORTAL)
-    slow.prepare()
+    slow = copied(tmp_path / "game", settings=SLOW_PORTAL)
     try:
         slow.start()
         assert slow.running() is not None
     finally:
-        slow.stop()
+        slow.kill9()
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, play: Play) -> None:
@@ -381,6 +383,7 @@ def test_a_process_id_that_now_belongs_to_somebody_else_is_not_taken_for_the_gam
     assert stranger.stop() is False
 
 
+@pytest.mark.game
 def test_a_start_that_fails_says_what_the_launcher_said(tmp_path: Path) -> None:
     unprepared = own_game(tmp_path)
     with pytest.raises(GameFailed, match="evennia migrate"):

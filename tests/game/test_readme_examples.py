@@ -132,7 +132,10 @@ def test_a_renamed_command_and_one_left_out(wizard: Telnet, player: Telnet) -> N
 
 
 def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet, upstream: Upstream) -> None:
-    py(wizard, "from uniwizard.world import routers; r = routers.find(); r.subscribe('world.watch.on_refusal', events=['Refused'])")
+    py(
+        wizard,
+        "from uniwizard.world import routers; r = routers.find(); r.subscribe('world.watch.on_refusal', events=['Refused'])",
+    )
     game.reload()
     wizard.send("channel/sub brains")
     wizard.quiet(1.0)
@@ -140,9 +143,12 @@ def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet,
     think(wizard, "something that everybody declines")
     shown = wizard.quiet(1.0)
     assert "watched: one refused" in (game.directory / "server/logs/server.log").read_text()
-    assert game.python(
-        "from evennia.comms.models import ChannelDB\nprint(ChannelDB.objects.filter(db_key='brains').count())"
-    ).strip() == "1"
+    assert (
+        game.python(
+            "from evennia.comms.models import ChannelDB\nprint(ChannelDB.objects.filter(db_key='brains').count())"
+        ).strip()
+        == "1"
+    )
     assert "Refused" in shown or "Refused" in game.python(
         "from pathlib import Path\nprint(''.join(p.read_text() for p in Path('server/logs').glob('channel_*')))"
     )
@@ -261,7 +267,9 @@ def test_an_elder_gives_a_quest_that_can_be_counted(wizard: Telnet, upstream: Up
     create(wizard, "Elder", "typeclasses.thoughtful.Elder")
     py(wizard, "self.search('Elder').offer_quest(self)")
     wizard.expect("Winter comes")
-    stored = game.python("from evennia.objects.models import ObjectDB\nprint(dict(ObjectDB.objects.get(id=1).db.quest))")
+    stored = game.python(
+        "from evennia.objects.models import ObjectDB\nprint(dict(ObjectDB.objects.get(id=1).db.quest))"
+    )
     assert "'count': 3" in stored
 
 

@@ -114,7 +114,6 @@ def test_what_earlier_versions_stored_in_characters_is_brought_over(game: TheirG
     )
     game.uniwizard("uninstall", "--data", "--yes")
     said = game.python(
-        "from evennia.objects.models import ObjectDB\n"
-        "print(ObjectDB.objects.get(db_key='Veteran').db_cmdset_storage)"
+        "from evennia.objects.models import ObjectDB\nprint(ObjectDB.objects.get(db_key='Veteran').db_cmdset_storage)"
     )
     assert "uniwizard" not in said

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from uniwizard.agent import Attempt, FailureCode
-from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event, Leaked
+from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event, Leaked, Remembered
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Own, Who
 from uniwizard.world.ledger.models import Outcome
@@ -173,6 +173,15 @@ class Recorder:
             self.writer.put("end", row)
         elif isinstance(event, AttemptCancelled):
             self._stopped(event)
+        elif isinstance(event, Remembered):
+            asked = self._asked.get(event.task_id) or _Asked(_NOBODY)
+            # Number 0: no attempt, and there may be none of that task.
+            row = self._row(event.task_id, asked, 0, event.memory.backend, event.at)
+            row |= {"outcome": str(Outcome.REMEMBERED), "ended": event.at, "model": event.memory.model}
+            row |= {"saved_usd": event.memory.saved_usd, "practice": event.memory.practice}
+            row["kind"] = row["kind"] or event.memory.kind
+            asked.last = row
+            self.writer.put("end", row)
         elif isinstance(event, Leaked):
             leaking = self._asked.get(event.task_id)
             if leaking is not None and leaking.last is not None:
