@@ -45,6 +45,7 @@ from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
 from .engine.recall import Recall
 from .engine.runner import TaskRunner
+from .engine.second_opinion import SecondOpinion
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
@@ -105,14 +106,16 @@ class Router:
         self._blindfold = Blindfold(self._names, config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        asked = client or self.caller
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank),
             self._admission,
-            client or self.caller,
+            asked,
             self._judge,
             self.events.emit,
             clock,
             self.backoff,
+            second_opinion=SecondOpinion(self._judge, self._admission, asked, self.events.emit, clock),
         )
         self._recall: Recall | None = None
         self._started = False

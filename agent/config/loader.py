@@ -147,6 +147,15 @@ def _unset_faults(missing: Mapping[Place, str], lines: Mapping[Place, int], name
             )
 
 
+def _judges(document: Any) -> Iterator[tuple[Place, Any]]:
+    """Every ``judge:`` section of the file, with its place."""
+    if "judge" in document:
+        yield ("judge",), document["judge"]
+    for key, backend in document["backends"].items():
+        if "judge" in backend:
+            yield ("backends", key, "judge"), backend["judge"]
+
+
 def _reference_faults(document: Any, lines: Mapping[Place, int], name: str) -> Iterator[Fault]:
     """Names that stand for a backend must be one."""
     keys = list(document["backends"])
@@ -161,6 +170,13 @@ def _reference_faults(document: Any, lines: Mapping[Place, int], name: str) -> I
                 yield Fault(
                     name, line_of(lines, place), dotted(place), f"{key} cannot fall back to itself", "another backend"
                 )
+    for at, judge in _judges(document):
+        if "second_opinion" in judge:
+            references.append(((*at, "second_opinion", "backend"), judge["second_opinion"]["backend"]))
+            if sorted(bounds := judge["second_opinion"].get("between", [])) != bounds:
+                place = (*at, "second_opinion", "between")
+                what = f"{bounds} falls"
+                yield Fault(name, line_of(lines, place), dotted(place), what, "the lower bound, then the higher one")
     for key in document.get("refusals", {}).get("backends", {}):
         references.append((("refusals", "backends", key), key))
     for place, key in references:

@@ -41,12 +41,23 @@ class Run:
 
     until       when its deadline ends, in the clock's seconds; infinity for none
     attempts    every attempt so far, in order
+    consulted   the attempts that were second opinions on an answer; they are paid for like the others
     tried       the keys that were turned to, asked or not
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
     overflowed  the largest context (tokens) that the task was too long for
     """
 
-    __slots__ = ("attempts", "continuation", "fallbacks", "overflowed", "plan", "started", "tried", "until")
+    __slots__ = (
+        "attempts",
+        "consulted",
+        "continuation",
+        "fallbacks",
+        "overflowed",
+        "plan",
+        "started",
+        "tried",
+        "until",
+    )
 
     def __init__(
         self,
@@ -59,6 +70,7 @@ class Run:
         self.started = started
         self.until = float("inf") if plan.task.deadline is None else started + plan.task.deadline
         self.attempts = list(attempts)
+        self.consulted: list[Attempt] = []
         self.tried: set[str] = set()
         self.fallbacks: tuple[str, ...] = ()
         self.overflowed = 0

@@ -47,6 +47,7 @@ from .continuation import StreamProgress
 from .plan import Plan
 from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
 from .run import AttemptOutcome, Run
+from .second_opinion import SecondOpinion
 
 
 class TaskRunner:
@@ -55,6 +56,7 @@ class TaskRunner:
     journal  None where nothing is written down
     learn    called with every answer that ends a task, before anybody is told of it
     backoff  seconds to wait before the n-th retry, counted from 0
+    second_opinion  asked about doubtful answers; None for never
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class TaskRunner:
         clock: Clock,
         backoff: Callable[[int], float],
         journal: Journal | None = None,
+        second_opinion: SecondOpinion | None = None,
     ):
         self._chooser = chooser
         self._admission = admission
@@ -75,6 +78,7 @@ class TaskRunner:
         self._emit = emit
         self._clock = clock
         self._backoff = backoff
+        self._second_opinion = second_opinion
         self.journal = journal
         self.learn: Callable[[Plan, AttemptOutcome], None] | None = None
 
@@ -168,8 +172,14 @@ class TaskRunner:
             # Broken: nothing is known to have been used.
             reservation.release()
             raise
-        outcome = self._outcome(run, backend, started, progress, answer, verdict, failed)
-        self._settle(run, reservation, outcome)
+        took = self._clock.seconds() - started
+        try:
+            if self._second_opinion is not None and answer is not None and verdict is not None and not run.shown:
+                recorded = self.journal.recorded if self.journal is not None else None
+                verdict = await self._second_opinion.consult(plan, run, answer, backend.key, verdict, recorded)
+        finally:
+            outcome = self._outcome(run, backend, started, took, progress, answer, verdict, failed)
+            self._settle(run, reservation, outcome)
         if isinstance(failed, LeakFound):
             # It would be found at every other backend, too.
             self._emit(Leaked(self._clock.seconds(), task_id, backend.key, "request"))
@@ -189,6 +199,7 @@ class TaskRunner:
         run: Run,
         backend: Backend,
         started: float,
+        took: float,
         progress: StreamProgress,
         answer: Answer | None,
         verdict: Verdict | None,
@@ -213,7 +224,7 @@ class TaskRunner:
             failure=failure,
             reason=plan.redacted.restore(reason),
             started=started,
-            latency_ms=(self._clock.seconds() - started) * 1000.0,
+            latency_ms=took * 1000.0,
             usage=believed,
             cost_usd=cost_usd(backend, believed),
             verdict=verdict,
@@ -305,7 +316,7 @@ class TaskRunner:
             kind=attempt.kind,
             attempts=tuple(run.attempts),
             usage=attempt.usage,
-            cost_usd=sum(a.cost_usd for a in run.attempts),
+            cost_usd=sum(a.cost_usd for a in (*run.attempts, *run.consulted)),
             latency_ms=(now - run.started) * 1000.0,
             content=redacted.restore_content(verdict.content),
             tool_calls=redacted.restore_calls(answer.tool_calls),

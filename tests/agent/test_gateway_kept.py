@@ -1,4 +1,4 @@
-"""A served gateway over a restart: quotas and health are kept, and quota is told as quota; and the contrib's own API."""
+"""A served gateway over a restart keeps quotas and health; quota is told as quota. And the API of Evennia's contrib."""
 
 from __future__ import annotations
 

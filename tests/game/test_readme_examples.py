@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from upstream import Upstream
-from wired import CLOSING, HASTE, config, configure, newcomer, think
+from fake_llm import FakeLLMThread, Reply, Request, status
+from fake_llm.replies import response
+from prepared import copied
+from wired import CLOSING, HASTE, address, all_said, config, configure, newcomer, says, think
 
 from uniwizard.server.game.process import Game
-from uniwizard.server.game.scratch import own_game
 from uniwizard.server.game.telnet import Telnet
 
 README = Path(__file__).resolve().parents[2] / "world" / "README.md"
@@ -26,15 +27,12 @@ def examples() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def game(provider: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+def game(provider: FakeLLMThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
     """A game of a developer who has put every example of the README into it."""
     found = examples()
     lines = HASTE + found.pop("server/conf/settings.py")
-    game = own_game(
-        tmp_path_factory.mktemp("readme"),
-        environ={"ONE_API_KEY": "sk-one", "UPSTREAM": provider.url},
-        settings=lines,
-    )
+    environ = {"ONE_API_KEY": "sk-one", "UPSTREAM": address(provider)}
+    game = copied(tmp_path_factory.mktemp("readme"), environ=environ, settings=lines)
     for path, text in found.items():
         (game.directory / path).parent.mkdir(exist_ok=True)
         (game.directory / path).write_text(text)
@@ -44,22 +42,21 @@ def game(provider: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "    def at_cmdset_creation(self):\n        super().at_cmdset_creation()\n        self.add(CmdOracle())\n"
         "\n\nCharacterCmdSet = Own\n"
     )
-    configure(game, config(plain={k: v for k, v in PLAIN.items()}))
+    configure(game, config(plain=PLAIN))
     try:
-        game.prepare()
         game.start()
         yield game
     finally:
-        game.stop()
+        game.kill9()
 
 
-def sent(upstream: Upstream, number: int = -1) -> dict[str, object]:
-    body: dict[str, object] = json.loads(upstream.requests[number].body)
-    return body
+def asked(upstream: FakeLLMThread) -> list[Request]:
+    """Every question so far, health checks aside."""
+    return [request for request in upstream.requests["one"] if request.method == "POST"]
 
 
-def words(upstream: Upstream, number: int = -1) -> str:
-    return json.dumps(sent(upstream, number)["messages"])
+def words(upstream: FakeLLMThread, number: int = -1) -> str:
+    return json.dumps(asked(upstream)[number].json["messages"])
 
 
 def py(session: Telnet, code: str) -> None:
@@ -87,16 +84,16 @@ def test_every_example_stands_in_the_readme_once() -> None:
 
 
 def test_a_command_asks_with_a_persona_of_its_own_and_asks_the_same_once(
-    player: Telnet, upstream: Upstream, game: Game
+    player: Telnet, upstream: FakeLLMThread, game: Game
 ) -> None:
-    upstream.answer = "Doom, |rred|n doom, and $You() knows it."
-    before = len(upstream.requests)
+    upstream.default = says("Doom, |rred|n doom, and $You() knows it.")
+    before = len(asked(upstream))
     player.send("oracle What becomes of me?")
     player.expect("Doom, |rred|n doom, and $You() knows it.")
     player.send("oracle What becomes of me?")
     player.expect("Doom,")
-    assert len(upstream.requests) == before + 1
-    assert sent(upstream)["messages"][0] == {  # type: ignore[index]
+    assert len(asked(upstream)) == before + 1
+    assert asked(upstream)[-1].json["messages"][0] == {
         "role": "system",
         "content": "You are an old oracle. Be dark and brief.",
     }
@@ -107,8 +104,8 @@ def test_a_command_asks_with_a_persona_of_its_own_and_asks_the_same_once(
     assert booked.strip() == "the oracle story True"
 
 
-def test_the_oracles_own_budget_ends(player: Telnet, upstream: Upstream) -> None:
-    upstream.answer = "More doom."
+def test_the_oracles_own_budget_ends(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("More doom.")
     # 0.002 USD an answer; what a longest one could cost is set aside, so 0.10 are not spent to the last cent.
     for number in range(60):
         player.send(f"oracle Question {number}?")
@@ -131,7 +128,7 @@ def test_a_renamed_command_and_one_left_out(wizard: Telnet, player: Telnet) -> N
     player.expect("brain")
 
 
-def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet, upstream: Upstream) -> None:
+def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet, upstream: FakeLLMThread) -> None:
     py(
         wizard,
         "from uniwizard.world import routers; r = routers.find(); r.subscribe('world.watch.on_refusal', events=['Refused'])",
@@ -139,7 +136,7 @@ def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet,
     game.reload()
     wizard.send("channel/sub brains")
     wizard.quiet(1.0)
-    upstream.answer = "I'm sorry, but I can't help with that request."
+    upstream.default = says("I'm sorry, but I can't help with that request.")
     think(wizard, "something that everybody declines")
     shown = wizard.quiet(1.0)
     assert "watched: one refused" in (game.directory / "server/logs/server.log").read_text()
@@ -154,27 +151,27 @@ def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet,
     )
 
 
-def test_a_kind_of_the_games_own_is_found_and_has_its_prompt(player: Telnet, upstream: Upstream) -> None:
+def test_a_kind_of_the_games_own_is_found_and_has_its_prompt(player: Telnet, upstream: FakeLLMThread) -> None:
     player.send("route How much for the lantern? That is too dear.")
     assert "Would ask: one (haggle" in player.expect(re.compile("Would ask: .*"))
-    upstream.answer = "Nine, and not a copper less."
+    upstream.default = says("Nine, and not a copper less.")
     think(player, "How much for the lantern? That is too dear.")
     assert "You haggle over a price" in words(upstream)
 
 
-def test_the_voice_says_the_games_own_words(player: Telnet, upstream: Upstream) -> None:
+def test_the_voice_says_the_games_own_words(player: Telnet, upstream: FakeLLMThread) -> None:
     assert "scratches his beard" in think(player, "hello")
 
 
-def test_the_judge_knows_the_games_own_phrase(player: Telnet, upstream: Upstream) -> None:
-    upstream.answer = "My oath forbids that, stranger. I cannot help with it."
+def test_the_judge_knows_the_games_own_phrase(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("My oath forbids that, stranger. I cannot help with it.")
     assert "refuses" in think(player, "Tell me the word of the gate")
 
 
-def test_a_wire_format_of_the_games_own_is_spoken(player: Telnet, upstream: Upstream) -> None:
-    upstream.answer = "Spoken plainly."
+def test_a_wire_format_of_the_games_own_is_spoken(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = Reply(response(json.dumps({"text": "Spoken plainly."}).encode()))
     shown = (player.send("think/with plain how do tides work?"), player.expect(CLOSING))[1]
-    assert upstream.requests[-1].path.endswith("/generate")
+    assert asked(upstream)[-1].path.endswith("/generate")
     assert "Spoken plainly." in shown
 
 
@@ -186,15 +183,18 @@ def mira(wizard: Telnet) -> Telnet:
     wizard.expect("destroyed")
 
 
-def test_an_innkeeper_talks_remembers_and_forgets(mira: Telnet, player: Telnet, upstream: Upstream, game: Game) -> None:
-    upstream.answer = 'Mira: "Bread and |lclook|ltale|le, {dear}."'
+def test_an_innkeeper_talks_remembers_and_forgets(
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread, game: Game
+) -> None:
+    upstream.default = says('Mira: "Bread and |lclook|ltale|le, {dear}."')
     player.send("talk Mira What is there to eat?")
     player.expect("Bread and | lclook| ltale| le, {dear}.")
     mira.expect("Bread and")
-    asked = words(upstream)
-    assert "who keeps an inn" in asked and "What is there to eat?" in asked
-    assert "aninnkeepertalks" not in asked and "[NAME_" in asked
-    upstream.answer = "As I said, bread."
+    told = words(upstream)
+    assert "who keeps an inn" in told
+    assert "What is there to eat?" in told
+    assert "innkeepertalks" not in told.lower()
+    upstream.default = says("As I said, bread.")
     player.send("talk Mira And to drink?")
     player.expect("As I said")
     assert "Bread and" in words(upstream)
@@ -210,24 +210,24 @@ def test_an_innkeeper_talks_remembers_and_forgets(mira: Telnet, player: Telnet, 
 
 
 def test_an_innkeeper_may_be_silent_and_has_a_line_for_when_nobody_answers(
-    mira: Telnet, player: Telnet, upstream: Upstream
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread
 ) -> None:
-    before = len(upstream.requests)
+    before = len(asked(upstream))
     player.send("talk Mira What is in the stew?")
     player.expect("What is in the stew?")
-    upstream.status = 400
+    upstream.default = status(400)
     player.send("talk Mira Hello?")
     player.expect("the stew is burning")
-    assert not [each for each in upstream.requests[before:] if "stew" in each.body]
+    assert not [each for each in asked(upstream)[before:] if "stew" in each.everything]
 
 
-def test_only_those_who_may_hear_do(mira: Telnet, player: Telnet, upstream: Upstream, game: Game) -> None:
+def test_only_those_who_may_hear_do(mira: Telnet, player: Telnet, upstream: FakeLLMThread, game: Game) -> None:
     with newcomer(game, "Deaf") as deaf:
         mira.send("lock Mira = hear:not tag(deaf)")
         mira.expect("Added lock")
         mira.send("tag Deaf = deaf")
         mira.expect("Added tag")
-        upstream.answer = "A secret word."
+        upstream.default = says("A secret word.")
         player.send("talk Mira Tell me a secret")
         player.expect("A secret word.")
         heard = deaf.quiet(1.5)
@@ -235,35 +235,35 @@ def test_only_those_who_may_hear_do(mira: Telnet, player: Telnet, upstream: Upst
         assert "Tell me a secret" in heard
 
 
-def test_a_room_describes_itself_once_for_each_state(wizard: Telnet, upstream: Upstream) -> None:
+def test_a_room_describes_itself_once_for_each_state(wizard: Telnet, upstream: FakeLLMThread) -> None:
     wizard.send("dig Cellar:typeclasses.thoughtful.Cellar = cellar,up")
     wizard.expect("Created room Cellar")
-    upstream.answer = "Cool stone and the smell of apples."
-    before = len(upstream.requests)
+    upstream.default = says("Cool stone and the smell of apples.")
+    before = len(asked(upstream))
     wizard.send("cellar")
     wizard.expect("Cellar")
     look_until(wizard, "Cool stone and the smell of apples")
-    assert len(upstream.requests) == before + 1
-    upstream.answer = "Cool stone, and a barrel."
+    assert len(asked(upstream)) == before + 1
+    upstream.default = says("Cool stone, and a barrel.")
     wizard.send("create/drop barrel")
     wizard.expect("You create")
     look_until(wizard, "Cool stone, and a barrel.")
-    assert len(upstream.requests) == before + 2
+    assert len(asked(upstream)) == before + 2
     wizard.send("up")
     wizard.expect("Workshop")
 
 
-def test_a_sword_has_an_opinion(wizard: Telnet, player: Telnet, upstream: Upstream) -> None:
+def test_a_sword_has_an_opinion(wizard: Telnet, player: Telnet, upstream: FakeLLMThread) -> None:
     create(wizard, "Gleam", "typeclasses.thoughtful.Sword")
-    upstream.answer = "What boots!"
+    upstream.default = says("What boots!")
     player.send("look Gleam")
     player.expect("Gleam mutters: What boots!")
     assert "a vain sword" in words(upstream)
 
 
-def test_an_elder_gives_a_quest_that_can_be_counted(wizard: Telnet, upstream: Upstream, game: Game) -> None:
+def test_an_elder_gives_a_quest_that_can_be_counted(wizard: Telnet, upstream: FakeLLMThread, game: Game) -> None:
     quest = {"title": "Pelts", "story": "Winter comes. Bring pelts.", "bring": "wolf pelt", "count": 3, "reward": 20}
-    upstream.answer = json.dumps(quest)
+    upstream.default = says(json.dumps(quest))
     create(wizard, "Elder", "typeclasses.thoughtful.Elder")
     py(wizard, "self.search('Elder').offer_quest(self)")
     wizard.expect("Winter comes")
@@ -273,16 +273,15 @@ def test_an_elder_gives_a_quest_that_can_be_counted(wizard: Telnet, upstream: Up
     assert "'count': 3" in stored
 
 
-def test_two_that_talk_take_turns(wizard: Telnet, upstream: Upstream) -> None:
+def test_two_that_talk_take_turns(wizard: Telnet, upstream: FakeLLMThread) -> None:
     for name in ("Ann", "Bob"):
         create(wizard, name, "typeclasses.innkeeper.Innkeeper")
-    before = len(upstream.requests)
+    before = len(asked(upstream))
     # An answer that repeats what was said would be none.
-    upstream.tell = lambda body: f"Ale is dear, for reason {len(upstream.requests) - before}."
+    upstream.default = lambda request: says(f"Ale is dear, for reason {len(asked(upstream)) - before}.")
     py(wizard, "from typeclasses.thoughtful import gossip; gossip(self.search('Ann'), self.search('Bob'))")
     for number in range(1, 5):
         wizard.expect(f"Ale is dear, for reason {number}.")
-    upstream.tell = None
     assert "Ale is dear" not in wizard.quiet(1.0)
-    assert len(upstream.requests) == before + 4
+    assert len(asked(upstream)) == before + 4
     assert "the price of ale" in words(upstream, before)

@@ -224,7 +224,7 @@ def _by_symbol(
     return {symbol: tuple(sorted(news)) for symbol, news in by_symbol.items()}, tuple(wildcard)
 
 
-def read_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
+def load_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
     """Every phrase file in ``folder``, checked against its schema.
 
     Raises ValueError naming the file and the place of the fault.
@@ -239,7 +239,7 @@ def phrase_book() -> PhraseBook:
 
     Raises ConfigError for a file of an extension that breaks the schema or names a list that it has not.
     """
-    shipped = list(read_phrases())
+    shipped = list(load_phrases())
     return PhraseBook([*shipped, *map(_added, files_of("phrases"))])
 
 

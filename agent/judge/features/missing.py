@@ -5,7 +5,7 @@ the task: a function was ordered and there is no code, a price was asked and the
 with "no". A long answer is not measured in this way; nobody talks around a thing for so long without other signs.
 
     ask = task_book().scan(["write", "a", "function", "that", "reverses", "a", "list"])
-    unmet(ask, {"reverses"}, read("What have you tried so far?"), own, False, False)["no_code"]         # 1.0
+    missing_features(ask, {"reverses"}, parse_answer("What have you tried so far?"), own, False, False)["no_code"]         # 1.0
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from ..data import words as listed
 from ..text.phrases import task_book
-from ..text.sentences import Reading, Sentence, Voice
+from ..text.sentences import ParsedText, Sentence, Speaker
 
 #: Answers of this many words or fewer are measured.
 BRIEF = 60
@@ -26,7 +26,7 @@ SHALLOW = 25
 
 NAMES: tuple[str, ...] = (
     "thin", "thin_order", "thin_polar", "thin_want", "shallow", "no_name", "no_number", "no_code", "no_lines",
-    "nay_order", "nay_polar", "calls_names", "echo", "asks_back", "order_talk", "polar_talk",
+    "plain_no_order", "plain_no_polar", "calls_names", "echo", "asks_back", "order_talk", "polar_talk",
 )  # fmt: skip
 
 _CODE_MARKS = frozenset("=;{}()<>`|/\\")
@@ -55,13 +55,13 @@ def _long(order: bool, polar: bool) -> Mapping[str, float]:
     return MappingProxyType(dict.fromkeys(NAMES, 0.0) | {"order_talk": float(order), "polar_talk": float(polar)})
 
 
-def unmet(
-    ask: int, subject: set[str], reading: Reading, own: Sequence[Sentence], nay: bool, talk: bool
+def missing_features(
+    ask: int, subject: set[str], parsed: ParsedText, own: Sequence[Sentence], nay: bool, talk: bool
 ) -> Mapping[str, float]:
     """The figures named in :data:`NAMES`, each from 0 to 1.
 
     ``ask`` is the signals of the task, ``subject`` its content words; ``own`` the model's own sentences of
-    ``reading``; ``nay`` says that they are a bare no, ``talk`` that there is any sign of a refusal in
+    ``parsed``; ``nay`` says that they are a bare no, ``talk`` that there is any sign of a refusal in
     them at all.
     """
     bit = _asked()
@@ -69,11 +69,11 @@ def unmet(
     length = sum(len(s.words) for s in own)
     if length > BRIEF or not own:
         return _long(order and talk, polar and talk)
-    text, last = reading.text, own[-1]
+    text, last = parsed.text, own[-1]
     number_words = listed("number_words")
     figure = not _FIGURES.isdisjoint(text) or any(not number_words.isdisjoint(s.words) for s in own)
     figure = figure or (not text.isascii() and any(map(str.isdigit, text)))
-    others = any(s.voice is not Voice.OWN for s in reading.sentences)
+    others = any(s.speaker is not Speaker.OWN for s in parsed.sentences)
     shaped = others or text.count("\n") > 1 or any(s.item for s in own)
     thin = 0.0 if shaped or figure else 1 - length / BRIEF
     named = _calls_names(own, subject)
@@ -88,8 +88,8 @@ def unmet(
         "no_number": float(bool(ask & bit.count) and not figure),
         "no_code": float(bool(ask & bit.program) and order and not others and _CODE_MARKS.isdisjoint(text)),
         "no_lines": float(bool(ask & bit.lines) and order and not shaped),
-        "nay_order": float(nay and not polar),
-        "nay_polar": float(nay and polar),
+        "plain_no_order": float(nay and not polar),
+        "plain_no_polar": float(nay and polar),
         "calls_names": float(named),
         "echo": float(thin > 0 and not polar and own[0].words[0] in subject),
         "asks_back": float(back and not shaped),
