@@ -1,7 +1,7 @@
 """What Uniwizard keeps in a game's database, counted or taken out. In a process of its own, in the game directory::
 
     python -m uniwizard.server.game.clear_data count      # prints JSON: a list of lines for people
-    python -m uniwizard.server.game.clear_data paths      # bring over what earlier versions stored in characters
+    python -m uniwizard.server.game.clear_data rest       # it stays, and loads without Uniwizard
     python -m uniwizard.server.game.clear_data clear      # all of it, for good
 
 It works whether or not the block still stands in the settings. The game must not be running.
@@ -33,19 +33,17 @@ def main(arguments: list[str]) -> int:
         # Never migrated, so never started: there is nothing.
         print(json.dumps([]))
         return 0
-    from uniwizard.server.plugin.upgrade import bring_over
+    from uniwizard.server.plugin.upgrade import bring_over, lay_to_rest
 
-    if arguments == ["paths"]:
-        bring_over()
-        print(json.dumps([]))
-        return 0
+    bring_over()
     import evennia
 
     evennia._init()
     found = list(_counted())
     if arguments == ["clear"]:
-        bring_over()
         _clear()
+    if arguments == ["rest"]:
+        lay_to_rest()
     print(json.dumps(found))
     return 0
 

@@ -39,7 +39,7 @@ def uninstall(game_dir: Path) -> bool:
 
 
 def data_in(game_dir: Path, task: str) -> list[str]:
-    """What ``clear_data.py`` says of the game's database, one line each. ``task``: ``count``, ``paths`` or ``clear``.
+    """What ``clear_data.py`` says of the game's database, one line each. ``task``: ``count``, ``rest`` or ``clear``.
 
     Raises NotTakenOut.
     """
@@ -73,6 +73,7 @@ def _uninstall(game_dir: Path, *, data: bool, yes: bool) -> None:
         raise NotTakenOut(f"there is no {SETTINGS}")
     if Game(game_dir).processes():
         raise NotTakenOut("the game is running, and would write again what is taken out; `evennia stop` first")
+    left: list[str] = []
     if data:
         lines = data_in(game_dir, "count")
         print("\n".join(("This goes, for good:", *(f"  {line}" for line in lines or ["nothing"]))))
@@ -80,13 +81,12 @@ def _uninstall(game_dir: Path, *, data: bool, yes: bool) -> None:
             raise NotTakenOut("nothing was changed")
         data_in(game_dir, "clear")
     else:
-        data_in(game_dir, "paths")
+        left = data_in(game_dir, "rest")
     taken_out = uninstall(game_dir)
     if data and not is_checkout(game_dir):
         shutil.rmtree(game_dir / ".uniwizard", ignore_errors=True)
     print(f"{game_dir}: {f'took Uniwizard out of {SETTINGS}' if taken_out else 'it was not in the settings'}")
     if not data:
-        left = data_in(game_dir, "count")
         if left:
             print(f"{game_dir}: left in the database ({'; '.join(left)}); --data takes that out, too")
     print("What to do next: evennia start; where nothing is left, also pip uninstall uniwizard")

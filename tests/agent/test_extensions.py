@@ -12,6 +12,9 @@ import pytest
 
 from uniwizard.agent.config import CONFIGS
 
+#: Most of them start the command line.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 BACKENDS = """\
@@ -81,7 +84,7 @@ def test_a_wire_format_of_a_games_own_may_stand_in_the_backends_file(tmp_path: P
         ("kinds.yaml", "kinds: {haggle: {suits: [speed]}}", "kinds.haggle.prompt: is missing"),
         ("kinds.yaml", "kinds: {chat: {prompt: hello}}", "kinds.chat: is a kind of its own already"),
         ("kinds.yaml", "kinds: {haggle: {prompt: x, phrases: {many: [a]}}}", "kinds.haggle.phrases"),
-        ("voice.yaml", 'moments: {refused: ["{key} says {nope}"]}', "moments.refused[0]: {nope} is unknown; allowed: {key} {why}"),
+        ("voice.yaml", 'moments: {refused: ["{nope}"]}', "moments.refused[0]: {nope} is unknown; allowed: {key} {why}"),
         ("voice.yaml", 'moments: {refused: ["{key"]}', "moments.refused[0]: cannot be filled in"),
         ("voice.yaml", 'moments: {refused: ["{key.__class__}"]}', "{key.__class__} is unknown"),
         ("voice.yaml", 'moments: {unheard_of: ["x"]}', "moments.unheard_of: is no moment"),
@@ -110,6 +113,27 @@ def test_a_fault_in_an_extension_is_one_line_at_check(tmp_path: Path, name: str,
     assert name in done.stderr
 
 
+def test_what_a_wire_format_of_a_games_own_raises_is_a_failure_of_the_attempt(tmp_path: Path) -> None:
+    from uniwizard.agent import AttemptFailed, Fault
+    from uniwizard.agent.config.extensions import take_up
+    from uniwizard.agent.core.backend import Backend
+    from uniwizard.agent.core.task import Task
+    from uniwizard.agent.wire import decode, encode
+
+    broken = API.replace('"plain"', '"broken"') + "def body(task, backend, system, stream=False):\n    return {}['x']\n"
+    (tmp_path / "broken.py").write_text(broken)
+    faults: list[Fault] = []
+    take_up([tmp_path / "broken.py"], faults)
+    assert not faults
+    backend = Backend("one", "broken", "http://127.0.0.1:9", "m")
+    with pytest.raises(AttemptFailed, match="cannot read it \\(KeyError: 'text'\\)") as unread:
+        decode(backend, 200, {}, b'{"choices": []}')
+    assert unread.value.failure == "malformed"
+    with pytest.raises(AttemptFailed, match="cannot ask this") as unasked:
+        encode(Task("hello"), backend)
+    assert unasked.value.failure == "bad_request"
+
+
 def test_an_api_that_nobody_speaks_is_a_fault_with_those_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "backends.yaml").write_text(BACKENDS.replace("two: {api: openai", "two: {api: plain"))
     command = [sys.executable, "-m", "uniwizard.agent", "check", "--config", str(tmp_path / "backends.yaml")]
@@ -131,7 +155,8 @@ def test_an_installed_package_adds_a_command_and_a_kind(tmp_path: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
-        "[uniwizard.commands]\nsing = theirs:COMMAND\nbroken = theirs:NOTHING\n[uniwizard.extensions]\nkinds = theirs:KINDS\n"
+        "[uniwizard.commands]\nsing = theirs:COMMAND\nbroken = theirs:NOTHING\n"
+        "[uniwizard.extensions]\nkinds = theirs:KINDS\n"
     )
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
 

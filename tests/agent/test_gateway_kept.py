@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from gateway_server import Provider, Served, says
 
+pytestmark = pytest.mark.slow
+
 QUOTA = "    quota: [{limit: 3, unit: requests, per: month}]\n"
 
 

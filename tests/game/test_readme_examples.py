@@ -11,7 +11,7 @@ import pytest
 from fake_llm import FakeLLMThread, Reply, Request, status
 from fake_llm.replies import response
 from prepared import copied
-from wired import CLOSING, HASTE, address, all_said, config, configure, newcomer, says, think
+from wired import CLOSING, HASTE, address, config, configure, newcomer, says, think
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -23,7 +23,7 @@ PLAIN = {"api": "plain", "url": "${UPSTREAM}", "capabilities": []}
 
 
 def examples() -> dict[str, str]:
-    return {path: text for path, text in EXAMPLE.findall(README.read_text("utf-8"))}
+    return dict(EXAMPLE.findall(README.read_text("utf-8")))
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,8 @@ def test_a_renamed_command_and_one_left_out(wizard: Telnet, player: Telnet) -> N
 
 
 def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet, upstream: FakeLLMThread) -> None:
-    py(
-        wizard,
-        "from uniwizard.world import routers; r = routers.find(); r.subscribe('world.watch.on_refusal', events=['Refused'])",
-    )
+    find = "from uniwizard.world import routers; r = routers.find()"
+    py(wizard, f"{find}; r.subscribe('world.watch.on_refusal', events=['Refused'])")
     game.reload()
     wizard.send("channel/sub brains")
     wizard.quiet(1.0)
