@@ -177,7 +177,7 @@ def test_a_wire_format_of_the_games_own_is_spoken(player: Telnet, upstream: Fake
 def mira(wizard: Telnet) -> Telnet:
     create(wizard, "Mira", "typeclasses.innkeeper.Innkeeper")
     yield wizard  # type: ignore[misc]
-    wizard.send("delete Mira")
+    wizard.send("delete/force Mira")
     wizard.expect("destroyed")
 
 
@@ -253,9 +253,9 @@ def test_a_room_describes_itself_once_for_each_state(wizard: Telnet, upstream: F
 
 def test_a_sword_has_an_opinion(wizard: Telnet, player: Telnet, upstream: FakeLLMThread) -> None:
     create(wizard, "Gleam", "typeclasses.thoughtful.Sword")
-    upstream.default = says("What boots!")
+    upstream.default = says("Your boots have seen better halls than this one, and so have I.")
     player.send("look Gleam")
-    player.expect("Gleam mutters: What boots!")
+    player.expect("Gleam mutters: Your boots have seen better halls than this one, and so have I.")
     assert "a vain sword" in words(upstream)
 
 
