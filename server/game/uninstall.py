@@ -86,9 +86,8 @@ def _uninstall(game_dir: Path, *, data: bool, yes: bool) -> None:
     if data and not is_checkout(game_dir):
         shutil.rmtree(game_dir / ".uniwizard", ignore_errors=True)
     print(f"{game_dir}: {f'took Uniwizard out of {SETTINGS}' if taken_out else 'it was not in the settings'}")
-    if not data:
-        if left:
-            print(f"{game_dir}: left in the database ({'; '.join(left)}); --data takes that out, too")
+    if left:
+        print(f"{game_dir}: left in the database ({'; '.join(left)}); --data takes that out, too")
     print("What to do next: evennia start; where nothing is left, also pip uninstall uniwizard")
 
 
