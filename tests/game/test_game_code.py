@@ -35,7 +35,7 @@ def py(session: Telnet, code: str, expected: str | re.Pattern[str] = "done") -> 
 def test_what_a_script_asks_is_booked_to_whom_it_is_asked_for(
     wizard: Telnet, game: Game, upstream: FakeLLMThread
 ) -> None:
-    told = "addBoth(lambda _: self.msg('an' + 'swered'))"
+    told = "addBoth(lambda _, say=self.msg: say('an' + 'swered'))"
     py(wizard, f"{FIND}; r.call_with_fallback('How do tides work?', who=self).{told}", "answered")
     py(wizard, f"{FIND}; r.call('one', 'How do tides work, again?').{told}", "answered")
     rows = game.python(
