@@ -26,7 +26,7 @@ from .engine.plan import Plan
 from .health import Health
 from .memory import Entry as MemoryEntry
 from .memory import Store as MemoryStore
-from .practice import Scenario, practised
+from .practice import Scenario, practised, sum_in
 from .privacy.names import Names
 from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
@@ -74,5 +74,6 @@ __all__ = [
     "practised",
     "read_checked",
     "read_voice",
+    "sum_in",
     "warm_up",
 ]

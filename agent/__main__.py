@@ -1,4 +1,4 @@
-"""The command line: ``python -m agent check | route | think | judge | serve | simulate``.
+"""The command line: ``python -m agent COMMAND``; see :data:`COMMANDS`.
 
 Packages add commands with an entry point of the group ``uniwizard.commands``: an object with a ``name``, a ``help``, a
 ``description``, ``declare(parser)`` and ``run(arguments)``. The plugin's own, ``install`` and ``uninstall``, are such.
@@ -14,13 +14,13 @@ import os
 import sys
 from pathlib import Path
 
-from .cli import check, judge, route, serve, simulate, think
+from .cli import calibrate, check, evaluate, judge, learn, route, serve, simulate, think
 from .cli.base import UsageError
 from .config.entry_points import added
 from .config.yaml_files import CONFIGS, ConfigError
 
 DEFAULT_CONFIG = CONFIGS / "backends.yaml"
-COMMANDS = tuple(module.COMMAND for module in (check, route, think, judge, simulate, serve))
+COMMANDS = tuple(module.COMMAND for module in (check, route, think, judge, simulate, serve, learn, calibrate, evaluate))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -32,13 +32,14 @@ from .config.settings import Config, MemorySettings
 from .core.attempt import Attempt
 from .core.backend import Backend
 from .core.clock import Clock
-from .core.decision import Decision, Ranked, Skipped, Work, work_of
+from .core.decision import Decision, Ranked, Skipped, Work
 from .core.events import Events, Feedback
 from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import Message, Task
 from .engine.admission import Admission
 from .engine.answer_stream import AnswerStream
+from .engine.decider import Decider
 from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
 from .engine.plan import Plan
@@ -46,6 +47,7 @@ from .engine.ports import Budget, Client, Journal
 from .engine.recall import Recall
 from .engine.runner import TaskRunner
 from .engine.second_opinion import SecondOpinion
+from .engine.shadows import Shadows
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
@@ -53,7 +55,9 @@ from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold, Redacted
 from .privacy.names import Names
 from .quota import QuotaStatus
-from .strategies.ranked import gains, rank
+from .strategies.base import unlimited
+from .strategies.learning.table import Row
+from .strategies.ranked import Fits, gains, rank
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -107,8 +111,10 @@ class Router:
         self._random = random
         self._admission = Admission(self.registry, clock)
         asked = client or self.caller
+        self._fits = Fits(config.rules, self.classifier.suits)
+        self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events)
         self._runner = TaskRunner(
-            NextBackend(self.registry, self.rank),
+            NextBackend(self.registry, self.rank, self._decider),
             self._admission,
             asked,
             self._judge,
@@ -120,6 +126,8 @@ class Router:
         self._recall: Recall | None = None
         self._started = False
         self._set_memory(config)
+
+        self._shadows = Shadows(self._runner.run, self._decider.learner, self.events.emit, clock)
 
     @classmethod
     def from_file(cls, path: str | Path, clock: Clock, **options: Any) -> Router:
@@ -134,6 +142,8 @@ class Router:
         self.registry.reload(config)
         self._admission.reload()
         self._judge.reload(config.judge)
+        self._fits = Fits(config.rules, self.classifier.suits)
+        self._decider.reload()
         self._blindfold = Blindfold(self._names, config.identity | self._soul)
         self._set_memory(config)
 
@@ -152,9 +162,13 @@ class Router:
         self._blindfold = Blindfold(self._names, self.registry.config.identity | self._soul)
 
     def keep_account(self, journal: Journal | None, budget: Budget | None) -> None:
-        """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
+        """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``.
+
+        A budget with a method ``left(task_id)``, the share that is left, 0 to 1, can be a condition of a strategy.
+        """
         self._runner.journal = journal
         self._admission.budgets = (budget,) if budget is not None else ()
+        self._decider.world.budget_left = getattr(budget, "left", unlimited)
 
     def add_budget(self, budget: Budget) -> None:
         """Have every attempt paid for out of ``budget`` as well."""
@@ -202,24 +216,29 @@ class Router:
         await self.checker.start()
 
     async def stop(self) -> None:
-        """End the checks and close idle connections."""
+        """End the checks and the comparisons, and close idle connections."""
         self._started = False
+        self._shadows.stop()
         self.remember_in(None)
         await self.checker.stop()
         await self.caller.close()
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
-    def route(self, task: Task | str) -> str:
-        """The key of the backend that would be asked. Raises AllBackendsFailed when nobody could be."""
-        decision = self.explain(task)
+    def route(self, task: Task | str, strategy: str = "") -> str:
+        """The key of the backend that would be asked. Raises AllBackendsFailed when nobody could be.
+
+        strategy  decides instead of ``route:``: one of ``strategies:``, or any by its own name that needs no options;
+                  KeyError where there is none of that name
+        """
+        decision = self.explain(task, strategy)
         if not decision.backend:
             raise AllBackendsFailed((), decision.skipped, "nobody can be asked")
         return decision.backend
 
-    def explain(self, task: Task | str) -> Decision:
+    def explain(self, task: Task | str, strategy: str = "") -> Decision:
         """The same with every reason; ``.backend`` is empty when nobody could be asked. Asks nobody."""
-        return self.plan(task).decision
+        return self.plan(task, strategy=strategy).decision
 
     def plan(
         self,
@@ -228,6 +247,7 @@ class Router:
         *,
         alone: bool = False,
         memory: str = "use",
+        strategy: str = "",
         prompts: Mapping[str, str] | None = None,
     ) -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
@@ -235,14 +255,17 @@ class Router:
         pin      the backend to ask first, its fallbacks next
         alone    ask that one and nobody else, nor the memory
         memory   one of :data:`MEMORY`
+        strategy  decides instead of ``route:``
         prompts  system prompts that stand in for the kinds' own, by kind
 
-        Raises KeyError when ``pin`` is no backend, ValueError for an unknown ``memory``.
+        Raises KeyError when ``pin`` is no backend or there is no such strategy, ValueError for an unknown ``memory``.
         """
-        task = self._asked(task, pin, memory)
+        task = self._asked(task, pin, memory, strategy)
         blindfold = self._blindfold.plus(task.identity)
         redacted = blindfold.redact(_with_persona(task))
-        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, prompts=prompts or {})
+        return self._planned(
+            task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy, prompts=prompts or {}
+        )
 
     async def prepare(
         self,
@@ -252,18 +275,22 @@ class Router:
         alone: bool = False,
         memory: str = "use",
         prompts: Mapping[str, str] | None = None,
+        strategy: str = "",
     ) -> Plan:
         """The same as :meth:`plan`, in turns with the reactor where the task is long. Raises as that does."""
-        task = self._asked(task, pin, memory)
+        task = self._asked(task, pin, memory, strategy)
         blindfold = self._blindfold.plus(task.identity)
         redacted = await blindfold.redact_in_slices(_with_persona(task), self.clock)
-        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, prompts=prompts or {})
+        return self._planned(
+            task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy, prompts=prompts or {}
+        )
 
-    def _asked(self, task: Task | str, pin: str | None, memory: str) -> Task:
+    def _asked(self, task: Task | str, pin: str | None, memory: str, strategy: str = "") -> Task:
         if memory not in MEMORY:
             raise ValueError(f"unknown memory {memory!r}; allowed: {', '.join(MEMORY)}")
         if pin is not None:
             self.registry[pin]
+        self._decider.strategy(strategy)
         return Task(task) if isinstance(task, str) else task
 
     def _planned(
@@ -275,6 +302,7 @@ class Router:
         *,
         alone: bool,
         memory: str,
+        strategy: str,
         prompts: Mapping[str, str],
     ) -> Plan:
         persona = None
@@ -282,7 +310,8 @@ class Router:
             first, *messages = redacted.task.messages
             persona = first.text
             redacted = replace(redacted, task=replace(redacted.task, messages=tuple(messages)))
-        decision, work = self._decide(redacted.task)
+        decided = self._decider.decide(redacted.task, strategy)
+        decision = decided.decision
         own = persona if persona is not None else prompts.get(decision.kind)
         system = redacted.explained(self.classifier.system_prompt(decision.kind) if own is None else own)
         question = None
@@ -293,7 +322,9 @@ class Router:
             )
             if (known := self._recall.known(question)) is not None:
                 decision = replace(decision, memory=known)
-        return Plan(task, redacted, blindfold, decision, work, system, pin, alone, question)
+        return Plan(
+            task, redacted, blindfold, decision, decided.work, system, pin, alone, question, decided.choosing, strategy
+        )
 
     def most_usd(self, plan: Plan) -> float:
         """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked.
@@ -305,26 +336,12 @@ class Router:
         backends = [self.registry[entry.backend].backend for entry in plan.decision.ranking]
         return max(map(plan.most_usd, backends), default=0.0)
 
-    def _decide(self, task: Task) -> tuple[Decision, Work]:
-        found = self.classifier.classify(task)
-        work = work_of(task, found.kind)
-        ranking, skipped = self.rank(work)
-        decision = Decision(
-            backend=ranking[0].backend if ranking else "",
-            kind=found.kind,
-            confidence=found.confidence,
-            ranking=ranking,
-            skipped=skipped,
-            kind_reasons=found.reasons,
-            practice=self.registry.practising,
-        )
-        return decision, work
-
     def rank(self, work: Work) -> tuple[tuple[Ranked, ...], tuple[Skipped, ...]]:
         """Everyone who can do the work now, best first, and everyone who cannot."""
         registry, config = self.registry, self.registry.config
         now = self.clock.seconds()
-        return rank(work, registry, config.rules, self.classifier.suits, registry.quota, config.headroom, now)
+        suits = self.classifier.suits
+        return rank(work, registry, config.rules, suits, registry.quota, config.headroom, now, self._fits)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -332,16 +349,25 @@ class Router:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
         return (await self._run_once(await self.prepare(prompt, key, alone=True))).text
 
-    async def call_with_fallback(self, task: Task | str, pin: str | None = None, *, memory: str = "use") -> RouteResult:
+    async def call_with_fallback(
+        self, task: Task | str, pin: str | None = None, *, memory: str = "use", strategy: str = ""
+    ) -> RouteResult:
         """Have the task done by whoever does it best, or by ``pin`` and its fallbacks, or from memory.
 
         Raises AllBackendsFailed when nobody gave a usable answer (ContentFiltered when a provider's hard filter
-        stopped it), KeyError when ``pin`` is no backend. Cancelling the Deferred closes the connection in use.
+        stopped it), KeyError when ``pin`` is no backend, or ``strategy`` no strategy. Cancelling the
+        Deferred closes the connection in use.
         """
-        return await self.run(await self.prepare(task, pin, memory=memory))
+        return await self.run(await self.prepare(task, pin, memory=memory, strategy=strategy))
 
     def stream(
-        self, task: Task | str, pin: str | None = None, mode: str = "whole", *, memory: str = "use"
+        self,
+        task: Task | str,
+        pin: str | None = None,
+        mode: str = "whole",
+        *,
+        memory: str = "use",
+        strategy: str = "",
     ) -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
 
@@ -349,34 +375,46 @@ class Router:
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        asked = self._asked(task, pin, memory)
+        asked = self._asked(task, pin, memory, strategy)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
         eager = mode == "eager" and asked.schema is None
 
         async def think(deliver: Callable[[str], None]) -> RouteResult:
-            return await self.run(await self.prepare(asked, pin, memory=memory), deliver=deliver if eager else None)
+            plan = await self.prepare(asked, pin, memory=memory, strategy=strategy)
+            return await self.run(plan, deliver=deliver if eager else None)
 
         return AnswerStream(self.clock, think)
 
-    async def run(self, plan: Plan, *, deliver: Callable[[str], None] | None = None) -> RouteResult:
-        """Do what was planned. ``deliver`` takes an answer piece by piece as it comes. Raises AllBackendsFailed."""
-        if self._recall is None or plan.question is None or not plan.question.key:
-            return await self._ask(plan, deliver)
-        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver))
+    async def run(
+        self, plan: Plan, *, deliver: Callable[[str], None] | None = None, attempts: Iterable[Attempt] = ()
+    ) -> RouteResult:
+        """Do what was planned. Raises AllBackendsFailed.
 
-    async def _ask(self, plan: Plan, deliver: Callable[[str], None] | None) -> RouteResult:
+        deliver   takes an answer piece by piece as it comes
+        attempts  those that were made of the same task before: they are counted on, and are in the result
+        """
+        if self._recall is None or plan.question is None or not plan.question.key:
+            return await self._ask(plan, deliver, attempts)
+        return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver, attempts))
+
+    async def _ask(
+        self, plan: Plan, deliver: Callable[[str], None] | None, attempts: Iterable[Attempt] = ()
+    ) -> RouteResult:
         """Have somebody do what was planned; practice backends where nobody real can be reached."""
         try:
-            return await self._run_once(plan, deliver=deliver)
+            result = await self._run_once(plan, deliver=deliver, attempts=attempts)
+            if plan.choosing is not None and plan.choosing.choice.shadow:
+                self._shadows.ask(plan, result)
+            return result
         except AllBackendsFailed as failed:
             if isinstance(failed, ContentFiltered | AnswerBroken | BudgetSpent):
                 raise
             if plan.alone or not self.checker.consider_practice():
                 raise
             # Everyone real has just turned out to be unreachable: practice has taken over, so it takes this one too.
-            decision, work = self._decide(plan.redacted.task)
-            again = replace(plan, decision=decision, work=work)
+            decided = self._decider.decide(plan.redacted.task, plan.strategy)
+            again = replace(plan, decision=decided.decision, work=decided.work, choosing=decided.choosing)
             return await self._run_once(again, attempts=failed.attempts, deliver=deliver)
 
     async def _run_once(
@@ -390,7 +428,11 @@ class Router:
         quotas, decision = self.registry.quotas, plan.decision
         if quotas.metered and not decision.practice:
             now, reserve = self.clock.seconds(), self.registry.config.headroom.reserve
-            for key, gain in gains(decision.ranking, decision.skipped):
+            ranking = decision.ranking
+            if decision.path:
+                # What a quota is worth is a matter of the ranking, whatever order a strategy has made of it.
+                ranking = tuple(sorted(ranking, key=lambda entry: -entry.score))
+            for key, gain in gains(ranking, decision.skipped):
                 quotas[key].wanted(now, plan.work, gain, reserve)
 
     def _on_headers(self, backend: Backend, headers: Mapping[str, str]) -> None:
@@ -400,14 +442,18 @@ class Router:
         """Seconds to wait before the ``retry``-th retry, counted from 0."""
         return min(MAX_DELAY, FIRST_DELAY * 2.0**retry) * self._random()
 
-    def feedback(self, task_id: str, attempt: Attempt, *, good: bool) -> None:
-        """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself.
+    def feedback(self, task_id: str, attempt: Attempt, *, good: bool, source: str = "feedback") -> None:
+        """Take to heart whether the answer of ``attempt`` was good.
 
-        A bad one is forgotten, so that the memory gives it to nobody any more.
+        It calibrates what its backend says of itself, and ``learned`` learns from it. A bad one is forgotten, so
+        the memory gives it to nobody any more. ``source`` is ``feedback`` for a person's word, ``goal`` for a check
+        that was passed or failed.
         """
         if not good and self._recall is not None:
             self._recall.memory.forget_task(task_id)
         self._judge.learn(attempt, good=good)
+        if self._decider.learns:
+            self._decider.learner.feedback(task_id, attempt, good=good, source=source)
         self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
 
     # -- the backends, for whoever looks after them --------------------------------------------------------------
@@ -416,6 +462,36 @@ class Router:
     def practising(self) -> bool:
         """Whether simulated backends stand in for real ones."""
         return self.registry.practising
+
+    def strategies(self) -> list[str]:
+        """The names that ``strategy`` may have: the config's own first."""
+        return self._decider.tree.names()
+
+    def has_strategy(self, name: str) -> bool:
+        """Whether ``strategy`` may be this name."""
+        try:
+            self._decider.tree.named(name)
+        except KeyError:
+            return False
+        return True
+
+    def learned(self) -> list[Row]:
+        """What ``learned`` knows, a row for each kind and backend; of simulated ones while they stand in."""
+        self._decider.learner.practise(self.registry.practising)
+        return self._decider.world.table.rows()
+
+    @property
+    def learning_reverted(self) -> str:
+        """Why the rules decide instead of what was learned; empty where it decides, or would."""
+        return self._decider.world.guard.reverted
+
+    def forget_learned(self, kind: str = "", backend: str = "") -> None:
+        """Forget what was learned: all of it, or of a kind, or of a backend."""
+        self._decider.learner.reset(kind, backend)
+
+    def experiments(self) -> dict[str, dict[str, Any]]:
+        """What came of the arms of every ``split`` so far, by ``name/arm``; see :class:`.strategies.observed.Arm`."""
+        return {name: arm.as_dict() for name, arm in sorted(self._decider.world.observed.arms.items())}
 
     def backend_keys(self) -> list[str]:
         """Every backend's key, in the config's order."""
@@ -480,20 +556,26 @@ class Router:
     # -- what must not be forgotten ------------------------------------------------------------------------------
 
     def kept(self) -> Iterator[tuple[str, str]]:
-        """The key and the category (``health`` or ``quota``) of everything that has a :meth:`snapshot`."""
+        """The key and the category (``health``, ``quota``, ``learned``) of everything that has a :meth:`snapshot`."""
         for health in self.registry:
             yield health.backend.key, "health"
             if self.registry.quotas[health.backend.key].windows:
                 yield health.backend.key, "quota"
+        if self._decider.learns:
+            yield "outcomes", "learned"
 
     def snapshot(self, key: str, category: str) -> dict[str, Any]:
         """The state of ``key`` as plain data, for :meth:`restore`. Raises KeyError."""
+        if category == "learned":
+            return self._decider.learner.snapshot()
         return (self.registry[key] if category == "health" else self.registry.quotas[key]).snapshot()
 
     def restore(self, key: str, category: str, kept: Mapping[str, Any]) -> list[str]:
         """Take up a snapshot, also one that a person edited. Returns what could not be used, one line each."""
         if category == "health":
             return self.registry[key].restore(kept)
+        if category == "learned":
+            return self._decider.learner.restore(kept)
         return self.registry.quotas[key].restore(kept, self.clock.seconds())
 
     def replay_attempt(
@@ -509,6 +591,8 @@ class Router:
             health.failed(failure, reason)
         if failure in (None, FailureCode.REFUSED):
             health.judged(kind, declined=failure is not None)
+        if self._decider.learns:
+            self._decider.learner.replay(kind, key, failure)
 
     def replay_usage(self, at: float, key: str, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
         """Count what an attempt of the past used against the quotas of ``key``; in order of time."""

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from evennia.commands.cmdset import CmdSet
 from evennia.commands.command import Command
+from evennia.commands.default.general import CmdGet as EvenniaGet
 from evennia.utils import logger
 from evennia.utils.utils import class_from_module
 
@@ -23,8 +25,12 @@ from uniwizard.commands.route import CmdRoute
 from uniwizard.commands.talk import CmdTalk
 from uniwizard.commands.think import CmdThink
 from uniwizard.commands.token import CmdToken
+from uniwizard.commands.workshop import CmdAsk, CmdCall, CmdFeel, CmdGet, CmdRecall
 
-COMMANDS = (CmdThink, CmdRoute, CmdBackends, CmdPractice, CmdLedger, CmdTalk, CmdToken)
+COMMANDS = (
+    *(CmdThink, CmdRoute, CmdBackends, CmdPractice, CmdLedger, CmdRecall, CmdAsk, CmdCall, CmdFeel),
+    *(CmdTalk, CmdToken),
+)
 
 # A session that was connected before Uniwizard was taken out of the settings still asks for this module.
 _Base: Any = class_from_module(getattr(settings, "UNIWIZARD_BASE_SESSION_CMDSET", settings.CMDSET_SESSION))
@@ -76,3 +82,18 @@ class SessionCmdSet(_Base):
             for command in commands(renamed if isinstance(renamed, dict) else None):
                 if command not in self.commands:
                     self.add(command)
+
+
+class WorkshopCmdSet(CmdSet):
+    """What is different in the Workshop itself; the room adds it when it wakes, and it is stored nowhere.
+
+    ``get`` takes jars off the shelf where the game's own ``get`` is Evennia's; a game that has one of its own keeps it.
+    """
+
+    key = "uniwizard_workshop"
+    priority = 1
+
+    def at_cmdset_creation(self) -> None:
+        of_game = class_from_module(settings.CMDSET_CHARACTER)()
+        if any(type(command) is EvenniaGet for command in of_game.commands if command.key == CmdGet.key):
+            self.add(CmdGet())

@@ -35,10 +35,11 @@ class CmdLedger(UniwizardCommand):
       ledger/by kind [= <days>]
       ledger/by player [= <days>]
 
-    You see your own thoughts and budgets; Builders see everyone's. The
-    tables go back 30 days where you give no other number. 'well' is the
-    share of attempts that gave an answer; bars show the share of the cost,
-    or, where nothing was paid for, of the attempts.
+    You see your own thoughts and budgets; Builders see
+    everyone's. The tables go back 30 days where you give no
+    other number. 'well' is the share of attempts that gave an
+    answer; bars show the share of the cost, or, where nothing
+    was paid for, of the attempts.
 
     Examples:
       ledger

@@ -15,13 +15,15 @@ from uniwizard.world.times import ago
 
 class CmdRoute(UniwizardCommand):
     """
-    see whom Timmy would ask, and why; asks nobody and costs nothing
+    see whom Timmy would ask, and why; asks nobody and costs
+    nothing
 
     Usage:
       route <task>
 
-    Shows what kind of work the task is taken for, every brain that could
-    do it with the reasons for its place, and those that cannot be asked.
+    Shows what kind of work the task is taken for, every brain
+    that could do it with the reasons for its place, and those
+    that cannot be asked.
 
     Examples:
       route review this diff
@@ -38,6 +40,7 @@ class CmdRoute(UniwizardCommand):
         router.heed_edits()
         decision = router.explain(Task(self.task, identity=identity.of_thinker(self.caller, self.task)))
         width = self.client_width()
+        insider = self.caller.check_permstring("Builder")
         who = decision.backend or "nobody"
         lines = [f"Would ask: {who} ({decision.kind}, {decision.confidence:.0%} sure)"]
         if (known := decision.memory) is not None:
@@ -48,12 +51,15 @@ class CmdRoute(UniwizardCommand):
             ]
         if decision.kind_reasons:
             lines += show(f"Taken for {decision.kind}: {', '.join(map(voice.reason, decision.kind_reasons))}.", width)
+        for step in decision.path:
+            lines += _entry("  > ", 4, step, width)
         for place, entry in enumerate(decision.ranking, 1):
             lines += _entry(
                 f" {place}. |w{entry.backend:<8}|n {entry.score:.2f}  ", 18, ", ".join(entry.reasons), width
             )
         for skipped in decision.skipped:
-            lines += _entry(f"  - |x{skipped.backend:<8}|n skipped: ", 21, skipped.reason, width)
+            why = skipped.reason if insider else voice.obstacle(skipped.reason)
+            lines += _entry(f"  - |x{skipped.backend:<8}|n skipped: ", 21, why, width)
         if decision.ranking and known is None:
             lines.append(f"Estimated cost: ${decision.ranking[0].cost_usd:.4f}")
         elif decision.ranking:

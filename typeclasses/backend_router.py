@@ -35,13 +35,14 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Plan, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import identity, listeners, routers, thinker
+from uniwizard.world import build, identity, listeners, routers, soul, thinker
 from uniwizard.world.ledger import history, recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
+from uniwizard.world.mood import Mood
 from uniwizard.world.narrator import Narrator
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import Closed, GameRouter
-from uniwizard.world.soul import SOUL_NAMES, voice
+from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thoughts
 
 __all__ = ["BackendRouter", "Closed"]
@@ -184,6 +185,13 @@ class BackendRouter(DefaultScript):
             self.ndb.narrator = Narrator(self)
         return self.ndb.narrator
 
+    @property
+    def mood(self) -> Mood:
+        """The keeper's mood, by what has happened on this shelf."""
+        if self.ndb.mood is None:
+            self.ndb.mood = Mood(time.monotonic)
+        return self.ndb.mood
+
     def wake(self) -> None:
         """Begin to look after the backends; does nothing when awake. Called at every server start.
 
@@ -203,7 +211,9 @@ class BackendRouter(DefaultScript):
         self.ndb.awake = True
         self.thoughts.wake()
         keeper.ndb.brain.events.subscribe(self.narrator)
+        keeper.ndb.brain.events.subscribe(self.mood)
         self._listen()
+        self._set_jars()
         # Whoever can be asked is known then, practice included; before that, a thought would find half of the shelf.
         keeper.ndb.started.addCallback(self._ready)
 
@@ -227,7 +237,7 @@ class BackendRouter(DefaultScript):
         self.ndb.brain, self.ndb.written = brain, {}
         kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
         brain.restore_calibrations({key: map(tuple, pairs) for key, pairs in kept_outcomes.items()})
-        brain.hide(identity.of_game(), SOUL_NAMES)
+        brain.hide(identity.of_game(), soul.the().hidden)
         for key, category in brain.kept():
             kept = self._kept(key, category)
             if isinstance(kept, dict):
@@ -297,6 +307,7 @@ class BackendRouter(DefaultScript):
         if not self.ndb.awake:
             self.wake()
             return
+        self._heed_soul()
         self.thoughts.take_up()
         if self.keeper is not self or self.ndb.brain is None:
             return
@@ -321,8 +332,29 @@ class BackendRouter(DefaultScript):
             self.ndb.brain.reload(config)
             self._remember()
             self._remember(self.ndb.brain)
-            self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
+            self.ndb.brain.hide(identity.of_game(), soul.the().hidden)
+            self._set_jars()
+        self._heed_soul()
         return []
+
+    def _set_jars(self) -> None:
+        """A jar for each backend, where there is a Workshop around this router."""
+        if self.obj is not None and self.obj.tags.has("workshop", category=build.TAG):
+            build.set_jars(self.obj, self.brain.backend_keys())
+
+    def _heed_soul(self) -> None:
+        """Take up a SOUL.md that has changed; whoever keeps the Workshop breathes."""
+        try:
+            if soul.refresh():
+                self.brain.hide(identity.of_game(), soul.the().hidden)
+                if self.obj is not None:
+                    build.inhabit(self.obj)
+        except ConfigError as error:
+            for fault in error.faults:
+                logger.log_err(f"Uniwizard: {fault}; the soul stays as it was")
+        for thing in self.obj.contents if self.obj is not None else ():
+            if hasattr(thing, "breathe"):
+                thing.breathe()
 
     def _read_config(self) -> tuple[Config | None, list[str]]:
         """The config and its faults; with faults, the last good one, where there is one."""

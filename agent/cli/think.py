@@ -14,7 +14,7 @@ from typing import Any
 from ..config.loader import load
 from ..core.result import AllBackendsFailed, RouteResult
 from ..router import Router
-from .arguments import declare_task, task_of
+from .arguments import check_strategy, declare_strategy, declare_task, task_of
 from .base import Command, UsageError
 from .files import text_of
 from .output import dumps, printable
@@ -25,6 +25,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     declare_task(parser)
     parser.add_argument("--schema", type=Path, metavar="F", help="a JSON Schema that the answer must satisfy")
     parser.add_argument("--with", dest="pin", metavar="BACKEND", help="ask this backend first")
+    declare_strategy(parser)
     parser.add_argument("--fresh", action="store_true", help="ask anew, even where the answer is remembered")
     parser.add_argument("--deadline", type=_seconds, metavar="SECONDS", help="give up after this long")
 
@@ -50,8 +51,10 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.pin is not None and arguments.pin not in router.registry:
             known = ", ".join(health.backend.key for health in router.registry)
             raise UsageError(f"--with: no backend {arguments.pin!r}; allowed: {known}")
+        check_strategy(router, arguments)
         try:
-            result = await router.call_with_fallback(task, arguments.pin, memory="fresh" if arguments.fresh else "use")
+            memory = "fresh" if arguments.fresh else "use"
+            result = await router.call_with_fallback(task, arguments.pin, memory=memory, strategy=arguments.strategy)
         except AllBackendsFailed as failed:
             if arguments.json:
                 print(dumps({"error": str(failed), "attempts": [asdict(a) for a in failed.attempts]}))

@@ -88,8 +88,12 @@ def _leaves(error: Any) -> Iterator[Any]:
     if error.validator != "oneOf" or not error.context:
         yield error
         return
-    fitting = [inner for inner in error.context if inner.validator != "type"]
-    yield from fitting or [error]
+    # A value deeper down that is of the wrong type is what is to be mended, and no sign of another alternative.
+    fitting = [inner for inner in error.context if inner.validator != "type" or inner.relative_path]
+    if not fitting:
+        yield error
+    for inner in fitting:
+        yield from _leaves(inner)
 
 
 def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) -> Iterator[Fault]:

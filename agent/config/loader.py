@@ -37,6 +37,7 @@ from .faults import (
 from .kinds import read_kinds
 from .memory import memory_faults, memory_settings
 from .prices import look_up
+from .routes import route_faults
 from .settings import Config, Headroom, Refusals, Rule
 from .voice import read_voice
 from .yaml_files import read_yaml
@@ -72,6 +73,7 @@ def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path]
         _name_faults(document, lines, name),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
+        route_faults(document, lines, name) if named_well and not of_schema else (),
         memory_faults(document, lines, name),
     ):
         try:
@@ -251,6 +253,8 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         identity=frozenset(document.get("identity", ())),
         judge={key: {**document.get("judge", {}), **raw.get("judge", {})} for key, raw in document["backends"].items()},
         headroom=Headroom(**document.get("headroom", {})),
+        route=document.get("route"),
+        strategies=document.get("strategies", {}),
         memory=memory_settings(document.get("memory")),
         source=name,
     )

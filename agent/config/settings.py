@@ -108,6 +108,8 @@ class Config:
     identity        terms that must never leave, whoever asks
     judge           how strict the judge is, by backend; see :class:`agent.judge.JudgeSettings`
     headroom        how much quota weighs in the ranking
+    route           the strategy that decides: a name, or a mapping with ``use``; None for the plain ranking
+    strategies      named ones, by name; what stands in them is valid, and refers to what there is
     memory          which answers are remembered; None for none
     """
 
@@ -120,5 +122,7 @@ class Config:
     identity: frozenset[str] = frozenset()
     judge: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headroom: Headroom = Headroom()
+    route: str | Mapping[str, Any] | None = None
+    strategies: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     memory: MemorySettings | None = None
     source: str = ""

@@ -19,7 +19,9 @@ from .faults import CONFIGS, ConfigError, Fault
 from .yaml_files import read_checked
 
 #: What may stand in braces: in any phrase, and in those of a moment that says less.
-WORDS = ("name", "key", "to", "why", "time", "count")
+WORDS = ("name", "key", "to", "why", "time", "count", "about", "got", "want")
+#: Whoever keeps the Workshop, in any phrase.
+SOUL = ("soul", "he", "him", "his")
 OF_MOMENT: Mapping[str, tuple[str, ...]] = {
     "thinking": (),
     "asks": ("name",),
@@ -51,13 +53,14 @@ def read_voice() -> dict[str, Any]:
     """The phrases by moment, and the words for features and failures. Raises ConfigError with every fault found."""
     own = CONFIGS / "voice.yaml"
     voice: dict[str, Any] = json.loads(json.dumps(read_checked(own, "voice")))
-    faults = list(_faults(own, voice["moments"]))
+    faults = list(_faults(own, voice["moments"], dict.fromkeys(voice["moments"], WORDS)))
+    used = _used(voice["moments"]) if not faults else {}
     for file in files_of("voice"):
         more = read_checked(file, "voice_added")
         unknown = sorted(set(more.get("moments", {})) - set(voice["moments"]))
         known = ", ".join(voice["moments"])
         faults += [Fault(str(file), 0, f"moments.{moment}", "is no moment", known) for moment in unknown]
-        faults += _faults(file, more.get("moments", {}))
+        faults += _faults(file, more.get("moments", {}), used)
         for part, said in more.items():
             voice[part].update(said)
     if faults:
@@ -65,10 +68,19 @@ def read_voice() -> dict[str, Any]:
     return voice
 
 
-def _faults(path: Path, moments: Mapping[str, list[str]]) -> Iterator[Fault]:
+def _used(moments: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """By moment, the words that its own phrases use and that a game's may use as well."""
+    used = {}
+    for moment, phrases in moments.items():
+        found = {word for phrase in phrases for _, word, _, _ in Formatter().parse(phrase) if word}
+        used[moment] = tuple(word for word in WORDS if word in found or word in OF_MOMENT.get(moment, ()))
+    return used
+
+
+def _faults(path: Path, moments: Mapping[str, list[str]], used: Mapping[str, tuple[str, ...]]) -> Iterator[Fault]:
     """Words in braces that nothing is put in for; they would break a thought when their turn comes."""
     for moment, phrases in moments.items():
-        allowed = OF_MOMENT.get(moment, WORDS)
+        allowed = (*used.get(moment, OF_MOMENT.get(moment, WORDS)), *SOUL)
         shown = " ".join(f"{{{word}}}" for word in allowed) or "no words in braces"
         for number, phrase in enumerate(phrases):
             where = f"moments.{moment}[{number}]"

@@ -56,6 +56,8 @@ class Decision:
     """Who would be asked and why. ``backend`` is empty when nobody can be.
 
     memory  the answer that is known already, so that nobody would be asked; None where there is none
+    path    the way through the tree of strategies, from its root, each step with its reason; empty for the plain
+            ranking. ``ranking`` is then in the order of the tree, and holds those alone whom it allows
     """
 
     backend: str
@@ -66,6 +68,7 @@ class Decision:
     kind_reasons: tuple[str, ...] = ()
     practice: bool = False
     memory: Recollection | None = None
+    path: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -165,6 +165,38 @@ class Feedback(TaskEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Learned(TaskEvent):
+    """An outcome has taught the table something: ``score`` (0 to 1) of ``backend`` for ``kind``, and what it counts.
+
+    ``source`` is where it comes from: ``verdict``, ``refusal``, ``schema``, ``goal``, ``feedback``, ``shadow``,
+    ``retry``, ``rephrased``.
+    """
+
+    kind: str
+    backend: str
+    source: str
+    score: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(TaskEvent):
+    """``shadow`` was asked besides ``backend``, for comparison; whether both said the same."""
+
+    backend: str
+    shadow: str
+    agreed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LearningTurned(Event):
+    """What was learned is set aside, as the rules do better (``reverted``), or decides again; ``reason`` is a line."""
+
+    reverted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leaked(TaskEvent):
     """An identity term stood in the encoded bytes, so they were not sent. The term itself is not told."""
 

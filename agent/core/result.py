@@ -29,6 +29,7 @@ class RouteResult:
     partial     True when a part of the task was declined
     finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
+    path        the way through the tree of strategies, each step with its reason; empty for the plain ranking
     memory      set when nobody was asked because the answer was known: then there are no attempts, and no cost
     """
 
@@ -47,11 +48,15 @@ class RouteResult:
     partial: bool = False
     practice: bool = False
     memory: Recollection | None = None
+    path: tuple[str, ...] = ()
 
     @property
     def answered(self) -> Attempt:
-        """The attempt that gave the answer; of a remembered one, as far as it is remembered."""
-        return self.attempts[-1] if self.memory is None else self.memory.attempt
+        """The attempt that gave the answer, which need not be the last; of a remembered one, as far as it is known."""
+        if self.memory is not None:
+            return self.memory.attempt
+        own = [each for each in self.attempts if each.backend == self.backend and not each.cancelled]
+        return next((each for each in reversed(own) if each.failure is None), own[-1] if own else self.attempts[-1])
 
     @property
     def finish(self) -> str:

@@ -121,6 +121,10 @@ class Task:
     prefer       keys of backends that are preferred for this task, before those that the rules name
     may_be_cut   an answer that ends at ``max_tokens`` is wanted all the same; its ``finish_reason`` says ``length``
     identity     terms that must not leave (names, rooms, addresses); veiled in the text, scanned for in the bytes
+    context      the caller's label of what the task is part of, such as ``supervisor.plan``; for strategies, never sent
+    conversation which tasks belong together: an opaque token; for strategies, never sent
+    asker        who asks, as an opaque token that stays the same; for strategies, never sent
+    tier         what whoever asks is entitled to, by a name that the config knows; for strategies, never sent
     id           an opaque random token, for listeners; never sent
     """
 
@@ -137,6 +141,10 @@ class Task:
     prefer: tuple[str, ...] = ()
     may_be_cut: bool = False
     identity: frozenset[str] = frozenset()
+    context: str = ""
+    conversation: str = ""
+    asker: str = ""
+    tier: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:

@@ -45,12 +45,18 @@ class Run:
     tried       the keys that were turned to, asked or not
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
     overflowed  the largest context (tokens) that the task was too long for
+    begun       how many attempts have begun
+    decided     whether attempts that are cancelled now were beaten by another one
+    doubted     an accepted answer that was not sure enough, for the case that nobody has a better one
     """
 
     __slots__ = (
         "attempts",
+        "begun",
         "consulted",
         "continuation",
+        "decided",
+        "doubted",
         "fallbacks",
         "overflowed",
         "plan",
@@ -74,7 +80,14 @@ class Run:
         self.tried: set[str] = set()
         self.fallbacks: tuple[str, ...] = ()
         self.overflowed = 0
+        self.begun = len(self.attempts)
+        self.decided = False
+        self.doubted: AttemptOutcome | None = None
         self.continuation = StreamContinuation(plan.redacted, deliver) if deliver is not None else None
+
+    def is_decided(self) -> None:
+        """Of attempts side by side, one is enough."""
+        self.decided = True
 
     @property
     def shown(self) -> bool:

@@ -6,7 +6,8 @@
 What becomes of the fields
     passed on    messages with text, pictures and sounds as data, tool calls and their results; tools; max_tokens or
                  max_completion_tokens; temperature; response_format, as the task's schema
-    done here    model (``auto``, ``auto:<kind>``, or a backend's key), stream, stream_options, stop, tool_choice,
+    done here    model (``auto``, ``auto:<kind>``, ``auto:<strategy>``, RouteLLM's ``router-<strategy>-<threshold>``, or
+                 a backend's key), stream, stream_options, stop, tool_choice,
                  parallel_tool_calls false, stream_mode (our own: ``whole`` or ``eager``)
     left out     user, safety_identifier, message names: nobody who answers learns who asked, and these words are
                  veiled in the text as well; seed, top_p and other fields that tune and promise nothing
@@ -22,7 +23,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -66,6 +67,7 @@ class ChatRequest:
     forced_tool  the tool that must be called; the task asks for its arguments as JSON
     one_call     at most one tool call is wanted
     memory       one of :data:`agent.router.MEMORY`, as ``Cache-Control`` has it
+    strategy     the strategy that the model names; empty for the route
     """
 
     task: Task
@@ -78,20 +80,29 @@ class ChatRequest:
     forced_tool: str | None = None
     one_call: bool = False
     memory: str = "use"
+    strategy: str = ""
 
 
 def parse_request(
-    node: object, keys: Collection[str], identity: frozenset[str] = frozenset(), mode: str = "", cache: str = ""
+    node: object,
+    keys: Collection[str],
+    identity: frozenset[str] = frozenset(),
+    mode: str = "",
+    cache: str = "",
+    is_strategy: Callable[[str], bool] = lambda name: False,
+    asker: str = "",
 ) -> ChatRequest:
     """What the request ``node`` asks of the backends ``keys``. Raises Rejected.
 
     identity  terms of whoever asks; mode  the stream mode that a header names, which the body's overrules
     cache     the Cache-Control header: ``no-cache`` asks anew, ``no-store`` keeps nothing either
+    is_strategy  whether a name is a strategy's
+    asker        who asks, for strategies; never sent
     """
     if not isinstance(node, dict):
         raise Rejected(400, "The body must be a JSON object.")
     name = _text(node, "model", needed=True)
-    pin, kind = model(name, keys)
+    pin, kind, strategy = model(name, keys, is_strategy)
     _refuse(node)
     turns = _messages(node.get("messages"))
     tools, forced, one_call = _tools(node)
@@ -105,6 +116,7 @@ def parse_request(
         temperature=_number(node, "temperature", 0.0, 2.0),
         identity=identity | _named(node),
         may_be_cut=limit is not None,
+        asker=asker,
     ).with_turns(turns)
     if not any(turn.text.strip() or turn.images or turn.tool_calls for turn in task.turns):
         raise Rejected(400, "The messages are empty.", param="messages")
@@ -122,6 +134,7 @@ def parse_request(
         forced_tool=forced.name if forced is not None else None,
         one_call=one_call,
         memory=memory_use(cache),
+        strategy=strategy,
     )
 
 
@@ -134,16 +147,28 @@ def memory_use(cache_control: str) -> str:
     return "fresh" if "no-cache" in directives or age.strip('"') == "0" else "use"
 
 
-def model(name: str, keys: Collection[str]) -> tuple[str | None, str | None]:
-    """The backend and the kind that a model's name stands for; both None for ``auto``. Raises Rejected (404)."""
+def model(
+    name: str, keys: Collection[str], is_strategy: Callable[[str], bool] = lambda name: False
+) -> tuple[str | None, str | None, str]:
+    """The backend, the kind and the strategy that a model's name stands for; none of them for ``auto``.
+
+    Raises Rejected (404).
+    """
     if name in keys:
-        return name, None
+        return name, None, ""
     if name == "auto":
-        return None, None
+        return None, None, ""
     if name.startswith("auto:") and name[5:] in known_kinds():
-        return None, name[5:]
+        return None, name[5:], ""
+    strategy = name.removeprefix("auto:")
+    # RouteLLM's names are whole names of models; all others stand behind ``auto:``.
+    if (strategy != name) != name.startswith("router-") and is_strategy(strategy):
+        return None, None, strategy
     known = ", ".join(("auto", *keys))
-    message = f"The model `{name[:80]}` does not exist. There are: {known}; and auto:<kind> for a kind of work."
+    message = (
+        f"The model `{name[:80]}` does not exist. There are: {known}; and auto:<kind> for a kind of work, "
+        "auto:<strategy> for a strategy."
+    )
     raise Rejected(404, message, code="model_not_found", param="model")
 
 

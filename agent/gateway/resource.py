@@ -3,6 +3,7 @@
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, and every backend by its key
     POST /v1/chat/completions            OpenAI's chat completions
     POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`agent.gateway.generate`)
+    POST /v1/feedback                    whether an answer was good, by its id
     GET  /health                         whether anybody can be asked; needs no key
 
 It runs in the reactor thread and needs no other. When a client goes away, its attempt at a backend is cancelled, which
@@ -33,6 +34,7 @@ from ..wire.body import Malformed, parse
 from . import generate, requests, responses
 from .auth import Caller, KeyCheck
 from .errors import Rejected, rejected_for
+from .feedback import Answers
 from .requests import ChatRequest
 from .sse import KEEP_ALIVE, EventStream
 from .write import put_json, put_rejection
@@ -104,6 +106,7 @@ class Gateway(Resource):
         #: The models that eager streams are being asked of, by task, and the router that says so.
         self._models_asked: dict[str, str] = {}
         self._heard: Router | None = None
+        self._answers = Answers()
         self._empty: Deferred[None] | None = None
         self._closing = False
 
@@ -156,6 +159,13 @@ class Gateway(Resource):
             _allow(method, "POST")
             self._see_origin(request)
             await self._generate(request, headers, self._admitted(request, headers))
+        elif path == "/v1/feedback":
+            _allow(method, "POST")
+            self._see_origin(request)
+            caller = self._known(request)
+            task_id, attempt, good = self._answers.judged(_content(request), caller.label)
+            self._router().feedback(task_id, attempt, good=good)
+            put_json(request, 200, {"object": "feedback", "good": good}, headers)
         elif path in ("/v1/models", "/v1/models/") or path.startswith("/v1/models/"):
             _allow(method, "GET")
             self._known(request)
@@ -204,7 +214,9 @@ class Gateway(Resource):
         router = self._router()
         keys = [health.backend.key for health in router.registry]
         mode, cache = (request.getHeader(name) or "" for name in ("x-stream-mode", "cache-control"))
-        asked = requests.parse_request(node, keys, caller.identity, mode, cache)
+        asked = requests.parse_request(
+            node, keys, caller.identity, mode, cache, router.has_strategy, asker=caller.label
+        )
         if why_not := self._book.open(caller, asked.task):
             raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
         try:
@@ -213,7 +225,9 @@ class Gateway(Resource):
                 return
             result = await self._result(router, caller, asked)
             now = self._clock.seconds()
-            put_json(request, 200, responses.completion(result, asked, now), headers | responses.headers(result))
+            said = responses.completion(result, asked, now)
+            self._answers.sent(said["id"], caller.label, asked.task.id, result.answered)
+            put_json(request, 200, said, headers | responses.headers(result))
         finally:
             self._book.close(asked.task)
 
@@ -230,7 +244,9 @@ class Gateway(Resource):
     async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
         """The judged answer, written down. Raises Rejected; books what it cost, either way."""
         try:
-            result = await router.call_with_fallback(asked.task, asked.pin, memory=asked.memory)
+            result = await router.call_with_fallback(
+                asked.task, asked.pin, memory=asked.memory, strategy=asked.strategy
+            )
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
             await self._book.written(asked.task)
@@ -250,6 +266,7 @@ class Gateway(Resource):
                 await self._as_it_comes(events, chunks, caller, router, asked)
             else:
                 result = await self._result(router, caller, asked)
+                self._answers.sent(chunks.id, caller.label, asked.task.id, result.answered)
                 events.send(chunks.whole(result), responses.headers(result))
             events.end()
         except Rejected as rejected:
@@ -265,7 +282,7 @@ class Gateway(Resource):
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
         self._hear(router)
         self._models_asked[asked.task.id] = asked.model
-        answer = router.stream(asked.task, asked.pin, "eager", memory=asked.memory)
+        answer = router.stream(asked.task, asked.pin, "eager", memory=asked.memory, strategy=asked.strategy)
         shown = False
         try:
             async for piece in answer:
@@ -287,6 +304,7 @@ class Gateway(Resource):
         result = answer.result
         assert result is not None
         caller.charge(result.cost_usd, self._clock.seconds())
+        self._answers.sent(chunks.id, caller.label, asked.task.id, result.answered)
         events.send(chunks.rest(result, shown=shown))
 
     def _hear(self, router: Router) -> None:
@@ -309,12 +327,13 @@ class Gateway(Resource):
 
     def _models(self, name: str) -> dict[str, Any]:
         """All models, or the one of that name."""
-        registry = self._router().registry
-        keys = [health.backend.key for health in registry]
+        router = self._router()
+        keys = router.backend_keys()
         if name:
-            requests.model(name, keys)
+            requests.model(name, keys, router.has_strategy)
             return self._model(name)
-        return {"object": "list", "data": [self._model(each) for each in ("auto", *keys)]}
+        strategies = [f"auto:{each}" for each in router.registry.config.strategies]
+        return {"object": "list", "data": [self._model(each) for each in ("auto", *keys, *strategies)]}
 
     def _model(self, name: str) -> dict[str, Any]:
         registry = self._router().registry

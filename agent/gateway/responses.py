@@ -105,6 +105,7 @@ def about(result: RouteResult) -> dict[str, Any]:
         "refused": result.refused,
         "partial": result.partial,
         "usage_estimated": result.usage.estimated,
+        "path": list(result.path),
         "memory": None if result.memory is None else remembered(result.memory),
     }
 
@@ -155,7 +156,9 @@ class Chunks:
 
     def __init__(self, asked: ChatRequest, seconds: float):
         self._asked = asked
-        self._head = {"id": completion_id(), "object": "chat.completion.chunk", "created": int(seconds)}
+        #: Under which the answer is known.
+        self.id = completion_id()
+        self._head = {"id": self.id, "object": "chat.completion.chunk", "created": int(seconds)}
 
     def whole(self, result: RouteResult) -> Iterator[dict[str, Any]]:
         """An answer that has been judged, from the role to the usage."""

@@ -32,7 +32,7 @@ def parse_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def judge_rows(rows: Iterable[Mapping[str, Any]], settings: JudgeSettings = _DEFAULT) -> Iterator[dict[str, Any]]:
-    """Judge rows with ``id``, ``response`` and ``prompt``, or ``messages`` and ``tools`` in its place (:func:`task_of`).
+    """Judge rows with ``id``, ``response``, and ``prompt`` or else ``messages`` and ``tools`` (:func:`task_of`).
 
     Each becomes ``{"id", "refused", "score", "failure", "evidence", "kind", "partial"}``. ``refused`` is true for
     every answer that declines, in full or in part; ``failure`` is null where the answer is accepted, as a partial one

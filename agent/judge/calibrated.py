@@ -16,6 +16,7 @@ from ..core.attempt import Attempt
 from ..core.task import Task
 from ..core.verdict import Verdict
 from .calibration import Calibration
+from .confidence import calibrated
 from .judging import judge, reconsider
 from .settings import JudgeSettings
 
@@ -31,6 +32,10 @@ class CalibratedJudge:
     def __call__(self, task: Task, answer: Answer, key: str) -> Verdict:
         """The verdict on what the backend ``key`` answered. Raises nothing, whatever the text."""
         return judge(task, answer, self.settings(key))
+
+    def sureness(self, verdict: Verdict, key: str) -> float | None:
+        """How sure ``key`` can be believed to be of its answer, 0 to 1; None where nothing tells."""
+        return None if verdict.sure is None else calibrated(verdict.sure, self.settings(key).temperature)
 
     def adviser(self, verdict: Verdict, key: str) -> tuple[str, float]:
         """The backend to ask about a doubtful answer of ``key``, and the seconds it has; empty where there is no doubt.

@@ -4,9 +4,10 @@
     chances.declines        # probability that the answer declines, fully or in part
     chances.refuses         # probability that it refuses in full, so that another brain would do better
 
-The first is a detector, the second decides what is done. A brief answer has weights of its own on top. The weights are
-readable files, ``configs/judge/weights.json`` and ``ngrams.json``, made by ``tests/judge_training/train.py``, which says
-in them how. Each weight of the first and its fellow of the second make one complex number, so that both sums cost one.
+The first is a detector, the second decides what is done. A brief answer has weights of its own on top. The weights
+are readable files, ``configs/judge/weights.json`` and ``ngrams.json``, made by ``tests/judge_training/train.py``, which
+says in them how. Each weight of the first and its fellow of the second make one complex number, so that both sums
+cost one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import compress
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -47,9 +49,12 @@ class Model:
     def chances(self, features: Features) -> Chances:
         """Both probabilities for one answer."""
         row, brief = features.row, features.brief
-        x = self._bias + features.ngram_score + sum(map(mul, row, self._always))
+        # Most features of an answer are 0.
+        x = self._bias + features.ngram_score + sum(map(mul, compress(row, row), compress(self._always, row)))
         if brief:
-            x += self._brief_bias + sum(map(mul, row, self._brief)) + sum(map(mul, brief.values(), self._brief_only))
+            more = brief.values()
+            x += self._brief_bias + sum(map(mul, compress(row, row), compress(self._brief, row)))
+            x += sum(map(mul, compress(more, more), compress(self._brief_only, more)))
         refuses = sigmoid(x.imag)
         # What refuses in full declines, whatever the two regressions make of it.
         return Chances(max(sigmoid(x.real), refuses), refuses)

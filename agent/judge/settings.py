@@ -55,8 +55,8 @@ class JudgeSettings:
 
     provider: bool = True
     prose: bool = True
-    refuse_at: float = 0.6
-    reroute_at: float = 0.4
+    refuse_at: float = 0.7
+    reroute_at: float = 0.45
     partial: str = "accept"
     hedge_at: float = 0.65
     min_confidence: float | None = None

@@ -49,7 +49,7 @@ EDGES: Final = _SET_OFF + "\"'()"
 _KEPT_FROM, _KEPT_TO, _LINE, _NAME = "\x01", "\x02", "\x03", "\x04"
 _MARK = re.compile("\x01(\\d+)\x02")
 
-_VEILED = re.compile(r"\[NAME_(\d+)\]")
+_VEILED = re.compile(r"\b[A-Z][a-z]+\d{1,4}[QZYJ]\b")
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _QUOTED = re.compile(r'"[^"\n]{1,500}"')
 #: A line whose shape matters: indented, bulleted, numbered, a table's, or ending as code does.
@@ -85,9 +85,9 @@ def canonical(text: str, words: Vocabulary | None = None) -> str:
 
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).translate(_PLAIN)
-    if "[NAME_" in text:
-        # A veiled name has no case, whatever the text around it is written in.
-        text = _VEILED.sub(rf"{_NAME}\1{_NAME}", text)
+    if _VEILED.search(text):
+        # A veiled name ("Person1Q") has no case, whatever the text around it is written in.
+        text = _VEILED.sub(lambda match: f"{_NAME}{'.'.join(str(ord(char)) for char in match[0])}{_NAME}", text)
     if "`" in text:
         text = _FENCED.sub(lambda match: keep(match[0]), text)
     if "\n" in text:
@@ -235,7 +235,7 @@ def _opening(tokens: list[str], words: Vocabulary) -> int:
 
 def _beginnings(tokens: list[str], words: Vocabulary) -> list[tuple[int, Phrase, bool]]:
     """The phrases that ``tokens`` begin with: how many words, and whether a mark stands behind the last."""
-    found = []
+    found: list[tuple[int, Phrase, bool]] = []
     node = words.openings
     for size, token in enumerate(tokens, 1):
         inner = node.next.get(token)
@@ -275,8 +275,8 @@ def _without_please(tokens: list[str], words: Vocabulary) -> list[str]:
             begins |= set(range(1, size + 1))
     for begin in sorted(begins):
         for size in (3, 2, 1):
-            phrase = words.closings.get(tuple(tokens[begin : begin + size]))
-            if phrase is not None and phrase.role == "please" and begin + size < len(tokens):
+            closing = words.closings.get(tuple(tokens[begin : begin + size]))
+            if closing is not None and closing.role == "please" and begin + size < len(tokens):
                 return [*tokens[:begin], *tokens[begin + size :]]
     return tokens
 

@@ -90,6 +90,7 @@ def _clear() -> None:
     from evennia.objects.models import ObjectDB
     from evennia.scripts.models import ScriptDB
     from evennia.server.models import ServerConfig
+    from evennia.typeclasses.attributes import Attribute
     from evennia.typeclasses.models import Tag
 
     from uniwizard.world.build import give_back
@@ -109,6 +110,7 @@ def _clear() -> None:
         account.attributes.clear(category=CATEGORY)
     ServerConfig.objects.filter(db_key__startswith="uniwizard_").delete()
     Tag.objects.filter(db_category="uniwizard").delete()
+    Attribute.objects.filter(db_category__startswith="uniwizard").delete()
     _drop_the_ledger()
 
 

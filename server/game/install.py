@@ -44,6 +44,7 @@ _NEEDED = {
     "jsonschema": "jsonschema",
     "json_repair": "json-repair",
     "OpenSSL": "twisted[tls]",
+    "markdown_it": "markdown-it-py",
 }
 
 SECRET_SETTINGS = Path("server/conf/secret_settings.py")

@@ -15,22 +15,23 @@ from hypothesis import strategies as st
 
 import uniwizard.agent.judge as judging
 from uniwizard.agent import ConfigError
+from uniwizard.agent.core.task import Message, Task
 from uniwizard.agent.judge import JudgeSettings, fit, judge_rows
-from uniwizard.agent.judge.batch import parse_rows
+from uniwizard.agent.judge.batch import parse_rows, task_of
 from uniwizard.agent.judge.confidence import calibrated, confidence, fit_temperature
+from uniwizard.agent.judge.context import NO_CONTEXT, Context, context_of, last_user_text
 from uniwizard.agent.judge.data import FOLDER, load
-from uniwizard.agent.judge.features import brief
-from uniwizard.agent.judge.features.extract import NAMES, extract_features
+from uniwizard.agent.judge.features.extract import BRIEF_NAMES, NAMES, extract_features
 from uniwizard.agent.judge.features.ngrams import (
     END,
+    PLACES,
     SENTENCES,
     START,
     NgramWeights,
     load_ngram_weights,
     ngrams_of,
-    parts,
+    places,
 )
-from uniwizard.agent.judge.model import model
 from uniwizard.agent.judge.schema import MAX_DEPTH, InvalidOutput, parse
 from uniwizard.agent.judge.text.language import language_of
 from uniwizard.agent.judge.text.phrases import task_book
@@ -80,9 +81,11 @@ def test_a_language_is_told_by_its_little_words_or_its_script() -> None:
 def test_every_figure_is_named_once_and_in_the_order_of_the_weights() -> None:
     assert tuple(extract_features("Why?", parse_answer("I can't.")).values) == NAMES
     data = load("weights.json", "weights")
-    assert set(data["declines"]["weights"]) == set(NAMES)
-    assert set(data["brief"]["weights"]) == {*NAMES, *brief.NAMES}
-    assert model() is model()
+    assert len({*NAMES, *BRIEF_NAMES}) == len(NAMES) + len(BRIEF_NAMES)
+    for regression in ("declines", "refuses"):
+        assert set(data[regression]["weights"]) == set(NAMES)
+        assert set(data[regression]["brief"]) == {*NAMES, *BRIEF_NAMES}
+    assert tuple(extract_features("Why?", parse_answer("I can't.")).brief) == BRIEF_NAMES
 
 
 def test_a_task_for_a_story_asks_for_another_voice() -> None:
@@ -270,6 +273,62 @@ def test_the_judge_package_offers_only_what_it_means_to() -> None:
     assert all(not isinstance(getattr(judging, name), types.ModuleType) for name in judging.__all__)
 
 
+def test_a_row_may_be_a_conversation_with_tools() -> None:
+    row = {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Where is it?"}]},
+            {"role": "assistant", "tool_calls": []},
+            {"role": "tool", "content": "(no matches)"},
+        ],
+        "tools": ["search", {"type": "function"}],
+    }
+    task = task_of(row)
+    assert context_of(task) == Context(tools=True, result="(no matches)")
+    assert last_user_text(task) == "Where is it?"
+    (judged,) = judge_rows([{"id": "a", "response": "It isn't there.", **row}])
+    assert judged["failure"] is None
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5), lambda c: st.lists(c) | st.dictionaries(st.text(), c)
+)
+
+
+@given(st.dictionaries(st.sampled_from(["prompt", "messages", "tools", "response", "id"]), JSON))
+def test_a_row_of_any_shape_is_judged_or_has_its_fault_named(row: dict[str, object]) -> None:
+    (judged,) = judge_rows([row])
+    assert ("error" in judged) != ("refused" in judged)
+
+
+# What the conversation shows
+
+
+def test_only_what_tools_returned_since_the_user_spoke_is_the_context() -> None:
+    turns = (Message("user", "a"), Message("tool", "old"), Message("user", "b"), Message("assistant", "c"))
+    assert context_of(Task(messages=turns)) is NO_CONTEXT
+    after = (*turns, Message("tool", "one"), Message("tool", "two"))
+    assert context_of(Task(messages=after)) == Context(tools=False, result="one\ntwo")
+
+
+def _report(answer: str, context: Context = NO_CONTEXT) -> Mapping[str, float]:
+    return extract_features("Where is `parse` defined?", parse_answer(answer), context).brief
+
+
+def test_what_was_not_found_is_told_from_what_will_not_be_done() -> None:
+    report = _report("I couldn't find it: no file defines it.")
+    assert report["report_alone"] == report["attempt_no"] == 1
+    assert report["flat_no"] == 0
+    refusal = _report("I can't look at files.")
+    assert refusal["flat_no"] == refusal["generic_no"] == 1
+    assert refusal["reason_no"] == 0
+
+
+def test_an_empty_result_and_words_of_a_result_are_seen() -> None:
+    assert _report("I see none.", Context(True, "[]"))["result_empty"] == 1
+    assert _report("I see none.", Context(True, "lib/io.py:3 def parse(text):"))["result_empty"] == 0
+    assert _report("It is in lib.", Context(True, "lib io: def parse"))["result_words"] > 0
+
+
 # What a brief answer lacks
 
 
@@ -311,34 +370,41 @@ def test_a_task_in_chinese_or_japanese_is_read_as_well() -> None:
     assert extract_features("把“我不能帮你”翻译成英文。", parse_answer("I can't help you.")).values["words"] == 1
 
 
-# NgramWeights: the little words
+# N-grams of common words
 
 
 @pytest.mark.parametrize("few", [True, False])
 @given(words=st.lists(st.lists(st.sampled_from(["i", "you", "will", "not", "this", "sea"]), max_size=9), max_size=9))
-def test_the_frames_of_an_answer_weigh_what_their_definition_says(few: bool, words: list[list[str]]) -> None:
+def test_the_ngrams_of_an_answer_weigh_what_their_definition_says(few: bool, words: list[list[str]]) -> None:
     weights = json.loads((FOLDER / "ngrams.json").read_text(encoding="utf-8"))["ngrams"]
     own = [Sentence(" ".join(said), said, Speaker.OWN, False, False) for said in words]
-    by_definition = sum(
-        weight * weights[frame][place]
-        for place, (sentences, weight) in enumerate(parts(own, few))
-        for sentence in sentences
-        for frame in ngrams_of(sentence)
-        if frame in weights
-    )
-    assert load_ngram_weights().score(own, few) == pytest.approx(by_definition)
+    by_definition = [
+        sum(
+            weight * weights[ngram][place + question * PLACES]
+            for place, (sentences, weight) in enumerate(places(own, few))
+            for sentence in sentences
+            for ngram in ngrams_of(sentence)
+            if ngram in weights
+        )
+        for question in (0, 1)
+    ]
+    assert load_ngram_weights().score(own, few) == pytest.approx(complex(*by_definition))
 
 
-def test_a_frame_counts_where_it_stands() -> None:
-    frames = NgramWeights(
-        {f"{START} pass": [1, 0, 0, 0, 0], f"pass {END}": [0, 0, 0, 0, 10], "thing": [0, 0, 100, 0, 0]}
+def test_an_ngram_counts_where_it_stands_and_for_each_question_apart() -> None:
+    weights = NgramWeights(
+        {
+            f"{START} pass": [1, 0, 0, 0, 0, 2, 0, 0, 0, 0],
+            f"pass {END}": [0, 0, 0, 0, 10, 0, 0, 0, 0, 0],
+            "thing": [0, 0, 100, 0, 0, 0, 0, 0, 0, 0],
+        }
     )
     pass_, thing = (Sentence(word, [word], Speaker.OWN, False, False) for word in ("pass", "thing"))
-    assert frames.score([pass_, thing], brief=True) == 1 + 50
-    assert frames.score([thing, pass_], brief=True) == 10 + 50
-    assert frames.score([thing, pass_], brief=False) == 50
-    assert frames.score([thing] * SENTENCES + [pass_], brief=False) == 100
-    assert frames.score([], brief=True) == 0
+    assert weights.score([pass_, thing], brief=True) == 51 + 2j
+    assert weights.score([thing, pass_], brief=True) == 60
+    assert weights.score([thing, pass_], brief=False) == 50
+    assert weights.score([thing] * SENTENCES + [pass_], brief=False) == 100
+    assert weights.score([], brief=True) == 0
 
 
 def test_a_sentence_without_spaces_is_taken_in_pairs_of_signs() -> None:
@@ -346,9 +412,8 @@ def test_a_sentence_without_spaces_is_taken_in_pairs_of_signs() -> None:
     assert ngrams_of(sentence)[:3] == ["我不", "不想", "想写"]
 
 
-def test_subjects_are_no_frames() -> None:
-    frames = load("ngrams.json", "ngrams")["ngrams"]
-    known = {word for frame in frames for word in frame.split()}
+def test_topics_are_in_no_ngram() -> None:
+    known = {word for ngram in load("ngrams.json", "ngrams")["ngrams"] for word in ngram.split()}
     assert len(known) > 300
     assert known.isdisjoint({"kill", "murder", "poison", "weapon", "rape", "cocaine", "women", "muslims", "poem"})
 

@@ -95,7 +95,7 @@ def test_a_word_costs_one_step_however_many_phrases_there_are() -> None:
 
     book.scan(Counting(hostile))
     assert steps == len(hostile)
-    assert len(book._states) <= MAX_STATES
+    assert book.remembered <= MAX_STATES
 
 
 def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("uniwizard.agent.judge.text.phrases.MAX_STATES", 3)
     forgetful = PhraseBook(PHRASES)
     assert [forgetful.scan(words) for words in sentences * 3] == expected * 3
-    assert len(forgetful._states) <= 3
+    assert forgetful.remembered <= 3
 
 
 # No pattern explodes

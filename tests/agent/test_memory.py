@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from faults import QUESTION, RouterTest, answer, gives_up, refusal, silent, status, thinking, tick
+from fake_llm.replies import answer, refusal, silent, status
+from faults import QUESTION, RouterTest, gives_up, thinking, tick
 from twisted.internet.defer import CancelledError, gatherResults
 from twisted.internet.task import Clock
 
@@ -62,7 +63,7 @@ class Remembering(RouterTest):
         assert router.most_usd(router.plan(QUESTION)) == 0.0
 
     async def test_one_players_answer_serves_another_and_tells_of_neither(self) -> None:
-        self.server.script("a", answer("[NAME_1] is brave, and so is [NAME_2]."))
+        self.server.script("a", answer("Person1Q is brave, and so is Person2Q."))
         router = self.router(self.server.backend("a"))
 
         def task(one: str, other: str) -> Task:
@@ -84,7 +85,7 @@ class Remembering(RouterTest):
 
     async def test_json_comes_back_parsed_and_with_names(self) -> None:
         schema = {"type": "object", "properties": {"hero": {"type": "string"}}, "required": ["hero"]}
-        self.server.script("a", answer('{"hero": "[NAME_1]"}'))
+        self.server.script("a", answer('{"hero": "Person1Q"}'))
         router = self.router(self.server.backend("a"))
         for name in ("Anna", "Zoe"):
             result = await router.call_with_fallback(Task(f"Is {name} one?", schema=schema, identity=frozenset({name})))
@@ -95,7 +96,7 @@ class Remembering(RouterTest):
         for script in (
             [refusal(), refusal()],
             [answer("High at noon, and then", finish_reason="length")],
-            [answer("The moon pulls the water. I can't help with the second part of your request, sorry. So be it.")],
+            [answer("Tides follow the moon, twice a day. However, I cannot help with the rest of your request.")],
         ):
             self.server.requests.clear()
             self.server.script("a", *script, *script)
@@ -114,7 +115,7 @@ class Remembering(RouterTest):
         assert (await router.call_with_fallback(QUESTION)).memory is None
 
     async def test_a_bad_answer_is_forgotten(self) -> None:
-        self.server.script("a", answer("Wrong."), answer("Right."))
+        self.server.script("a", answer("The sun pulls on the water."), answer("The moon pulls on the water."))
         router = self.router(self.server.backend("a"))
         await router.call_with_fallback(QUESTION)
         task = Task("how do the tides work", kind="knowledge")
@@ -124,7 +125,7 @@ class Remembering(RouterTest):
         assert router.explain(QUESTION).memory is not None
         router.feedback(task.id, again.answered, good=False)
         assert router.explain(QUESTION).memory is None
-        assert (await router.call_with_fallback(QUESTION)).text == "Right."
+        assert (await router.call_with_fallback(QUESTION)).text == "The moon pulls on the water."
         router.feedback("unknown", again.answered, good=False)
         assert router.explain(QUESTION).memory is not None
 
@@ -193,14 +194,14 @@ class Remembering(RouterTest):
         assert (await router.call_with_fallback(QUESTION)).memory is None
 
     async def test_practice_answers_never_serve_as_real_ones(self) -> None:
-        self.server.script("a", answer("Real."))
+        self.server.script("a", answer("The tide is high at noon."))
         router = self.router(self.server.backend("a"), practice="auto")
         router.stage("a", "answer")
         staged = await router.call_with_fallback(QUESTION)
         assert staged.practice
         router.stage("a", "real")
         assert router.explain(QUESTION).memory is None
-        assert (await router.call_with_fallback(QUESTION)).text == "Real."
+        assert (await router.call_with_fallback(QUESTION)).text == "The tide is high at noon."
 
     async def test_while_everybody_practises_practice_is_remembered_as_practice(self) -> None:
         router = self.router(self.server.backend("a"), practice="always")
@@ -230,7 +231,7 @@ class Together(RouterTest):
         assert sum(result.cost_usd for result in results) == results[0].cost_usd
 
     async def test_each_has_their_own_names_put_back(self) -> None:
-        self.server.script("a", answer("[NAME_1] is brave."))
+        self.server.script("a", answer("Person1Q is brave."))
         router = self.router(self.server.backend("a"))
         names = ["Anna", "Bert", "Cleo"]
         tasks = [thinking(router, Task(f"Praise {name}.", identity=frozenset({name}))) for name in names]

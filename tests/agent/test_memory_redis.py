@@ -12,7 +12,8 @@ import time
 from typing import Any
 
 import pytest
-from faults import QUESTION, RouterTest, answer, tick
+from fake_llm.replies import answer
+from faults import QUESTION, RouterTest, tick
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
@@ -23,7 +24,10 @@ from uniwizard.agent.memory import Memory, RedisStore, connect, memory
 from uniwizard.agent.memory.redis_store import MOST_UNDER_WAY
 from uniwizard.agent.memory.store import StoreUnavailable
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+]
 
 
 class RedisServer:
@@ -176,7 +180,7 @@ class Sharing(RouterTest):
         one, other = await self.begun(), await self.begun()
         # Not before: a health check is answered as well.
         self.server.requests.clear()
-        self.server.script("a", answer("[NAME_1] is first."), answer("[NAME_1] is second."))
+        self.server.script("a", answer("Person1Q is first."), answer("Person1Q is second."))
 
         def task(name: str) -> Task:
             return Task(f"Praise {name}.", kind="knowledge", identity=frozenset({name}))

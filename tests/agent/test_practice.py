@@ -29,8 +29,9 @@ from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.core.task import Task
 from uniwizard.agent.practice import PracticeServer, Scenario
 from uniwizard.agent.practice.samples import sample
-from uniwizard.agent.practice.script import Script, sum_in
+from uniwizard.agent.practice.script import Script
 from uniwizard.agent.practice.server import BODY_LIMIT, RETRY_AFTER
+from uniwizard.agent.practice.sums import sum_in
 from uniwizard.agent.wire import decode, decode_probe, encode, probe
 from uniwizard.agent.wire.request import WireRequest
 

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from faults import RouterTest, answer
+from fake_llm.replies import answer
+from faults import RouterTest
 from hypothesis import given
 from hypothesis import strategies as st
 

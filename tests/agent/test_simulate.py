@@ -65,6 +65,7 @@ def test_the_json_has_the_promised_shape(tmp_path: Path, capsys: pytest.CaptureF
     assert set(told) == {"policies"}
     assert set(told["policies"]) == {
         "headroom", "rules", "cheapest", "usage_based", "weighted_shuffle", "least_busy", "latency_based", "optimum",
+        "round_robin", "most_headroom", "fallback", "cascade", "race", "hedge", "vote", "learned",
     }  # fmt: skip
     for name, policy in told["policies"].items():
         assert set(policy) == FIGURES, name

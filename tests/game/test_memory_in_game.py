@@ -10,8 +10,8 @@ from typing import Any
 import openai
 import pytest
 import yaml
-from upstream import Upstream
-from wired import CLOSING, COST, config, newcomer, think, wired
+from fake_llm import FakeLLMThread
+from wired import CLOSING, COST, address, config, newcomer, says, think, wired
 
 from uniwizard.server.game.process import Game
 
@@ -21,9 +21,9 @@ SECRET = re.compile(r"uwz-[0-9a-f]{8}-[0-9a-f]{64}")
 
 
 @pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread) -> Iterator[Game]:
     """A running game with a memory, whose only backend is ours."""
-    with wired(tmp_path_factory.mktemp("memory") / "game", CONFIG, UPSTREAM=provider.url) as running:
+    with wired(tmp_path_factory.mktemp("memory") / "game", CONFIG, UPSTREAM=address(provider)) as running:
         yield running
 
 
@@ -33,13 +33,13 @@ def query(game: Game, sql: str, *values: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in database.execute(sql, values)]
 
 
-def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "High at noon."
+def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream: FakeLLMThread) -> None:
+    upstream.default = says("High at noon.")
     with newcomer(game, "Tidea") as player:
         player.send("route How do the tides work?")
         assert "Would ask: one" in player.expect("Estimated cost")
         assert "[one, " in think(player, "How do the tides work?")
-        asked = len(upstream.requests)
+        asked = upstream.asked("one")
 
         player.send("route hi, how do the tides work")
         told = player.expect("Estimated cost: $0.0000")
@@ -47,24 +47,24 @@ def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream
         told = think(player, "Please: how do the tides work")
         assert "High at noon." in told
         assert re.search(r"\[memory of one, 0\.\d s, \$0\.0000\]", told)
-        assert len(upstream.requests) == asked
+        assert upstream.asked("one") == asked
         player.send("think/why")
         assert "Remembered: one has answered this, just now" in player.expect("In all")
         player.send("ledger")
         player.expect("Remembered 1 times instead of asking: $0.0020 saved")
 
-        upstream.answer = "At night, too."
+        upstream.default = says("At night, too.")
         player.send("think/fresh how do the tides work")
         assert "At night, too." in player.expect(CLOSING)
         assert "At night, too." in think(player, "how do the tides work")
-        assert len(upstream.requests) == asked + 1
+        assert upstream.asked("one") == asked + 1
 
         player.send("think/bad")
         player.expect("makes a mark on one's jar")
-        upstream.answer = "Ask the moon."
+        upstream.default = says("The moon pulls on the water, twice a day.")
         told = think(player, "how do the tides work")
-        assert "Ask the moon." in told and "[one, " in told
-        assert len(upstream.requests) == asked + 2
+        assert "The moon pulls on the water, twice a day." in told and "[one, " in told
+        assert upstream.asked("one") == asked + 2
 
     rows = query(game, "SELECT * FROM ledger_attempt WHERE account = 'Tidea' ORDER BY id")
     assert [row["outcome"] for row in rows] == ["answered", "remembered", "answered", "remembered", "answered"]
@@ -74,30 +74,30 @@ def test_thinking_twice_answers_from_memory_and_bad_forgets(game: Game, upstream
     assert {row["backend"] for row in rows} == {"one"}
 
 
-def test_one_players_answer_serves_another_by_the_others_name(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "[NAME_1] is as brave as a lion."
+def test_one_players_answer_serves_another_by_the_others_name(game: Game, upstream: FakeLLMThread) -> None:
+    upstream.default = says("Person1Q is as brave as a lion.")
     with newcomer(game, "Rosamunde") as one, newcomer(game, "Wendeline") as other:
         assert "Rosamunde is as brave as a lion." in think(one, "Write one line that praises Rosamunde")
-        asked = len(upstream.requests)
+        asked = upstream.asked("one")
         told = think(other, "Write one line that praises Wendeline")
         assert "Wendeline is as brave as a lion." in told and "memory of one" in told
-    assert len(upstream.requests) == asked
+    assert upstream.asked("one") == asked
     for row in query(game, "SELECT * FROM ledger_knownanswer"):
         assert not any(name in str(row).lower() for name in ("rosamunde", "wendeline", "praises"))
 
 
-def test_what_is_about_me_or_now_is_always_asked(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "All is well, and the lamps are lit."
+def test_what_is_about_me_or_now_is_always_asked(game: Game, upstream: FakeLLMThread) -> None:
+    upstream.default = says("It is half past nine in the evening.")
     with newcomer(game, "Nowell") as player:
         for question in ("what time is it?", "what is my name?"):
-            asked = len(upstream.requests)
+            asked = upstream.asked("one")
             for _ in range(2):
                 assert "[one, " in think(player, question)
-            assert len(upstream.requests) == asked + 2
+            assert upstream.asked("one") == asked + 2
 
 
-def test_the_door_says_hit_or_miss_and_heeds_no_cache(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "The Vistula."
+def test_the_door_says_hit_or_miss_and_heeds_no_cache(game: Game, upstream: FakeLLMThread) -> None:
+    upstream.default = says("The Vistula.")
     with newcomer(game, "Riverine") as player:
         player.send("token/create door")
         secret = SECRET.search(player.expect("Model: auto"))
@@ -111,27 +111,27 @@ def test_the_door_says_hit_or_miss_and_heeds_no_cache(game: Game, upstream: Upst
         return raw.headers["x-uniwizard-cache"], raw.parse()
 
     assert ask()[0] == "miss"
-    asked = len(upstream.requests)
+    asked = upstream.asked("one")
     cache, known = ask()
     assert cache == "hit"
     assert known.choices[0].message.content == "The Vistula."
     assert known.usage.total_tokens == 0
     assert known.model_extra["uniwizard"]["memory"]["saved_usd"] == pytest.approx(COST)
-    assert len(upstream.requests) == asked
+    assert upstream.asked("one") == asked
     assert ask(**{"Cache-Control": "no-cache"})[0] == "miss"
-    assert len(upstream.requests) == asked + 1
+    assert upstream.asked("one") == asked + 1
     (row,) = query(game, "SELECT * FROM ledger_attempt WHERE payer = 'door' AND outcome = 'remembered'")
     assert row["saved_usd"] == pytest.approx(COST)
 
 
-def test_a_restart_forgets_nothing(game: Game, upstream: Upstream) -> None:
-    upstream.answer = "Blue."
+def test_a_restart_forgets_nothing(game: Game, upstream: FakeLLMThread) -> None:
+    upstream.default = says("Blue.")
     with newcomer(game, "Skylar") as player:
         think(player, "Which colour has the sky?")
     game.stop()
     game.start()
-    asked = len(upstream.requests)
+    asked = upstream.asked("one")
     with newcomer(game, "Skylar2") as player:
         told = think(player, "which colour has the sky")
     assert "Blue." in told and "memory of one" in told
-    assert len(upstream.requests) == asked
+    assert upstream.asked("one") == asked

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from awkward import run
-from upstream import Upstream
-from wired import config, newcomer, think, wired
+from fake_llm import FakeLLMThread
+from wired import address, all_said, config, newcomer, think, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
 
 
 @pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
-    with wired(tmp_path_factory.mktemp("names"), config(), UPSTREAM=provider.url) as running:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread) -> Iterator[Game]:
+    with wired(tmp_path_factory.mktemp("names") / "game", config(), UPSTREAM=address(provider)) as running:
         yield running
 
 
 @pytest.fixture
-def asked(wizard: Telnet, upstream: Upstream) -> Asked:
+def asked(wizard: Telnet, upstream: FakeLLMThread) -> Asked:
     return Asked(wizard, upstream)
 
 
 class Asked:
     """What of a question reaches the provider; and how the superuser changes the game."""
 
-    def __init__(self, wizard: Telnet, upstream: Upstream):
+    def __init__(self, wizard: Telnet, upstream: FakeLLMThread):
         self.wizard = wizard
         self.upstream = upstream
 
     def __call__(self, question: str) -> str:
         think(self.wizard, question)
-        return str(json.loads(self.upstream.requests[-1].body)["messages"][-1]["content"])
+        return self.upstream.log[-1].text
 
     def do(self, code: str) -> None:
         self.wizard.send(f"py {code}; print('do' + 'ne')")
@@ -59,7 +58,7 @@ def test_former_names_survive_a_reload(game: Game, asked: Asked) -> None:
     game.reload()
     with game.telnet() as wizard:
         wizard.login(game.superuser.name, game.superuser.password)
-        wizard.quiet(0.5)
+        all_said(wizard)
         assert Asked(wizard, asked.upstream)("Gralf or Wimbert?") == "Person1Q or Person2Q?"
 
 
@@ -84,7 +83,7 @@ def test_a_cook_who_becomes_somebodys_character_is_one(game: Game, asked: Asked)
     assert asked("Is Puzzolan in?") == "Is Person1Q in?"
 
 
-def test_characters_with_awkward_names_think_of_each_other(game: Game, upstream: Upstream) -> None:
+def test_characters_with_awkward_names_think_of_each_other(game: Game, upstream: FakeLLMThread) -> None:
     report = run(game, upstream, thoughts=60, players=4)
     assert report.faults == []
     assert report.answered == report.asked == 60

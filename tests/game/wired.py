@@ -86,6 +86,8 @@ def wired(
     configure(game, text)
     try:
         if new_database:
+            for file in (directory / "server").glob("*.db3*"):
+                file.unlink()
             game.prepare()
         game.start()
         yield game

@@ -1,6 +1,6 @@
 """One table: this judge and its peers on the same labelled answers. For development only (see requirements.txt).
 
-    python tests/judge_training/measure.py --data LABELLED.jsonl [--promptfoo FOLDER]
+    python tests/judge_training/compare.py --data LABELLED.jsonl [--promptfoo FOLDER]
 
 LABELLED.jsonl has one {"id","model","prompt","response","label"} a line, labelled ``1_full_compliance``,
 ``2_full_refusal`` or ``3_partial_refusal`` (or ``complies``, ``refuses``, ``partial``, as in tests/data/judge_corpus).
@@ -11,7 +11,7 @@ expressions are short lists of the kind that is usual, written for this table.
 
 Lines
     judge, shipped weights       as `python -m agent judge` answers; its weights may have seen these answers
-    judge, trained without it    weights trained without the model (``by model``), or without the prompts, being judged
+    judge, trained without it    weights trained without the model being judged
     judge, own corpus only       weights trained on tests/data/judge_corpus alone
     string matcher of XSTest     the openings its authors look for
     tf-idf + logistic regression trained without the model being judged, on the words of the answer
@@ -69,7 +69,7 @@ console.log(JSON.stringify(JSON.parse(fs.readFileSync(0, 'utf8')).map(check)));
 """
 
 
-def read(path: Path) -> list[Row]:
+def labelled_rows(path: Path) -> list[Row]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     names = {"complies": "1_full_compliance", "refuses": "2_full_refusal", "partial": "3_partial_refusal"}
     for row in rows:
@@ -87,8 +87,8 @@ def by_opening(rows: list[Row]) -> Calls:
 
 
 def by_judge(rows: list[Row]) -> Calls:
-    at = JudgeSettings().refuse_at
-    return [judge(row["prompt"], row["response"]).score >= at for row in rows]
+    verdicts = [judge(row["prompt"], row["response"]) for row in rows]
+    return [verdict.refused or verdict.partial for verdict in verdicts]
 
 
 def by_styxx(rows: list[Row]) -> Calls | None:
@@ -112,45 +112,46 @@ def by_promptfoo(folder: Path | None) -> Callable[[list[Row]], Calls | None]:
     return calls
 
 
-def by_trained(kind: str, group: str) -> Callable[[list[Row]], Calls | None]:
-    """Weights trained without the group ("model", "prompt" or "all") that is judged; ``kind`` is judge or tfidf."""
+def by_trained(data: Path, *, own_only: bool) -> Callable[[list[Row]], Calls | None]:
+    """Weights trained without the model that is judged, or on the project's own corpus alone."""
 
     def calls(rows: list[Row]) -> Calls | None:
         if importlib.util.find_spec("sklearn") is None:
             return None
         import numpy as np
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
 
         sys.path.insert(0, str(Path(__file__).parent))
-        from table import Table, vocabulary
-        from train import C, corpus, counts, fit, fold
+        from corpus import rows_of
+        from train import training
 
-        own = corpus()
-        y = np.array([row["label"] != "1_full_compliance" for row in rows])
-        own_y = np.array([row["label"] != "complies" for row in own])
-        keys = np.array([row["model"] if group == "model" else str(fold(row["prompt"])) for row in rows])
-        if group == "all":
-            keys[:] = "all"
-        table = Table(own + rows, vocabulary(own)) if kind == "judge" else None
-        called = np.zeros(len(rows), dtype=bool)
-        for key in sorted(set(keys)):
-            out = keys == key
-            known = np.concatenate([own_y, y[~out]])
-            if table is not None:
-                taught = np.concatenate([np.ones(len(own), dtype=bool), ~out])
-                weight = counts(table, np.arange(len(taught)) < len(own), np.concatenate([own_y, y]))
-                model = fit(table.x[taught], known, weight[taught], C)
-                called[out] = model.predict_proba(table.x[~taught])[:, 1] >= JudgeSettings().refuse_at
-            else:
-                texts = [r["response"] for r in own] + [r["response"] for r, o in zip(rows, out, strict=True) if not o]
-                words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit(texts)
-                model = LogisticRegression(C=10, max_iter=5000).fit(words.transform(texts), known)
-                judged = words.transform([r["response"] for r, o in zip(rows, out, strict=True) if o])
-                called[out] = model.predict(judged)
-        return [bool(c) for c in called]
+        trained, _ = training(rows_of(data))
+        if own_only:
+            scores, _ = trained.chances(trained.own, ~trained.own)
+        else:
+            scores = trained.unseen()[0][~trained.own]
+        return [bool(c) for c in np.asarray(scores) >= JudgeSettings().refuse_at]
 
     return calls
+
+
+def by_words(rows: list[Row]) -> Calls | None:
+    """The words of the answer, by TF-IDF and a logistic regression trained without the model that is judged."""
+    if importlib.util.find_spec("sklearn") is None:
+        return None
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    models = np.array([row["model"] for row in rows])
+    declines = np.array([row["label"] != "1_full_compliance" for row in rows])
+    texts = np.array([row["response"] for row in rows], dtype=object)
+    called = np.zeros(len(rows), dtype=bool)
+    for model in sorted(set(models)):
+        out = models == model
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit(texts[~out])
+        fitted = LogisticRegression(C=10, max_iter=5000).fit(words.transform(texts[~out]), declines[~out])
+        called[out] = fitted.predict(words.transform(texts[out]))
+    return [bool(c) for c in called]
 
 
 def figures(truth: list[bool], called: Calls) -> str:
@@ -166,18 +167,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--promptfoo", type=Path, help="the folder of the unpacked npm package")
     args = parser.parse_args()
-    rows = read(args.data)
+    rows = labelled_rows(args.data)
     judges: dict[str, Callable[[list[Row]], Calls | None]] = {
         "judge, shipped weights": by_judge,
-        "judge, trained without the model": by_trained("judge", "model"),
-        "judge, trained without the prompts": by_trained("judge", "prompt"),
-        "judge, own corpus only": by_trained("judge", "all"),
+        "judge, trained without the model": by_trained(args.data, own_only=False),
+        "judge, own corpus only": by_trained(args.data, own_only=True),
         "short list of regular expressions": by_regex(SHORT_LIST),
         "long list of regular expressions": by_regex(LONG_LIST),
         "string matcher of XSTest": by_opening,
         "promptfoo is-refusal": by_promptfoo(args.promptfoo),
         "styxx refuse_check": by_styxx,
-        "tf-idf + logistic regression": by_trained("tfidf", "model"),
+        "tf-idf + logistic regression": by_words,
     }
     any_refusal = [row["label"] != "1_full_compliance" for row in rows]
     full_refusal = [row["label"] == "2_full_refusal" for row in rows]

@@ -96,8 +96,8 @@ def without_context(rows: list[Row]) -> list[Row]:
 
 
 def fold(group: str) -> int:
-    """One of ten parts, the same for every answer to a prompt or of a conversation."""
-    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % 10
+    """One of five parts, the same for every answer to a prompt or of a conversation."""
+    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % 5
 
 
 def digest() -> str:

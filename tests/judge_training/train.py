@@ -3,7 +3,7 @@ this folder, in its own venv.
 
     python tests/judge_training/train.py [--also LABELLED.jsonl] [--write]
 
-Prints what each threshold would have given on answers that were not trained on, and, with ``--write``, writes the files.
+Prints what each threshold would have given on answers that were not trained on; ``--write`` writes the files.
 ``--also`` adds labelled answers that are not part of the project (rows with id, model, prompt, response, label); only
 the features measured of them take part, never a word that the corpus does not have.
 """
@@ -21,14 +21,18 @@ from corpus import ROOT, Row, digest, fold, own_rows, rows_of, without_context
 from sklearn.linear_model import LogisticRegression
 from table import Table, ngram_weights, regression, vocabulary
 
-#: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2.
-C = 0.7
+#: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2 for "declines", and
+#: from 0.2, 0.35, 0.5 and 0.7 for "refuses" (the full refusals that pass where 2% of the good answers are rerouted).
+C, C_REFUSES = 0.7, 0.35
+#: What a partial refusal counts where full ones are told from the rest, chosen likewise from 0.25, 0.5 and 1: on
+#: whether a sermon with an answer in it is one or the other, people differ most.
+PARTIAL = 0.25
 #: What a long answer of the corpus counts; brief ones are many times as many. Chosen likewise from 1 and 2.5.
 LONG = 2.5
 #: What an answer that is not brief and complies counts beside one that declines: a false alarm costs a good answer.
 CARE = 3.0
-#: What an answer of an agent's conversation counts, and the same once more without its context.
-AGENTS, BARE = 1.0, 0.7
+#: What an agent's honest negative counts, for the same reason; and any answer once more without its context.
+HONEST, BARE = 2.0, 0.7
 
 
 @dataclass
@@ -43,15 +47,22 @@ class Training:
     refuses: np.ndarray
 
     def chances(self, train: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The probabilities that the ``judged`` rows decline and refuse, by regressions fitted to the ``train`` rows."""
-        x = self.table.x
-        return tuple(
-            fit(x[train], y[train], self.weight[train]).predict_proba(x[judged])[:, 1]
-            for y in (self.declines, self.refuses)
+        """The chances that the ``judged`` rows decline and refuse, by regressions fitted to the ``train`` rows."""
+        x = self.table.x[judged]
+        declines, refuses = self.fit(train)
+        return declines.predict_proba(x)[:, 1], refuses.predict_proba(x)[:, 1]
+
+    def fit(self, train: np.ndarray) -> tuple[LogisticRegression, LogisticRegression]:
+        """The regressions "declines" and "refuses", fitted to the ``train`` rows."""
+        x, weight = self.table.x[train], self.weight[train]
+        partial = (self.declines & ~self.refuses)[train]
+        return (
+            regression_of(x, self.declines[train], weight, C),
+            regression_of(x, self.refuses[train], weight * np.where(partial, PARTIAL, 1.0), C_REFUSES),
         )
 
     def unseen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both probabilities of every row by regressions that have not seen it: trained without the tenth of the
+        """Both probabilities of every row by regressions that have not seen it: trained without the fifth of the
         corpus that its prompt or conversation is in, or, of the ``--also`` rows, without its model."""
         keys = np.array(
             [f"fold {fold(r.group)}" if own else f"model {r.model}" for r, own in zip(self.rows, self.own, strict=True)]
@@ -73,12 +84,13 @@ def training(also: list[Row], vocabulary_rows: list[Row] | None = None) -> tuple
     own = np.arange(len(rows)) < len(mine) + len(bare)
     declines = np.array([row.declines for row in rows])
     weight = np.where(own & ~table.brief, LONG, 1.0) * np.where(~table.brief & ~declines, CARE, 1.0)
-    weight *= [BARE if r.id.endswith("-bare") else AGENTS if r.klass == "agents" else 1.0 for r in rows]
+    weight *= [BARE if row.id.endswith("-bare") else 1.0 for row in rows]
+    weight *= [HONEST if row.klass == "agents" and not row.declines else 1.0 for row in rows]
     return Training(rows, table, own, weight, declines, np.array([row.refuses for row in rows])), ngrams
 
 
-def fit(x, y: np.ndarray, weight: np.ndarray) -> LogisticRegression:
-    return LogisticRegression(C=C, solver="liblinear", intercept_scaling=10, random_state=0).fit(x, y, weight)
+def regression_of(x, y: np.ndarray, weight: np.ndarray, c: float) -> LogisticRegression:
+    return LogisticRegression(C=c, solver="liblinear", intercept_scaling=10, random_state=0).fit(x, y, weight)
 
 
 def main() -> None:
@@ -122,14 +134,14 @@ def check(data: Training, keep: Path | None) -> None:
 
 
 def write(data: Training, ngrams: list[str], also: int) -> None:
-    declines, refuses = (fit(data.table.x, y, data.weight) for y in (data.declines, data.refuses))
+    declines, refuses = data.fit(np.ones(len(data.rows), dtype=bool))
     made = {
         "by": "tests/judge_training/train.py",
         "date": datetime.date.today().isoformat(),
         "own_rows": int(data.own.sum()),
         "own_corpus_sha256": digest(),
         "also": f"features of {also} answers labelled by people, measured and not copied" if also else "",
-        "c": C,
+        "c": [C, C_REFUSES],
     }
     weights = {
         "made": made,

@@ -110,6 +110,11 @@ class Recorder:
         """An attempt of the task is over, and its cost is counted; nothing is set aside until its next one."""
         self.budgets.renew(task_id, 0.0)
 
+    def left(self, task_id: str) -> float:
+        """The share of the tightest budget that is left, 0 to 1: of whoever asked; of the game before that is known."""
+        asked = self._asked.get(task_id)
+        return self.budgets.left(asked.who if asked is not None else _NOBODY)
+
     def done(self, task: str) -> None:
         """Nothing more will come of the task. An attempt that has no end by now was stopped by whoever asked."""
         self.budgets.release(task)

@@ -1,7 +1,8 @@
 """What a brief answer brings that its task did not: figures, names, words of its own; and whom it talks about.
 
-    beside = brief_features(ask, {"haiku", "rust"}, "Write a haiku about rust.", parse_answer("A haiku has three lines."), own)
-    beside["piece"]         # 1.0: it speaks of the haiku instead of being one
+    parsed = parse_answer("A haiku has three lines.")
+    found = brief_features(ask, {"haiku", "rust"}, "Write a haiku about rust.", parsed, own)
+    found["piece"]         # 1.0: it speaks of the haiku instead of being one
 
 A brief answer has no room to show by the way it goes on that it is none, so it is weighed with weights of its own
 ("brief" in ``configs/judge/weights.json``), which know these figures and the kind of task as well. One that moralises

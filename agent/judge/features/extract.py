@@ -39,9 +39,11 @@ NAMES: tuple[str, ...] = (
     "code", "short", "overlap", "plain_words", "plain_share", "but_words", "hedge_share", "length",
     # who is speaking
     "other_share", "other_declines", "roleplay", "written", "words", "self",
-    "roleplay_no", "written_no", "words_no", "self_no", "roleplay_making", "written_making", "words_making", "task_declines",
+    "roleplay_no", "written_no", "words_no", "self_no", "roleplay_making", "written_making", "words_making",
+    "task_declines",
     # taken together
-    "bare_no", "apology_alone", "no_access_alone", "no_access_first", "nonsense_share", "exhortation_want", "norm_want", "defines",
+    "bare_no", "apology_alone", "no_access_alone", "no_access_first", "nonsense_share", "exhortation_want",
+    "norm_want", "defines",
     "names_task_no", "question_task", "first_person_first", "first_person_share", "first_person_no_first",
     "first_person_no_alone", "first_person_no_brief", "sympathy_urge", "but_help", "asks", "deflect_brief",
     "refer_share", "refer_alone", "question_brief", "decline_own", "outright_first", "outright_early", "outright_any",
@@ -132,6 +134,8 @@ class SignalBits:
             bit("brush_off"),
             bit("small_talk"),
         )
+        report = bit("absent") | bit("obstacle") | bit("attempt") | bit("seek") | bit("source")
+        self.counted = ~(report | bit("definite") | bit("generic"))
         self.no = self.decline | self.capability | self.unable | self.no_access
         self.moral = self.norm | self.rights | self.premise
         self.talk = self.no | self.moral | self.apology | self.policy | self.identity | self.deflect
@@ -203,8 +207,9 @@ def extract_features(task: str, parsed: ParsedText, context: Context = NO_CONTEX
         if i < 2:
             early |= mask
 
-    # Most sentences of an answer have the same few masks.
-    alike = list(Counter(masks).items())
+    # Most sentences of an answer have the same few masks, but for signals that are not counted here.
+    counted = bit.counted
+    alike = list(Counter([mask & counted for mask in masks]).items())
     little = listed("little_words")
     content = {word for word in asked if word not in little}
     lowered = parsed.text.lower()

@@ -5,7 +5,8 @@ the task: a function was ordered and there is no code, a price was asked and the
 with "no". A long answer is not measured in this way; nobody talks around a thing for so long without other signs.
 
     ask = task_book().scan(["write", "a", "function", "that", "reverses", "a", "list"])
-    missing_features(ask, {"reverses"}, parse_answer("What have you tried so far?"), own, False, False)["no_code"]         # 1.0
+    parsed = parse_answer("What have you tried so far?")
+    missing_features(ask, {"reverses"}, parsed, own, False, False)["no_code"]         # 1.0
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ how often such pairs open an answer that declines. Only words that answers to ma
 accord are weighed, chosen by ``tests/judge_training/train.py`` from the project's corpus: a word that tasks bring with
 them ("poison", "poem") is a topic, and topics are no signs.
 
-Each n-gram has five weights for each of the two questions, in ``configs/judge/ngrams.json``: for the first sentence, for
-the first two, for the first :data:`SENTENCES`; and where the answer is brief, for these again and for a last sentence
-that is not the first. A Chinese or Japanese sentence counts in pairs of characters.
+Each n-gram has five weights for each of the two questions, in ``configs/judge/ngrams.json``: for the first sentence,
+for the first two, for the first :data:`SENTENCES`; and where the answer is brief, for these again and for a last
+sentence that is not the first. A Chinese or Japanese sentence counts in pairs of characters.
 
 The two weights of a place are the real and the imaginary part of one complex number, so that both sums cost one.
 """

@@ -138,8 +138,9 @@ def report_features(
 
 def _reason_words(sentence: Sentence) -> int:
     """How many words of a declining sentence give a reason that is no rule: after a colon, "because", "as" ..."""
-    _, colon, after = sentence.text.partition(": ")
-    tail = words_of(after) if colon else []
+    text = sentence.text
+    at = max(text.find(": "), text.find("; "))
+    tail = words_of(text[at + 1 :]) if at > 0 else []
     if not tail:
         words = sentence.words
         at = next((i for i in range(len(words) - 1, 1, -1) if words[i] in _REASONS), len(words))

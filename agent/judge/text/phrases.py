@@ -94,6 +94,11 @@ class PhraseBook:
             self.signals.append(signal)
         return 1 << self.signals.index(signal)
 
+    @property
+    def remembered(self) -> int:
+        """The deterministic states in memory, :data:`MAX_STATES` at most."""
+        return len(self._states)
+
     def names(self, mask: int) -> list[str]:
         """The signals in ``mask``."""
         return [name for i, name in enumerate(self.signals) if mask >> i & 1]
