@@ -21,7 +21,7 @@ from .yaml_files import read_checked
 #: What may stand in braces: in any phrase, and in those of a moment that says less.
 WORDS = ("name", "key", "to", "why", "time", "count", "about", "got", "want")
 #: Whoever keeps the Workshop, in any phrase.
-SOUL = ("soul", "he", "him", "his")
+SOUL = ("soul", "he", "him", "his", "He", "Him", "His")
 OF_MOMENT: Mapping[str, tuple[str, ...]] = {
     "thinking": (),
     "asks": ("name",),
