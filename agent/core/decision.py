@@ -11,17 +11,21 @@ from .task import Task
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What ranking and quotas need to know of a task: ``tokens`` is its estimated input."""
+    """What ranking and quotas need to know of a task.
+
+    ``tokens`` is its estimated input; ``prefer`` are backends that it prefers to those of the rules.
+    """
 
     kind: str
     tokens: int
     max_tokens: int | None = None
     needs: frozenset[str] = frozenset()
+    prefer: tuple[str, ...] = ()
 
 
 def work_of(task: Task, kind: str) -> Work:
     """What counts of ``task`` when a backend is chosen for it."""
-    return Work(kind, task.estimated_tokens, task.max_tokens, task.needs)
+    return Work(kind, task.estimated_tokens, task.max_tokens, task.needs, task.prefer)
 
 
 @dataclass(frozen=True, slots=True)

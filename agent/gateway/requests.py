@@ -27,7 +27,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from ..core.task import KINDS, Image, Message, Task, Tool, ToolCall
+from ..core.task import Image, Message, Task, Tool, ToolCall, known_kinds
 from ..judge.schema import MAX_DEPTH, depth
 from ..wire.body import Json
 from .errors import Rejected
@@ -158,7 +158,7 @@ def model(
         return name, None, ""
     if name == "auto":
         return None, None, ""
-    if name.startswith("auto:") and name[5:] in KINDS:
+    if name.startswith("auto:") and name[5:] in known_kinds():
         return None, name[5:], ""
     strategy = name.removeprefix("auto:")
     # RouteLLM's names are whole names of models; all others stand behind ``auto:``.

@@ -2,6 +2,7 @@
 
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, and every backend by its key
     POST /v1/chat/completions            OpenAI's chat completions
+    POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`agent.gateway.generate`)
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /health                         whether anybody can be asked; needs no key
 
@@ -30,7 +31,7 @@ from ..core.task import Task
 from ..practice import practised
 from ..router import Router
 from ..wire.body import Malformed, parse
-from . import requests, responses
+from . import generate, requests, responses
 from .auth import Caller, KeyCheck
 from .errors import Rejected, rejected_for
 from .feedback import Answers
@@ -154,6 +155,10 @@ class Gateway(Resource):
             self._see_origin(request)
             caller = self._admitted(request, headers)
             await self._complete(request, headers, caller)
+        elif path == generate.PATH:
+            _allow(method, "POST")
+            self._see_origin(request)
+            await self._generate(request, headers, self._admitted(request, headers))
         elif path == "/v1/feedback":
             _allow(method, "POST")
             self._see_origin(request)
@@ -226,6 +231,16 @@ class Gateway(Resource):
         finally:
             self._book.close(asked.task)
 
+    async def _generate(self, request: Request, headers: Headers, caller: Caller) -> None:
+        asked = generate.parse_generate(_content(request), caller.identity)
+        if why_not := self._book.open(caller, asked.task):
+            raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
+        try:
+            result = await self._result(self._router(), caller, asked)
+            put_json(request, 200, generate.generated(result.text), headers | responses.headers(result))
+        finally:
+            self._book.close(asked.task)
+
     async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
         """The judged answer, written down. Raises Rejected; books what it cost, either way."""
         try:
@@ -235,7 +250,7 @@ class Gateway(Resource):
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
             await self._book.written(asked.task)
-            raise rejected_for(failed, too_long=_too_long(router, asked)) from None
+            raise _rejected(failed, router, asked) from None
         caller.charge(result.cost_usd, self._clock.seconds())
         await self._book.written(asked.task)
         return result
@@ -283,7 +298,7 @@ class Gateway(Resource):
                 shown = True
         except AllBackendsFailed as failed:
             caller.charge(failed.cost_usd, self._clock.seconds())
-            raise rejected_for(failed, too_long=_too_long(router, asked)) from None
+            raise _rejected(failed, router, asked) from None
         finally:
             del self._models_asked[asked.task.id]
         result = answer.result
@@ -368,6 +383,11 @@ def _too_long(router: Router, asked: ChatRequest) -> bool:
     """Whether the task fits nobody who could be asked if it were shorter."""
     awake = [health.backend for health in router.registry if not health.backend.unconfigured]
     return bool(awake) and asked.task.estimated_tokens > max(backend.max_context for backend in awake)
+
+
+def _rejected(failed: AllBackendsFailed, router: Router, asked: ChatRequest) -> Rejected:
+    frees_in = router.quota_frees_in(failed.skipped)
+    return rejected_for(failed, too_long=_too_long(router, asked), quota_frees_in=frees_in)
 
 
 def _ended_early(why: Failure, request: Any, headers: Headers) -> None:

@@ -154,14 +154,15 @@ class Fits:
     def __init__(self, rules: Sequence[Rule], suits: Mapping[str, frozenset[str]]):
         self._rules = rules
         self._suits = suits
-        self._known: dict[tuple[str, bool, str], tuple[Backend, float, list[str]]] = {}
+        self._known: dict[tuple[str, bool, str, tuple[str, ...]], tuple[Backend, float, list[str]]] = {}
 
     def of(self, backend: Backend, work: Work) -> tuple[float, list[str]]:
         """What :func:`fit_of` says; the list is the caller's own."""
-        place = work.kind, "json" in work.needs, backend.key
+        place = work.kind, "json" in work.needs, backend.key, work.prefer
         known = self._known.get(place)
         if known is None or known[0] is not backend:
-            preference, suited = preferred(work.kind, self._rules), self._suits.get(work.kind, frozenset())
+            preference = list(dict.fromkeys((*work.prefer, *preferred(work.kind, self._rules))))
+            suited = self._suits.get(work.kind, frozenset())
             known = self._known[place] = backend, *fit_of(backend, work, preference, suited)
         return known[1], known[2].copy()
 
