@@ -21,7 +21,7 @@ from .core.task import Task
 from .privacy.blindfold import Blindfold, map_strings, ordinary, outbound_text, reworded, written_small
 from .transport.client import fetch, stream
 from .transport.http import TwistedTransport
-from .wire import StreamDecoder, WireRequest, decode, decode_probe, encode, probe, stream_decoder
+from .wire import StreamDecoder, WireRequest, called, decode, decode_probe, encode, probe, stream_decoder
 
 #: Seconds a health check may take.
 PROBE_TIMEOUT = 5.0
@@ -58,13 +58,13 @@ class CloudCaller:
             _inspect(request, task, backend, system, blindfold, streams)
         timeout = backend.timeout if total >= backend.timeout.total else replace(backend.timeout, total=total)
         if streams and on_text is not None:
-            return await self._listen(request, backend, timeout, on_text)
+            return called(task, await self._listen(request, backend, timeout, on_text))
         response = await fetch(
             self._transport, request.method, request.url, request.headers, request.body, timeout, self._clock
         )
         if self._on_headers is not None:
             self._on_headers(backend, response.headers)
-        return decode(backend, response.status, response.headers, response.body)
+        return called(task, decode(backend, response.status, response.headers, response.body))
 
     async def _listen(
         self, request: WireRequest, backend: Backend, timeout: Timeout, on_text: Callable[[str], None]

@@ -10,12 +10,20 @@ from .task import Task
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What ranking and quotas need to know of a task: ``tokens`` is its estimated input."""
+    """What ranking and quotas need to know of a task: ``tokens`` is its estimated input.
+
+    ``cached`` holds, by backend, how many of those its provider most likely has in its cache.
+    """
 
     kind: str
     tokens: int
     max_tokens: int | None = None
     needs: frozenset[str] = frozenset()
+    cached: tuple[tuple[str, int], ...] = ()
+
+    def cached_at(self, key: str) -> int:
+        """The tokens of the input that are most likely in the cache of the backend ``key``."""
+        return next((tokens for backend, tokens in self.cached if backend == key), 0)
 
 
 def work_of(task: Task, kind: str) -> Work:

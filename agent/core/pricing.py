@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .answer import Answer, Usage
 from .backend import Backend
-from .task import CHARS_PER_TOKEN, Task
+from .task import Task
+from .tokens import asked_tokens, estimate_tokens
 
 #: Tokens of a typical chat answer, for estimates made before there is one.
 TYPICAL_ANSWER = 300
@@ -25,12 +26,13 @@ def cost_usd(backend: Backend, usage: Usage) -> float:
     return (fresh + discounted + usage.output_tokens * price.output) / 1000.0
 
 
-def usage_of(task: Task, answer: Answer) -> Usage:
-    """The reported tokens; where none are, an estimate from the characters, marked as one."""
+def usage_of(task: Task, answer: Answer, system: str = "") -> Usage:
+    """The reported tokens; where none are, an estimate as a tokenizer would count, marked as one."""
     if answer.usage is not None:
         return answer.usage
-    output = len(answer.text) + sum(len(call.arguments) for call in answer.tool_calls)
-    return Usage(task.estimated_tokens, round(output / CHARS_PER_TOKEN), estimated=True)
+    output = estimate_tokens(answer.text) + sum(estimate_tokens(thought.text) for thought in answer.thoughts)
+    output += sum(estimate_tokens(f"{call.name} {call.arguments}") for call in answer.tool_calls)
+    return Usage(asked_tokens(task, system), output, estimated=True)
 
 
 def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | None = None) -> float:

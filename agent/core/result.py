@@ -10,7 +10,7 @@ from .answer import Usage
 from .attempt import Attempt
 from .decision import Skipped
 from .failures import FailureCode, UniwizardError
-from .task import ToolCall
+from .task import Thought, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class RouteResult:
     partial     True when a part of the task was declined
     finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
+    thoughts    what the model thought before, where its api tells it; names in it are still veiled
+    dropped     what the task asked of the answer's making and the backend's api has no field for
     """
 
     text: str
@@ -44,6 +46,8 @@ class RouteResult:
     refused: bool = False
     partial: bool = False
     practice: bool = False
+    thoughts: tuple[Thought, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def finish(self) -> str:

@@ -188,6 +188,21 @@ class QuotaTracker:
                 return f"quota: the provider says {live.left(now):,.4g} {words} are left; resets {told(live.reset)}"
         return ""
 
+    def longest(self, now: float, work: Work) -> float:
+        """The output tokens that the windows have room for beside the input of ``work``; infinity without windows."""
+        most, price = self.estimate.most(work), self.backend.price.output
+        found = float("inf")
+        for tracked in self.windows:
+            window, unit = tracked.window, tracked.window.quota.unit
+            window.advance(now)
+            if unit in ("tokens", "output_tokens"):
+                asked = most.input_tokens if unit == "tokens" else 0.0
+                found = min(found, window.left - asked)
+            elif unit == "usd" and price:
+                input_usd = most.input_tokens * self.backend.price.input / 1000.0
+                found = min(found, (window.left - input_usd) / price * 1000.0)
+        return max(0.0, found)
+
     def reserve(self, now: float, work: Work) -> QuotaReservation:
         """Count the most that ``work`` can use. To be asked only where there is no obstacle."""
         if self.unlimited:
