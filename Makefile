@@ -6,10 +6,6 @@ FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 
-# Prints the dependencies in pyproject.toml: the runtime's, or those of the extra that is named.
-DEPENDENCIES := import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	print(*(project["optional-dependencies"][sys.argv[1]] if sys.argv[1:] else project["dependencies"]), sep="\n")
-
 .PHONY: help setup play stop demo test witness fuzz check bench clean
 
 help:  ## list these targets
@@ -51,9 +47,9 @@ clean: stop  ## stop the game and remove .venv and caches; the game's database s
 
 # The stock files come from the Evennia that is installed, so they are laid and not tracked.
 server/conf/settings.py: | .venv/.runtime
-	@$(BIN)/python -m uniwizard.server.game.lay .
+	@$(BIN)/python -m uniwizard.server.game.install .
 
-.venv/.runtime: pyproject.toml
+.venv/.runtime: pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Uniwizard needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 			"Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -61,12 +57,12 @@ server/conf/settings.py: | .venv/.runtime
 		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "Making .venv and installing what the game runs on; the first time this takes a minute or two ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -c '$(DEPENDENCIES)' > .venv/runtime.txt
-	@$(PIP) -r .venv/runtime.txt
+	@$(PIP) -e '.[game]'
 	@touch $@
 
 .venv/.dev: .venv/.runtime
 	@echo "Installing what the tests and checks need ..."
-	@$(BIN)/python -c '$(DEPENDENCIES)' dev > .venv/dev.txt
-	@$(PIP) -r .venv/dev.txt -r .venv/runtime.txt
+	@$(PIP) -e '.[game,dev]'
+	@mkdir -p .venv/rooms/uniwizard
+	@for room in agent commands configs server typeclasses world; do ln -sfn ../../../$$room .venv/rooms/uniwizard/$$room; done
 	@touch $@

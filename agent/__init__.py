@@ -6,8 +6,8 @@
     result = await router.call_with_fallback(Task("review this diff"))
 
 Plain Python on Twisted and httpx. It knows nothing of the game above it, so it cannot tell anyone who asked. The names
-in ``__all__`` are the public API, together with :mod:`agent.gateway`; everything else may move. README.md beside this
-file shows the way of a task, room by room.
+in ``__all__`` are the public API, together with :mod:`agent.core.events` and :mod:`agent.gateway`; everything else may
+move. README.md beside this file shows the way of a task, room by room.
 """
 
 from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked
@@ -19,8 +19,10 @@ from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
+from .engine.plan import Plan
 from .health import Health
 from .practice import Scenario, practised
+from .quota import QuotaStatus
 from .router import Router, warm_up
 
 __all__ = [
@@ -43,6 +45,8 @@ __all__ = [
     "Health",
     "Image",
     "Message",
+    "Plan",
+    "QuotaStatus",
     "Ranked",
     "RouteResult",
     "Router",

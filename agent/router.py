@@ -175,6 +175,11 @@ class Router:
         system = self.classifier.system_prompt(decision.kind)
         return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
 
+    def most_usd(self, plan: Plan) -> float:
+        """The most that one answer can cost in USD: the longest one, from the dearest backend that may be asked."""
+        backends = [self.registry[entry.backend].backend for entry in plan.decision.ranking]
+        return max(map(plan.most_usd, backends), default=0.0)
+
     def _decide(self, task: Task) -> tuple[Decision, Work]:
         found = self.classifier.classify(task)
         work = work_of(task, found.kind)
@@ -270,7 +275,7 @@ class Router:
         """Whether simulated backends stand in for real ones."""
         return self.registry.practising
 
-    def keys(self) -> list[str]:
+    def backend_keys(self) -> list[str]:
         """Every backend's key, in the config's order."""
         return [health.backend.key for health in self.registry]
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from evennia.utils import logger
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent.health.breaker import Health
+from uniwizard.agent import Health
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.typeclasses.backend_router import BackendRouter
 from uniwizard.world.harmless import line, show
+from uniwizard.world.routers import GameRouter
 
 #: Characters of a quota's bar.
 _BAR = 16
@@ -47,7 +47,7 @@ class CmdBackends(UniwizardCommand):
     known_switches = _SWITCHES
     locks = "cmd:all()"
 
-    def do(self, router: BackendRouter) -> None:
+    def do(self, router: GameRouter) -> None:
         router.heed_edits()
         key = self.task.lower()
         if self.switches and not self.is_builder():
@@ -67,34 +67,33 @@ class CmdBackends(UniwizardCommand):
             else:
                 self.say("\n".join(_detail(router, key, self.client_width())))
 
-    def _change(self, router: BackendRouter, key: str) -> None:
-        health = router.brain.registry[key]
+    def _change(self, router: GameRouter, key: str) -> None:
         if "disable" in self.switches:
-            health.disabled = True
+            router.brain.set_disabled(key, True)
             told = f"{key} is put away; nobody asks it until backends/enable {key}."
         elif "enable" in self.switches:
-            health.disabled = False
+            router.brain.set_disabled(key, False)
             told = f"{key} is back on the shelf."
         else:
-            router.brain.registry.reset(key)
+            router.brain.reset(key)
             told = f"{key}'s breaker is closed; its lamp burns."
         router.persist()
         self.say(told)
 
-    def _reload(self, router: BackendRouter) -> None:
+    def _reload(self, router: GameRouter) -> None:
         faults = router.reload_config()
         if faults:
             told = "\n".join(f"  {line(fault, 300)}" for fault in faults)
             self.say(f"|rThe backends file has faults; the old one stays in force.|n\n{told}")
         else:
-            self.say(f"The backends file is read; {len(router.brain.registry)} brains stand on the shelf.")
+            self.say(f"The backends file is read; {len(router.brain.backend_keys())} brains stand on the shelf.")
 
-    def _probe(self, router: BackendRouter, key: str) -> None:
+    def _probe(self, router: GameRouter, key: str) -> None:
         self.say(f"Tapping on {key or 'every jar'} ...")
         if key:
-            asked = Deferred.fromCoroutine(router.brain.watch.probe(key)).addCallback(lambda told: {key: told})
+            asked = Deferred.fromCoroutine(router.brain.probe(key)).addCallback(lambda told: {key: told})
         else:
-            asked = Deferred.fromCoroutine(router.brain.watch.probe_all())
+            asked = Deferred.fromCoroutine(router.brain.probe_all())
         asked.addCallback(self._told)
         asked.addErrback(lambda why: logger.log_err(f"Uniwizard: a probe broke: {why}"))
 
@@ -121,11 +120,10 @@ def _state(health: Health) -> str:
     return "|gready|n"
 
 
-def _shelf(router: BackendRouter) -> list[str]:
+def _shelf(router: GameRouter) -> list[str]:
     """The table of all backends, 78 columns at most."""
-    registry = router.brain.registry
     lines = [f"|w{'brain':<10}{'state':<14}{'well':>6}{'latency':>10}{'asked':>8}{'cost so far':>13}|n"]
-    for health in registry:
+    for health in router.brain.states():
         state = _state(health)
         pad = " " * max(1, 14 - (len(state) - 4))
         latency = _latency(health.latency_ms)
@@ -133,7 +131,7 @@ def _shelf(router: BackendRouter) -> list[str]:
             f"{health.backend.key:<10}{state}{pad}{health.reliability():>6.0%}{latency:>10}"
             f"{health.attempts:>8}{f'${health.cost_usd:.4f}':>13}"
         )
-    if registry.practising:
+    if router.brain.practising:
         lines.append("|mPractice: straw dummies stand in for the brains; every answer is simulated.|n")
     return lines
 
@@ -144,19 +142,16 @@ def _latency(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def _quotas(router: BackendRouter, key: str) -> dict[str, str]:
+def _quotas(router: GameRouter, key: str) -> dict[str, str]:
     """A bar for each quota: what is used of it, and when it resets."""
     rows: dict[str, str] = {}
-    meter, now = router.brain.registry.quotas[key], router.brain.clock.seconds()
-    for number, gauge in enumerate(meter.gauges):
-        window = gauge.window
-        window.advance(now)
-        used = min(1.0, max(0.0, 1.0 - window.left / window.quota.limit))
-        full = round(used * _BAR)
-        colour = "|r" if used >= 0.9 else "|y" if used > 1.0 - window.time_left(now) else "|g"
+    now = router.brain.clock.seconds()
+    for number, status in enumerate(router.brain.quota_status(key)):
+        full = round(status.share * _BAR)
+        colour = "|r" if status.share >= 0.9 else "|y" if status.share > (status.gone or 0.5) else "|g"
         bar = f"{colour}{'=' * full}|n|x{'-' * (_BAR - full)}|n"
-        left = "" if window.quota.rolling else f", {_wait(window.resets_at(now) - now)} left"
-        rows["quota" + " " * number] = f"{bar} {used:.0%} of {window.quota}{left}"
+        left = "" if status.gone is None else f", {_wait(status.resets_at - now)} left"
+        rows["quota" + " " * number] = f"{bar} {status.share:.0%} of {status.name}{left}"
     return rows
 
 
@@ -167,9 +162,9 @@ def _wait(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _detail(router: BackendRouter, key: str, width: int) -> list[str]:
+def _detail(router: GameRouter, key: str, width: int) -> list[str]:
     """Everything about one backend, its secret excepted."""
-    health, real = router.brain.registry[key], router.brain.registry.real(key)
+    health, real = router.brain.state(key), router.brain.configured(key)
     rows = {
         "state": _state(health) + (f" ({line(health.reason)})" if health.reason else ""),
         "speaks": f"{real.api}, {line(real.model)} at {urlsplit(real.url).hostname}",

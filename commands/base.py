@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from textwrap import wrap
+from typing import Any
 
 from evennia.commands.default.muxcommand import MuxCommand
 from evennia.utils.ansi import ANSIString
 
 from uniwizard.commands.strict_switches import StrictSwitches
-from uniwizard.typeclasses.backend_router import BackendRouter, Closed
+from uniwizard.world import routers
 from uniwizard.world.harmless import line, plain
+from uniwizard.world.routers import Closed, GameRouter
+
+_CommandMeta: Any = type(MuxCommand)
 
 
-class _AbstractCommandMeta(type(MuxCommand), ABCMeta):
+class _AbstractCommandMeta(_CommandMeta, ABCMeta):
     """What makes Evennia's commands, for commands that are not whole yet."""
 
 
@@ -23,7 +27,7 @@ class UniwizardCommand(StrictSwitches, MuxCommand, metaclass=_AbstractCommandMet
     help_category = "Workshop"
 
     def func(self) -> None:
-        router = BackendRouter.find(self.caller.location)
+        router = routers.find(self.caller.location)
         if router is None:
             self.caller.msg("There is no Workshop in this world: nobody here can lend a brain.")
             return
@@ -37,7 +41,7 @@ class UniwizardCommand(StrictSwitches, MuxCommand, metaclass=_AbstractCommandMet
             self.say(f"|rThe Workshop is closed:|n its configuration has faults.\n{line(str(why), 1000)}")
 
     @abstractmethod
-    def do(self, router: BackendRouter) -> None:
+    def do(self, router: GameRouter) -> None:
         """What the command does, with a router that is awake."""
 
     def say(self, text: str) -> None:
@@ -63,9 +67,9 @@ class UniwizardCommand(StrictSwitches, MuxCommand, metaclass=_AbstractCommandMet
         self.say("Only Builders and above may do that.")
         return False
 
-    def is_backend(self, router: BackendRouter, key: str) -> bool:
+    def is_backend(self, router: GameRouter, key: str) -> bool:
         """Whether ``key`` names a backend; tells the caller which there are where not."""
-        keys = [health.backend.key for health in router.brain.registry]
+        keys = router.brain.backend_keys()
         if key in keys:
             return True
         self.say(f"No brain called '{line(key, 40)}' stands on the shelf; there are: {', '.join(keys)}.")

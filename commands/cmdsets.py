@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from evennia.utils.utils import class_from_module
 
@@ -12,8 +14,8 @@ from uniwizard.commands.route import CmdRoute
 from uniwizard.commands.think import CmdThink
 from uniwizard.commands.token import CmdToken
 
-_Base = class_from_module(settings.UNIWIZARD_BASE_CHARACTER_CMDSET)
-_AccountBase = class_from_module(settings.UNIWIZARD_BASE_ACCOUNT_CMDSET)
+_Base: Any = class_from_module(settings.UNIWIZARD_BASE_CHARACTER_CMDSET)
+_AccountBase: Any = class_from_module(settings.UNIWIZARD_BASE_ACCOUNT_CMDSET)
 
 
 class CharacterCmdSet(_Base):

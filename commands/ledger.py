@@ -10,12 +10,12 @@ from typing import Any
 from evennia.utils import logger
 
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.typeclasses.backend_router import BackendRouter
 from uniwizard.world.harmless import line
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import Standing, Who
 from uniwizard.world.ledger.report import Tally, tally
 from uniwizard.world.ledger.storage import day_of
+from uniwizard.world.routers import GameRouter
 
 #: What ``ledger/by`` can go by, and the column of the ledger for it.
 _BY = {"day": "day", "backend": "backend", "kind": "kind", "player": "asker"}
@@ -49,7 +49,7 @@ class CmdLedger(UniwizardCommand):
     known_switches = ("by",)
     locks = "cmd:all()"
 
-    def do(self, router: BackendRouter) -> None:
+    def do(self, router: GameRouter) -> None:
         who = Who.of(self.caller)
         everyone = self.caller.check_permstring("Builder")
         only: dict[str, Any] = {} if everyone else {"account_id": who.account_id}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from uniwizard.agent.practice import Scenario
+from uniwizard.agent import Scenario
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.typeclasses.backend_router import BackendRouter
 from uniwizard.world.harmless import line
+from uniwizard.world.routers import GameRouter
 
 
 class CmdPractice(UniwizardCommand):
@@ -40,7 +40,7 @@ class CmdPractice(UniwizardCommand):
     key = "practice"
     locks = "cmd:perm(Builder)"
 
-    def do(self, router: BackendRouter) -> None:
+    def do(self, router: GameRouter) -> None:
         scenes = [*Scenario, "real"]
         if not self.task:
             self.say("\n".join(_playbill(router)))
@@ -57,17 +57,17 @@ class CmdPractice(UniwizardCommand):
             self.say(f"There is no scene '{line(scene, 40)}'; there are: {', '.join(scenes)}.")
             return
         if scene == "real":
-            rest = " (all of them are in practice now)" if router.brain.registry.practising else ""
+            rest = " (all of them are in practice now)" if router.brain.practising else ""
             self.say(f"The scene is over for {key}{rest}.")
         else:
             self.say(f"A straw dummy plays '{scene}' in the place of {key}.")
 
 
-def _playbill(router: BackendRouter) -> list[str]:
+def _playbill(router: GameRouter) -> list[str]:
     """What every backend plays now: a scene that was staged, or whatever is to be had without one."""
     staged = router.scenes()
     lines = []
-    for health in router.brain.registry:
+    for health in router.brain.states():
         unstaged = "answer, for want of a real one" if health.backend.practice else "real"
         lines.append(f"  |w{health.backend.key:<8}|n {staged.get(health.backend.key, unstaged)}")
     return [*lines, "Stage one: practice <backend> = <scene>; see 'help practice'."]

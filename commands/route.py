@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uniwizard.agent import Task
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.typeclasses.backend_router import BackendRouter
 from uniwizard.world import identity
 from uniwizard.world.harmless import line, show
+from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
 
 
@@ -28,7 +28,7 @@ class CmdRoute(UniwizardCommand):
     key = "route"
     locks = "cmd:all()"
 
-    def do(self, router: BackendRouter) -> None:
+    def do(self, router: GameRouter) -> None:
         if not self.task:
             self.say("Route what? Usage: route <task>")
             return

@@ -8,12 +8,11 @@ from itertools import groupby
 
 from django.conf import settings
 
-from uniwizard.agent.core.attempt import Attempt
-from uniwizard.agent.practice import practised
+from uniwizard.agent import Attempt, practised
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.typeclasses.backend_router import BackendRouter
 from uniwizard.world.harmless import line, show
 from uniwizard.world.ledger.budgets import BudgetReached
+from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thought
 
@@ -51,7 +50,7 @@ class CmdThink(UniwizardCommand):
     known_switches = ("with", "why", "good", "bad", "stop")
     locks = "cmd:all()"
 
-    def do(self, router: BackendRouter) -> None:
+    def do(self, router: GameRouter) -> None:
         if "why" in self.switches:
             self._why(router)
         elif "good" in self.switches or "bad" in self.switches:
@@ -62,7 +61,7 @@ class CmdThink(UniwizardCommand):
         else:
             self._think(router)
 
-    def _think(self, router: BackendRouter) -> None:
+    def _think(self, router: GameRouter) -> None:
         text, pin = self.task, None
         if "with" in self.switches:
             pin, _, text = text.partition(" ")
@@ -84,14 +83,14 @@ class CmdThink(UniwizardCommand):
             except BudgetReached as reached:
                 self.say(f"|yTimmy shakes his head.|n {reached}")
 
-    def _feedback(self, router: BackendRouter, *, good: bool) -> None:
+    def _feedback(self, router: GameRouter, *, good: bool) -> None:
         key = router.thoughts.feedback(self.caller, good=good)
         if key:
             self.say(f"Timmy nods and makes a mark on {key}'s jar.")
         else:
             self.say("There is no answer of yours to judge, or you have said so already.")
 
-    def _cooldown(self, router: BackendRouter) -> float:
+    def _cooldown(self, router: GameRouter) -> float:
         """Seconds until the caller may think again; 0 for now."""
         last = router.thoughts.last(self.caller)
         if last is None:
@@ -99,7 +98,7 @@ class CmdThink(UniwizardCommand):
         left = last.ended + settings.UNIWIZARD_THINK_COOLDOWN - time.time()
         return max(1.0, left) if left > 0 else 0.0
 
-    def _why(self, router: BackendRouter) -> None:
+    def _why(self, router: GameRouter) -> None:
         thought = router.thoughts.last(self.caller)
         if thought is None:
             waiting = router.thoughts.of(self.caller)

@@ -18,29 +18,26 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from evennia.scripts.scripts import DefaultScript
 from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent import ConfigError, Decision, Router, RouteResult, Task
-from uniwizard.agent.config.loader import load
-from uniwizard.agent.config.settings import Config
+from uniwizard.agent import Config, ConfigError, Decision, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.agent.core.failures import FailureCode
-from uniwizard.agent.health.breaker import Health
-from uniwizard.agent.judge.calibration import Calibration
-from uniwizard.world import identity
+from uniwizard.world import identity, routers
 from uniwizard.world.ledger import history, recorder, upkeep
 from uniwizard.world.narrator import Narrator
+from uniwizard.world.reactor import reactor
+from uniwizard.world.routers import Closed, GameRouter
 from uniwizard.world.soul import SOUL_NAMES
 from uniwizard.world.thoughts import Thoughts
+
+__all__ = ["BackendRouter", "Closed"]
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5
@@ -52,15 +49,11 @@ LONGEST_WINDOW = 31 * 86_400
 WRITTEN_AT = "written_at"
 
 
-class Closed(Exception):
-    """There is no usable configuration; the message says why, one fault a line."""
-
-
 class BackendRouter(DefaultScript):
     """One brain for one room, or for the whole game where it is the only one."""
 
     def at_script_creation(self) -> None:
-        self.key = "backend_router"
+        self.key = routers.KEY
         self.desc = "Chooses, asks and judges the brains that Timmy borrows. Health is in its Attributes."
         self.interval = INTERVAL
         self.start_delay = True
@@ -68,21 +61,15 @@ class BackendRouter(DefaultScript):
 
     # -- finding one ---------------------------------------------------------------------------------------------
 
-    #: Those that are awake, by the id of their room, oldest first; asked on every command, so not in the database.
-    _awake: ClassVar[dict[int, BackendRouter]] = {}
-
     @classmethod
-    def of(cls, room: Any) -> BackendRouter | None:
+    def of(cls, room: Any) -> GameRouter | None:
         """The router on ``room`` itself."""
-        return cls._awake.get(room.id) if room is not None else None
+        return routers.of(room)
 
     @classmethod
-    def find(cls, room: Any) -> BackendRouter | None:
+    def find(cls, room: Any = None) -> GameRouter | None:
         """The router of ``room``, else the game's default one: the oldest there is."""
-        if not cls._awake:
-            for script in cls.objects.order_by("id"):
-                script.wake()
-        return cls.of(room) or next(iter(cls._awake.values()), None)
+        return routers.find(room)
 
     # -- the three doors -----------------------------------------------------------------------------------------
 
@@ -131,7 +118,7 @@ class BackendRouter(DefaultScript):
         """Begin to look after the backends; does nothing when awake. Called at every server start."""
         if self.ndb.brain is not None:
             return
-        self._awake[self.obj.id if self.obj else 0] = self
+        routers.enter(self)
         config, faults = self._read_config()
         for fault in faults:
             logger.log_err(f"Uniwizard: {fault}")
@@ -143,22 +130,22 @@ class BackendRouter(DefaultScript):
         brain = Router(config, reactor, practice_port=settings.UNIWIZARD_PRACTICE_PORT)
         self.ndb.brain, self.ndb.written, self.ndb.looks = brain, {}, 0
         kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
-        brain.calibrations.update({key: Calibration(map(tuple, pairs)) for key, pairs in kept_outcomes.items()})
+        brain.restore_calibrations({key: map(tuple, pairs) for key, pairs in kept_outcomes.items()})
         brain.hide(identity.of_game(), SOUL_NAMES)
-        for key, category in self._what_is_kept():
+        for key, category in self.brain.kept():
             kept = self._kept(key, category)
             if isinstance(kept, dict):
                 self._restore(key, category, kept)
-        self._relive()
+        self._catch_up()
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
-        brain.allowance, brain.noted = recorder.the().allowance, recorder.the().noted
+        brain.keep_account(recorder.the(), recorder.the())
         brain.events.subscribe(self.narrator)
         brain.events.subscribe(self._persist_on_breaker)
         brain.events.subscribe(self._persist_on_feedback)
         for key, scene in self.scenes().items():
-            if key in brain.registry:
-                brain.watch.stage(key, scene)
+            if key in brain.backend_keys():
+                brain.stage(key, scene)
         started = Deferred.fromCoroutine(brain.start())
         started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
         # Whoever can be asked is known now, practice included; before that, a thought would find half of the shelf.
@@ -180,7 +167,7 @@ class BackendRouter(DefaultScript):
 
     def at_script_delete(self) -> bool:
         self._sleep()
-        self._awake.pop(self.obj.id if self.obj else 0, None)
+        routers.leave(self)
         return True
 
     def _sleep(self) -> None:
@@ -238,7 +225,7 @@ class BackendRouter(DefaultScript):
     def heed_edits(self) -> list[str]:
         """Take over what somebody has changed in the Attributes. Returns what could not be used, one line each."""
         faults: list[str] = []
-        for key, category in self._what_is_kept():
+        for key, category in self.brain.kept():
             kept = self._kept(key, category)
             if kept != self.ndb.written.get((key, category)):
                 if isinstance(kept, dict):
@@ -250,51 +237,34 @@ class BackendRouter(DefaultScript):
 
     def persist(self) -> None:
         """Write every backend's state that has changed since it was last written."""
-        for key, category in self._what_is_kept():
+        for key, category in self.brain.kept():
             written = self.ndb.written.get((key, category))
-            if not isinstance(written, dict) or self._snapshot(key, category) != _without_time(written):
+            if not isinstance(written, dict) or self.brain.snapshot(key, category) != _without_time(written):
                 self._write(key, category)
-
-    def _what_is_kept(self) -> Iterator[tuple[str, str]]:
-        """The key and the category of every Attribute that holds state."""
-        for health in self.brain.registry:
-            yield health.backend.key, "health"
-            if self.brain.registry.quotas[health.backend.key].gauges:
-                yield health.backend.key, "quota"
-
-    def _snapshot(self, key: str, category: str) -> dict[str, Any]:
-        registry = self.brain.registry
-        return registry[key].snapshot() if category == "health" else registry.quotas[key].snapshot()
 
     def _restore(self, key: str, category: str, kept: dict[str, Any]) -> list[str]:
         self.ndb.written[key, category] = kept
-        registry = self.brain.registry
-        if category == "health":
-            return registry[key].restore(kept)
-        return registry.quotas[key].restore(_without_time(kept), self.brain.clock.seconds())
+        return self.brain.restore(key, category, _without_time(kept))
 
     def _write(self, key: str, category: str) -> None:
-        snapshot = self._snapshot(key, category) | {WRITTEN_AT: time.time()}
+        snapshot = self.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
         self.attributes.add(key, snapshot, category=category)
         self.ndb.written[key, category] = snapshot
 
-    def _relive(self) -> None:
+    def _catch_up(self) -> None:
         """Let health and quotas know of the attempts in the ledger that a crash kept from the Attributes."""
-        registry = self.brain.registry
+        brain = self.brain
         try:
-            for health in registry:
-                since = self._written_at(health.backend.key, "health")
-                if since is not None:
-                    for attempt in history.fared_since(health.backend.key, since):
-                        _fared(health, attempt)
+            for key in brain.backend_keys():
+                since = self._written_at(key, "health")
+                for past in history.attempts_since(key, since) if since is not None else ():
+                    brain.replay_attempt(key, past.kind, past.failure, past.evidence, past.latency_ms, past.cost_usd)
             # What was never written is counted as far back as the longest window reaches.
             longest = time.time() - LONGEST_WINDOW
-            counted = {
-                health.backend.key: self._written_at(health.backend.key, "quota") or longest for health in registry
-            }
-            for used in history.used_since(min(counted.values(), default=time.time())):
+            counted = {key: self._written_at(key, "quota") or longest for key in brain.backend_keys()}
+            for used in history.usage_since(min(counted.values(), default=time.time())):
                 if used.at > counted.get(used.backend, used.at):
-                    registry.quotas.observe(*used)
+                    brain.replay_usage(*used)
         except Exception as error:
             logger.log_err(f"Uniwizard: what happened before the start cannot be read from the ledger: {error}")
 
@@ -311,8 +281,7 @@ class BackendRouter(DefaultScript):
 
     def _persist_on_feedback(self, event: Event) -> None:
         if isinstance(event, Feedback) and self.ndb.brain is not None:
-            outcomes = {key: calibration.snapshot() for key, calibration in self.ndb.brain.calibrations.items()}
-            self.attributes.add("outcomes", outcomes, category="judge")
+            self.attributes.add("outcomes", self.ndb.brain.calibrations(), category="judge")
 
     # -- practice ------------------------------------------------------------------------------------------------
 
@@ -321,8 +290,8 @@ class BackendRouter(DefaultScript):
 
         What an earlier scene did to the breaker is over with it, or the new one would not be seen.
         """
-        self.brain.watch.stage(key, scene)
-        self.brain.registry.reset(key)
+        self.brain.stage(key, scene)
+        self.brain.reset(key)
         scenes = self.scenes()
         if scene == "real":
             scenes.pop(key, None)
@@ -337,18 +306,6 @@ class BackendRouter(DefaultScript):
 
 def _without_time(kept: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name != WRITTEN_AT}
-
-
-def _fared(health: Health, attempt: history.Fared) -> None:
-    """Count one attempt of the past."""
-    health.attempts += 1
-    health.cost_usd += attempt.cost_usd
-    if attempt.failure is None:
-        health.succeeded(attempt.latency_ms / 1000.0)
-    else:
-        health.failed(attempt.failure, attempt.evidence)
-    if attempt.failure in (None, FailureCode.REFUSED):
-        health.judged(attempt.kind, declined=attempt.failure is not None)
 
 
 def _last_good() -> Path:

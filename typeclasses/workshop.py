@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from typeclasses.rooms import Room
-from uniwizard.typeclasses.backend_router import BackendRouter, Closed
+from django.conf import settings
+from evennia.utils.utils import class_from_module
+
+from uniwizard.world import routers
 
 _LAMPS = {"closed": "|g{}|n", "half-open": "|y{} (flickering)|n", "open": "|r{} (dark)|n"}
 
 
-class Workshop(Room):
+_Room: Any = class_from_module(settings.BASE_ROOM_TYPECLASS)
+
+
+class Workshop(_Room):
     """Where new players start. It builds on the game's own Room, so whatever that does, this does too."""
 
     def get_display_footer(self, looker: Any, **kwargs: Any) -> str:
@@ -18,15 +23,15 @@ class Workshop(Room):
         return "\n".join(part for part in (self._shelf(), footer) if part)
 
     def _shelf(self) -> str:
-        router = BackendRouter.of(self)
+        router = routers.of(self)
         if router is None:
             return "The shelf along the wall is empty."
         try:
-            registry = router.brain.registry
-        except Closed as why:
+            brain = router.brain
+        except routers.Closed as why:
             return f"|rThe shelf is locked:|n {why}"
         jars = []
-        for health in registry:
+        for health in brain.states():
             if health.backend.unconfigured:
                 jars.append(f"|x{health.backend.key} (asleep)|n")
             elif health.disabled:
@@ -34,6 +39,6 @@ class Workshop(Room):
             else:
                 jars.append(_LAMPS[health.state].format(health.backend.key))
         shelf = f"|wOn the shelf:|n {', '.join(jars)}"
-        if registry.practising:
+        if brain.practising:
             shelf += "\n|mPractice: straw dummies stand in for the brains; every answer is simulated.|n"
         return shelf

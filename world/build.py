@@ -15,8 +15,8 @@ from evennia.utils.create import create_object, create_script
 
 from uniwizard.world.soul import SOUL_NAMES
 
-WORKSHOP = "typeclasses.workshop.Workshop"
-ROUTER = "typeclasses.backend_router.BackendRouter"
+WORKSHOP = "uniwizard.typeclasses.workshop.Workshop"
+ROUTER = "uniwizard.typeclasses.backend_router.BackendRouter"
 TAG = "uniwizard"
 #: The key of the room that Evennia makes for a new game.
 STOCK_START = "Limbo"

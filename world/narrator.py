@@ -5,7 +5,7 @@ a backend is seen in the Workshop.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uniwizard.agent.core.events import (
     Answered,
@@ -24,11 +24,8 @@ from uniwizard.agent.core.events import (
     WordsCame,
 )
 from uniwizard.world.harmless import line
+from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
-
-if TYPE_CHECKING:
-    from uniwizard.typeclasses.backend_router import BackendRouter
-
 
 #: Seconds in which bystanders are told the same thing once, however many thoughts it happens to. A line for everyone
 #: in a crowd costs the square of the crowd; the thinkers themselves always hear of their own.
@@ -43,7 +40,7 @@ def web_clients(thing: Any) -> list[Any]:
 class Narrator:
     """A listener for one BackendRouter, and the voice of its room."""
 
-    def __init__(self, script: BackendRouter):
+    def __init__(self, script: GameRouter):
         self._script = script
         #: When bystanders were last told of (room, moment, backend).
         self._told: dict[tuple[int, str, str], float] = {}

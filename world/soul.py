@@ -12,7 +12,7 @@ import re
 from itertools import cycle
 from typing import Any
 
-from uniwizard.agent.config.yaml_files import CONFIGS, ConfigError, read_yaml, schema_faults
+from uniwizard.agent import CONFIGS, read_checked
 
 #: What the soul is called. No backend ever hears it.
 SOUL_NAMES = ("Timmy", "Uniwizard")
@@ -25,11 +25,7 @@ class Voice:
     """
 
     def __init__(self) -> None:
-        path = CONFIGS / "voice.yaml"
-        document, lines = read_yaml(path)
-        faults = [fault for _, fault in schema_faults(document, lines, str(path), "voice")]
-        if faults:
-            raise ConfigError(faults)
+        document = read_checked(CONFIGS / "voice.yaml", "voice")
         self._phrases = {moment: cycle(phrases) for moment, phrases in document["moments"].items()}
         self._features: dict[str, str] = document["features"]
         self._failures: dict[str, str] = document["failures"]

@@ -12,30 +12,25 @@ import json
 import time
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from evennia.objects.models import ObjectDB
 from evennia.utils import logger
 from evennia.utils.evmore import EvMore
-from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure as TwistedFailure
 
-from uniwizard.agent import AllBackendsFailed, ContentFiltered, Decision, RouteResult, Task
-from uniwizard.agent.core.answer import Usage
-from uniwizard.agent.core.attempt import Attempt
-from uniwizard.agent.core.pricing import cost_usd
+from uniwizard.agent import AllBackendsFailed, Attempt, ContentFiltered, Decision, Plan, RouteResult, Task
 from uniwizard.world import identity
 from uniwizard.world.harmless import line, show
 from uniwizard.world.ledger import history, recorder
 from uniwizard.world.ledger.budgets import Who
 from uniwizard.world.ledger.models import Pending
 from uniwizard.world.narrator import web_clients
+from uniwizard.world.reactor import reactor
+from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
-
-if TYPE_CHECKING:
-    from uniwizard.typeclasses.backend_router import BackendRouter
 
 #: Seconds after which, and then again and again, a waiting player is told that the thought goes on.
 STILL = 10.0
@@ -55,8 +50,7 @@ class Thought:
     thinker: Any
     text: str
     pin: str | None
-    task: Task
-    decision: Decision
+    plan: Plan
     started: float
     #: Whether a player listens; a character that the game itself plays is told all the same.
     present: bool
@@ -73,11 +67,19 @@ class Thought:
     #: What the player said of the answer; None while nothing.
     judged: bool | None = None
 
+    @property
+    def task(self) -> Task:
+        return self.plan.task
+
+    @property
+    def decision(self) -> Decision:
+        return self.plan.decision
+
 
 class Thoughts:
     """Keeps, ends and remembers the thoughts of one BackendRouter."""
 
-    def __init__(self, script: BackendRouter):
+    def __init__(self, script: GameRouter):
         self._script = script
         self._by_thinker: dict[int, Thought] = {}
         self._by_task: dict[str, Thought] = {}
@@ -100,15 +102,16 @@ class Thoughts:
         if aloud:
             self._heard(thinker)
         task = Task(text, identity=identity.of_thinker(thinker, text))
-        decision = self._script.explain(task)
+        brain = self._script.brain
+        plan = brain.plan(task, pin)
         ledger = recorder.the()
-        ledger.ask(task.id, Who.of(thinker), decision.kind, self._dearest(task, decision), text)
-        thought = Thought(thinker, text, pin, task, decision, time.time(), thinker.sessions.count() > 0)
+        ledger.ask(task.id, Who.of(thinker), plan.decision.kind, brain.most_usd(plan), text)
+        thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0)
         self._by_thinker[thinker.id] = self._by_task[task.id] = thought
         held = ledger.hold(task.id, self._script.id, thinker.id, text, pin)
         thought.under_way = Deferred.fromCoroutine(self._think(thought, held, aloud))
         thought.still = reactor.callLater(STILL, self._still, thought)
-        thought.under_way.addCallbacks(self._answered, self._failed, (thought,), None, (thought,))
+        thought.under_way.addCallbacks(self._answered, self._failed, (thought,), {}, (thought,))
         thought.under_way.addErrback(lambda why: logger.log_err(f"Uniwizard: an answer was lost: {why}"))
         return thought
 
@@ -117,15 +120,7 @@ class Thoughts:
         if aloud:
             thought.thinker.msg(voice.say("thinking"))
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)
-        return await self._script.call_with_fallback(thought.task, thought.pin)
-
-    def _dearest(self, task: Task, decision: Decision) -> float:
-        """The most that one answer can cost in USD: the longest one, from the dearest brain that may be asked."""
-        brain = self._script.brain
-        backends = [brain.registry[entry.backend].backend for entry in decision.ranking]
-        system = len(brain.classifier.system_prompt(decision.kind)) / 4
-        asked = round(task.estimated_tokens * 1.5 + system)
-        return max((cost_usd(backend, Usage(asked, backend.max_tokens)) for backend in backends), default=0.0)
+        return await self._script.brain.run(thought.plan)
 
     def stop(self, thinker: Any) -> bool:
         """Let go of the thought of ``thinker``; False when there is none."""
@@ -242,8 +237,7 @@ class Thoughts:
         if why.check(CancelledError):
             thought.why_not = "stopped"
             self._tell(thought, [voice.say("stopped")])
-        elif why.check(AllBackendsFailed):
-            failed: AllBackendsFailed = why.value
+        elif isinstance(failed := why.value, AllBackendsFailed):
             thought.attempts, thought.why_not = failed.attempts, str(failed)
             self._tell(thought, _no_answer(failed))
         else:

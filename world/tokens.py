@@ -21,10 +21,9 @@ from typing import Any
 from evennia.accounts.models import AccountDB
 from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
-from twisted.internet import reactor
 
-from uniwizard.agent.gateway import Allowance, Caller
-from uniwizard.agent.gateway.auth import hashed
+from uniwizard.agent.gateway import Allowance, Caller, hashed
+from uniwizard.world.reactor import reactor
 
 CATEGORY = "uniwizard_tokens"
 PREFIX = "uwz"

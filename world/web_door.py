@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet import reactor
-
 from uniwizard.agent import Router, Task
 from uniwizard.agent.gateway import Caller, Gateway
+from uniwizard.world import routers
+from uniwizard.world.ledger import recorder
+from uniwizard.world.ledger.budgets import BudgetReached, Who
+from uniwizard.world.reactor import reactor
 from uniwizard.world.tokens import tokens
 
 
@@ -20,18 +22,16 @@ class _Brain:
     """The Router of the game's default BackendRouter; None while there is none."""
 
     def __init__(self) -> None:
-        self._script = None
+        self._script: Any = None
 
     def __call__(self) -> Router | None:
-        from uniwizard.typeclasses.backend_router import BackendRouter, Closed
-
         if self._script is None or self._script.pk is None:
-            self._script = BackendRouter.find(None)
+            self._script = routers.find()
         if self._script is None:
             return None
         try:
             return self._script.brain
-        except Closed:
+        except routers.Closed:
             return None
 
 
@@ -39,9 +39,6 @@ class _Ledger:
     """Keeps account of what programs ask, as the ledger does of players: whose token it was, and before it is shown."""
 
     def open(self, caller: Caller, task: Task) -> str:
-        from uniwizard.world.ledger import recorder
-        from uniwizard.world.ledger.budgets import BudgetReached, Who
-
         owner = tokens.owner(caller)
         who = Who(getattr(owner, "id", None), getattr(owner, "username", ""), payer=caller.label)
         try:
@@ -51,11 +48,9 @@ class _Ledger:
         return ""
 
     def written(self, task: Task) -> Any:
-        from uniwizard.world.ledger import recorder
 
         return recorder.the().flushed(task.id)
 
     def close(self, task: Task) -> None:
-        from uniwizard.world.ledger import recorder
 
         recorder.the().done(task.id)

@@ -14,7 +14,7 @@ from twisted.internet.task import react
 
 from ..config.settings import Config
 from ..core.events import Event, FellBack, PracticeBegan, Refused
-from ..router import Router
+from ..router import Router, warm_up
 from .output import printable
 
 
@@ -28,6 +28,7 @@ def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, sta
 
     async def whole(reactor: Any) -> None:
         nonlocal status
+        warm_up()
         router = Router(config, reactor)
         router.events.subscribe(narrate)
         try:

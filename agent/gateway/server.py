@@ -20,7 +20,7 @@ from twisted.internet.error import CannotListenError
 from ..config.settings import Config
 from ..core.clock import within
 from ..core.events import Event
-from ..router import Router
+from ..router import Router, warm_up
 from .auth import OneKey, open_door
 from .resource import Gateway
 from .site import GatewaySite
@@ -68,6 +68,7 @@ class _Served:
         self.reactor = reactor
         self.grace = grace
         self.guarded = bool(key)
+        warm_up()
         self.router = Router(config, reactor)
         self.router.events.subscribe(told)
         check = OneKey(key) if key else open_door

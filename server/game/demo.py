@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
-from uniwizard.server.game.lay import SOURCE
 from uniwizard.server.game.private import stored_superuser
 from uniwizard.server.game.process import Game, GameFailed
 from uniwizard.server.game.scratch import own_game
@@ -90,8 +89,8 @@ def scenes(playbill: str) -> dict[str, str]:
 @contextmanager
 def _session() -> Iterator[Telnet]:
     """A player who may build, in the running game or in one of our own. Raises GameFailed."""
-    here = Game(SOURCE)
-    known = stored_superuser(SOURCE)
+    here = Game(Path.cwd())
+    known = stored_superuser(Path.cwd())
     if here.running() is not None and known is not None:
         _say(f"A game runs here; the demo plays in it, as {known.name}.")
         with here.telnet() as session:

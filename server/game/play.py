@@ -1,4 +1,4 @@
-"""Start and stop the game of the directory that this file lies in (``make play``, ``make stop``)::
+"""Start and stop the game of the current directory (``make play``, ``make stop``)::
 
     python -m uniwizard.server.game.play
     python -m uniwizard.server.game.play stop
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from uniwizard.server.game.addresses import Running
-from uniwizard.server.game.lay import SOURCE, lay
+from uniwizard.server.game.install import install
 from uniwizard.server.game.private import private_dir, stored_superuser, superuser_file
 from uniwizard.server.game.process import Game, GameFailed, Prepared
 
@@ -34,7 +34,7 @@ def play(game: Game) -> None:
         _print_addresses(running)
         return
     with _step("Laying out the game directory"):
-        report = lay(game.directory)
+        report = install(game.directory)
     for line in report.lines():
         print(f"  {line}")
     with _step("Preparing the database"):
@@ -62,8 +62,8 @@ def _print_addresses(running: Running) -> None:
         print(f"  web      {running.web}/webclient")
         print(f"  admin    {running.web}/admin/")
     print("  new here? type `create <name> <password>`, then `connect <name> <password>`, then `think <task>`")
-    # A game that the plugin was laid over has no Makefile of ours.
-    print(f"  stop it  {'make stop' if (SOURCE / 'Makefile').exists() else 'evennia stop'}")
+    # A game of somebody's own has no Makefile of ours.
+    print(f"  stop it  {'make stop' if Path('Makefile').exists() else 'evennia stop'}")
 
 
 def _print_superuser(game_dir: Path, prepared: Prepared) -> None:
@@ -109,8 +109,8 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m uniwizard.server.game.play [stop]", file=sys.stderr)
         return 2
     try:
-        with _alone(SOURCE):
-            (stop if arguments else play)(Game(SOURCE))
+        with _alone(Path.cwd()):
+            (stop if arguments else play)(Game(Path.cwd()))
     except (GameFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 1

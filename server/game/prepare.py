@@ -30,6 +30,10 @@ def main() -> None:
     django.setup()
     call_command("migrate", interactive=False, verbosity=1)
 
+    from uniwizard.server.plugin.upgrade import bring_over
+
+    bring_over()
+
     from uniwizard.world.ledger import database
 
     database.ensure()

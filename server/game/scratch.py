@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from uniwizard.server.game.lay import SECRET_SETTINGS, SOURCE, lay
+from uniwizard.server.game.install import SECRET_SETTINGS, install
 from uniwizard.server.game.process import Game
 
 _SETTINGS = """
@@ -38,14 +38,13 @@ def own_game(
     *,
     settings: str = "",
     environ: Mapping[str, str] | None = None,
-    source: Path = SOURCE,
 ) -> Game:
-    """Lay a game into ``directory``; it is neither prepared nor started yet.
+    """Make a game in ``directory``; it is neither prepared nor started yet.
 
     ``settings`` is Python that ends its secret settings; ``environ`` is added to its environment.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    lay(directory, source)
+    install(directory)
     with (directory / SECRET_SETTINGS).open("a", encoding="utf-8") as file:
         file.write(_SETTINGS.format_map(_free_ports()) + settings)
     return Game(directory, environ)

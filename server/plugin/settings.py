@@ -1,6 +1,6 @@
 """Compose Uniwizard with a game's settings. The last lines of ``server/conf/settings.py`` do it::
 
-    from server.conf.uniwizard_settings import extend
+    from uniwizard.server.plugin.settings import extend
 
     extend(globals())
 
@@ -11,6 +11,7 @@ defaults only to settings that nobody has set. Any ``UNIWIZARD_*`` setting can b
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from uniwizard.world.ledger import database
@@ -43,11 +44,13 @@ DEFAULTS: dict[str, Any] = {
     "UNIWIZARD_BUDGETS": None,
 }
 
-LEDGER_APP = "world.ledger"
+LEDGER_APP = "uniwizard.world.ledger"
 
 #: Where the backends are described, relative to the game directory. The environment's UNIWIZARD_CONFIG comes first,
-#: then a UNIWIZARD_CONFIG setting, then this.
+#: then a UNIWIZARD_CONFIG setting, then this; where the game has no such file, the plugin's own.
 DEFAULT_CONFIG = os.path.join("configs", "backends.yaml")
+# Not by importing the brain: the portal reads the settings, too.
+_PACKAGED_CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "backends.yaml")
 
 
 def extend(settings: dict[str, Any]) -> None:
@@ -59,8 +62,9 @@ def extend(settings: dict[str, Any]) -> None:
     """
     for name, value in DEFAULTS.items():
         settings.setdefault(name, value)
-    config = os.environ.get("UNIWIZARD_CONFIG") or settings.get("UNIWIZARD_CONFIG") or DEFAULT_CONFIG
-    settings["UNIWIZARD_CONFIG"] = os.path.join(settings["GAME_DIR"], config)
+    config = os.environ.get("UNIWIZARD_CONFIG") or settings.get("UNIWIZARD_CONFIG")
+    own = os.path.join(settings["GAME_DIR"], config or DEFAULT_CONFIG)
+    settings["UNIWIZARD_CONFIG"] = own if config or os.path.exists(own) else _PACKAGED_CONFIG
 
     if settings["CMDSET_CHARACTER"] != CHARACTER_CMDSET:
         settings["UNIWIZARD_BASE_CHARACTER_CMDSET"] = settings["CMDSET_CHARACTER"]

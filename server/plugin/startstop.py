@@ -12,9 +12,21 @@ from django.conf import settings
 from evennia.server.models import ServerConfig
 from evennia.utils import logger
 
+from uniwizard.agent import warm_up
 from uniwizard.server.game.addresses import forget, report
 
 _LOADED = time.time()
+
+
+def at_server_init() -> None:
+    """Before any object is loaded: stored paths of an older version are brought over."""
+    try:
+        from uniwizard.server.plugin.upgrade import bring_over
+
+        bring_over()
+    except Exception:
+        # A new game has no tables yet.
+        logger.log_trace("Uniwizard could not look for stored paths of an older version.")
 
 
 def at_server_start() -> None:
@@ -27,6 +39,7 @@ def at_server_start() -> None:
         from uniwizard.world.build import ensure_workshop
 
         ensure_workshop()
+        warm_up()
         for router in BackendRouter.objects.all():
             router.wake()
     except Exception as failure:

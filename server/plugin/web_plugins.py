@@ -32,9 +32,8 @@ def at_webproxy_root_creation(web_root: Any) -> Any:
     web_root = _games_own("at_webproxy_root_creation", web_root)
     if settings.UNIWIZARD_WEB_API:
         try:
-            from twisted.internet import reactor
-
             from uniwizard.server.plugin.relay import Relay
+            from uniwizard.world.reactor import reactor
 
             inner = getattr(web_root, "port", settings.WEBSERVER_PORTS[0][1])
             web_root.putChild(b"v1", Relay(reactor, "127.0.0.1", inner))

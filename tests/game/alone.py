@@ -25,7 +25,7 @@ def _configure() -> None:
     settings.configure(
         SimpleNamespace(**{name: value for name, value in known.items() if name.isupper()}),
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        INSTALLED_APPS=["world.ledger"],
+        INSTALLED_APPS=["uniwizard.world.ledger"],
         USE_TZ=True,
         TIME_ZONE="Europe/Vienna",
         GAME_DIR="/nowhere",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -15,13 +17,15 @@ from typing import Any
 import pytest
 
 from uniwizard.server.game.addresses import Running
-from uniwizard.server.game.lay import SECRET_SETTINGS, SETTINGS, SOURCE, lay, main, plugin_files, stock_files
+from uniwizard.server.game.install import SECRET_SETTINGS, SETTINGS, install, main, stock_files
 from uniwizard.server.game.private import stored_superuser, superuser, superuser_file
 from uniwizard.server.game.process import Game, GameFailed
 from uniwizard.server.game.scratch import own_game
 from uniwizard.server.plugin.settings import CHARACTER_CMDSET, STARTSTOP_MODULE, extend
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+SOURCE = Path(__file__).resolve().parents[2]
 
 #: Settings that the portal alone takes its time over: longer than the ten seconds for which Evennia's launcher waits.
 SLOW_PORTAL = """
@@ -43,31 +47,43 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# Laying
+# Installing
+
+#: What version 0.1 wrote at the end of a game's settings.
+FORMER_BLOCK = """
+
+# Uniwizard adds itself to the settings above and replaces none of them. Take these lines out to lift it off again.
+from server.conf.uniwizard_settings import extend
+
+extend(globals())
+"""
 
 
-def test_laying_makes_a_game_of_an_empty_directory(tmp_path: Path) -> None:
-    report = lay(tmp_path / "new game")
+def test_installing_makes_a_game_of_an_empty_directory(tmp_path: Path) -> None:
+    report = install(tmp_path / "new game")
     assert report.new_game
-    assert (tmp_path / "new game" / "agent" / "task.py").exists()
     assert (tmp_path / "new game" / "typeclasses" / "characters.py").exists()
     assert "SERVERNAME = 'new game'" in (tmp_path / "new game" / SETTINGS).read_text()
 
 
+def test_no_file_of_the_plugin_is_copied_into_a_game(tmp_path: Path) -> None:
+    install(tmp_path)
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found <= stock_files() | {".gitignore", ".uniwizard/.gitignore", "server/conf/secret_settings.py"}
+
+
 def test_every_new_game_has_a_secret_key_of_its_own_that_only_its_owner_can_read(tmp_path: Path) -> None:
-    lay(tmp_path / "one")
-    lay(tmp_path / "two")
+    install(tmp_path / "one")
+    install(tmp_path / "two")
     assert mode(tmp_path / "one" / SECRET_SETTINGS) == 0o600
     assert (tmp_path / "one" / SECRET_SETTINGS).read_text() != (tmp_path / "two" / SECRET_SETTINGS).read_text()
 
 
-def test_laying_twice_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lay(tmp_path)
+def test_installing_twice_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(tmp_path)
     before = snapshot(tmp_path)
     assert main([str(tmp_path)]) == 0
-    after = snapshot(tmp_path)
-    del before[".uniwizard/laid.json"], after[".uniwizard/laid.json"]
-    assert after == before
+    assert snapshot(tmp_path) == before
     assert "nothing to do" in capsys.readouterr().out
 
 
@@ -75,60 +91,48 @@ def test_a_game_that_was_there_before_keeps_every_edited_file(tmp_path: Path) ->
     mine = {
         "server/conf/settings.py": "from evennia.settings_default import *\nSERVERNAME = 'Mine'",
         "typeclasses/characters.py": "# my characters\n",
-        "agent/task.py": "# a file of mine that happens to have a plugin file's name\n",
+        "world/build.py": "# a file of mine that happens to have a plugin file's name\n",
         ".gitignore": "mine\n",
     }
     for name, text in mine.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    report = lay(tmp_path)
-    assert report.kept == ["agent/task.py"]
+    report = install(tmp_path)
     assert not report.new_game
     assert not (tmp_path / "web").exists()
     settings = (tmp_path / "server/conf/settings.py").read_text()
     assert settings.startswith(mine.pop("server/conf/settings.py"))
-    assert settings.endswith("extend(globals())\n")
+    assert settings.endswith("extend(globals())\n# <<< uniwizard <<<\n")
     assert {name: (tmp_path / name).read_text() for name in mine} == mine
 
 
 def test_settings_that_somebody_lifted_uniwizard_off_again_stay_so(tmp_path: Path) -> None:
-    lay(tmp_path)
-    text = (tmp_path / SETTINGS).read_text().replace("\nfrom server.conf.uniwizard", "\n# from server.conf.uniwizard")
+    install(tmp_path)
+    text = (tmp_path / SETTINGS).read_text().replace("\nfrom uniwizard.server", "\n# from uniwizard.server")
     (tmp_path / SETTINGS).write_text(text)
-    assert not lay(tmp_path).settings_extended
+    assert not install(tmp_path).settings_extended
     assert (tmp_path / SETTINGS).read_text() == text
 
 
-def test_a_newer_plugin_replaces_what_an_older_one_laid_but_not_what_was_edited_since(tmp_path: Path) -> None:
-    newer, game_dir = tmp_path / "newer", tmp_path / "game"
-    for name in plugin_files():
-        (newer / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SOURCE / name, newer / name)
-    lay(game_dir)
-    for name in ("agent/task.py", "agent/failures.py"):
-        (newer / name).write_text("# newer\n")
-    (game_dir / "agent/failures.py").write_text("# edited\n")
-    report = lay(game_dir, newer)
-    assert (report.updated, report.kept) == (["agent/task.py"], ["agent/failures.py"])
-    assert (game_dir / "agent/task.py").read_text() == "# newer\n"
-    assert (game_dir / "agent/failures.py").read_text() == "# edited\n"
-
-
-def test_nothing_that_a_running_game_makes_is_laid_over_another(tmp_path: Path) -> None:
-    made = (
-        "evennia.db3",
-        "server.pid",
-        "logs/server.log",
-        ".static/x.js",
-        "conf/settings.py",
-        "conf/secret_settings.py",
-    )
-    for name in (f"server/{name}" for name in made):
+def test_a_game_of_version_0_1_loses_the_copies_and_keeps_what_was_edited(tmp_path: Path) -> None:
+    (tmp_path / "server/conf").mkdir(parents=True)
+    (tmp_path / SETTINGS).write_text("MINE = 1\n" + FORMER_BLOCK)
+    copied = {"agent/task.py": "# copied", "agent/wire/openai.py": "# copied", "configs/backends.yaml": "# copied"}
+    record = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in copied.items()}
+    for name, text in {**copied, "configs/backends.yaml": "# edited", "world/mine.py": "# mine"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
-    (tmp_path / "world").mkdir()
-    (tmp_path / "world/SOUL.md").write_text("x")
-    assert list(plugin_files(tmp_path)) == ["world/SOUL.md"]
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".uniwizard").mkdir()
+    (tmp_path / ".uniwizard/laid.json").write_text(json.dumps(record))
+    report = install(tmp_path)
+    assert (report.removed, report.kept) == (["agent/task.py", "agent/wire/openai.py"], ["configs/backends.yaml"])
+    assert not (tmp_path / "agent").exists()
+    assert (tmp_path / "world/mine.py").read_text() == "# mine"
+    settings = (tmp_path / SETTINGS).read_text()
+    assert settings.startswith("MINE = 1\n")
+    assert "server.conf.uniwizard_settings" not in settings
+    assert settings.count("extend(globals())") == 1
+    assert not install(tmp_path).settings_extended
 
 
 @pytest.mark.skipif(not (SOURCE / ".git").exists() or shutil.which("git") is None, reason="needs the git clone")
@@ -137,15 +141,15 @@ def test_the_repository_tracks_no_stock_file_and_ignores_all_that_are_laid() -> 
         command = ["git", "-C", str(SOURCE), *arguments]
         return set(subprocess.run(command, input=typed, capture_output=True, text=True).stdout.split("\n")) - {""}
 
-    ours = {name for name in stock_files() if "/" in name}
+    ours = {name for name in stock_files() if "/" in name and not name.endswith("README.md")}
     assert git("ls-files") & ours == set()
     assert git("check-ignore", "--no-index", "--stdin", typed="\n".join(ours)) == ours
 
 
-def test_a_path_that_cannot_be_laid_over_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_cannot_be_a_game_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main([str(tmp_path / "file")]) == 1
-    assert "could not be laid" in capsys.readouterr().err
+    assert "could not be added" in capsys.readouterr().err
 
 
 # Settings
@@ -174,7 +178,7 @@ def test_settings_are_added_to_and_nothing_is_taken_away(monkeypatch: pytest.Mon
     assert settings["CMDSET_CHARACTER"] == CHARACTER_CMDSET
     assert settings["CMDSET_FALLBACKS"]["a.b"] == "c.d"
     assert settings["UNIWIZARD_THINK_COOLDOWN"] == 9
-    assert settings["UNIWIZARD_CONFIG"] == "/games/mine/configs/backends.yaml"
+    assert settings["UNIWIZARD_CONFIG"] == str(SOURCE / "configs/backends.yaml")
 
 
 def test_extending_settings_twice_is_extending_them_once() -> None:

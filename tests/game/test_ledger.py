@@ -122,7 +122,7 @@ def test_a_player_sees_their_own_spending_and_a_builder_everyones(game: Game, wi
 
 def test_the_export_holds_every_row_and_no_formula(game: Game, tmp_path: Path, upstream: Upstream) -> None:
     def export(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "world.ledger", "export", *arguments]
+        command = [sys.executable, "-m", "uniwizard.world.ledger", "export", *arguments]
         environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         return subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=60, env=environ)
 

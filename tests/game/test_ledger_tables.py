@@ -204,7 +204,7 @@ def test_quotas_are_counted_from_what_reached_a_real_backend(file: Path) -> None
         ]
     )
     history.mark_interrupted()
-    assert list(history.used_since(NOON)) == [
+    assert list(history.usage_since(NOON)) == [
         (NOON + 1, "one", 10, 0, 0.25),
         (NOON + 2, "one", 10, 0, 0.25),
         (NOON + 6, "one", 0, 0, 0.0),
@@ -220,7 +220,7 @@ def test_health_is_told_what_ended_since_and_in_order(file: Path) -> None:
             ("end", end("d", at=NOON + 4)),
         ]
     )
-    fared = list(history.fared_since("one", NOON + 1))
+    fared = list(history.attempts_since("one", NOON + 1))
     assert [(attempt.outcome, attempt.failure) for attempt in fared] == [
         ("answered", None),
         ("failed", "overloaded"),

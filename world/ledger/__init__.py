@@ -13,7 +13,7 @@
     report.py     every question that is asked of the ledger; history.py those that a start asks
     upkeep.py     the roll-up by day, and retention
     admin.py      the admin's pages; pictures.py draws for them
-    __main__.py   ``python -m world.ledger export``
+    __main__.py   ``python -m uniwizard.world.ledger export``
 
 Who asked stands here and goes nowhere else. Prompts and answers are kept only with ``UNIWIZARD_LEDGER_TEXTS``.
 """

@@ -1,7 +1,7 @@
 """The ledger's command line; run it in the game directory::
 
-    python -m world.ledger export --format csv [--since DATE] [--until DATE] [-o FILE]
-    python -m world.ledger export --format jsonl
+    python -m uniwizard.world.ledger export --format csv [--since DATE] [--until DATE] [-o FILE]
+    python -m uniwizard.world.ledger export --format jsonl
 
 A row per attempt, oldest first, streamed. DATE is a day (2026-11-20) of the game's time zone; both ends are included. A
 file that is written with ``-o`` can be read by its owner alone: it says who asked.
@@ -67,7 +67,7 @@ def _cell(value: Any) -> Any:
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m world.ledger", description="Read the ledger.")
+    parser = argparse.ArgumentParser(prog="python -m uniwizard.world.ledger", description="Read the ledger.")
     commands = parser.add_subparsers(dest="command", required=True)
     exporting = commands.add_parser("export", help="a row per attempt, oldest first")
     exporting.add_argument("--format", choices=("csv", "jsonl"), default="csv")

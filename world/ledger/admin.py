@@ -20,7 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from uniwizard.agent.core.task import KINDS
+from uniwizard.agent import KINDS
 from uniwizard.world.ledger import live
 from uniwizard.world.ledger.models import Attempt, Brain, Outcome
 from uniwizard.world.ledger.pictures import chart, meter
@@ -58,7 +58,7 @@ class _ByOutcome(_Choice):
     title = parameter_name = "outcome"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [(outcome.value, outcome.value) for outcome in Outcome]
+        return [(value, value) for value in Outcome.values]
 
 
 class _ByPractice(_Choice):
@@ -255,7 +255,7 @@ class BrainAdmin(admin.ModelAdmin):
             "state": state,
             "running": shelf is not None,
             "pictures": _pictures(days, sums),
-            "gauges": [meter(gauge.used, gauge.words, mark=gauge.gone) for gauge in state.gauges] if state else (),
+            "gauges": [meter(bar.used, bar.words, mark=bar.gone) for bar in state.bars] if state else (),
             "outcomes": sorted(((name, found.attempts) for (name,), found in outcomes.items()), key=lambda o: -o[1]),
             "kinds": _by_cost(tally(("kind",), since=days[0], backend=key)),
             "scenes": live.SCENARIOS,

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class LedgerConfig(AppConfig):
-    name = "world.ledger"
+    name = "uniwizard.world.ledger"
     label = "ledger"
     verbose_name = "Ledger"
     default_auto_field = "django.db.models.BigAutoField"

@@ -13,7 +13,7 @@ from typing import Any
 SQLITE = "django.db.backends.sqlite3"
 ALIAS = "ledger"
 APP = "ledger"
-ROUTER = "world.ledger.database.LedgerRouter"
+ROUTER = "uniwizard.world.ledger.database.LedgerRouter"
 
 #: Seconds that a write waits for SQLite's lock before it counts as failed.
 BUSY = 2

@@ -1,4 +1,4 @@
-"""What a start of the server asks the ledger: what was cut off, what was spent, how the backends fared.
+"""What a start of the server asks the ledger: what was cut off, what was spent, how the backends did.
 
 Everything that memory forgets in a crash is counted from here again; all these are quick at a million rows, since they
 look back over a window and not over everything.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from uniwizard.agent.core.failures import FailureCode
+from uniwizard.agent import FailureCode
 from uniwizard.world.ledger.budgets import Who
 from uniwizard.world.ledger.models import Attempt, Outcome, Pending
 from uniwizard.world.ledger.storage import moment
@@ -19,7 +19,7 @@ _TURNED_AWAY = (str(FailureCode.NETWORK), str(FailureCode.RATE_LIMITED), str(Fai
 CUT_OFF = "the server ended while it was asked"
 
 
-class Used(NamedTuple):
+class PastUsage(NamedTuple):
     """What one attempt used of a backend: seconds since the epoch, key, tokens, USD."""
 
     at: float
@@ -29,7 +29,7 @@ class Used(NamedTuple):
     cost_usd: float
 
 
-class Fared(NamedTuple):
+class PastAttempt(NamedTuple):
     """How one attempt went: milliseconds, and its failure if it had one."""
 
     kind: str
@@ -47,7 +47,7 @@ def mark_interrupted() -> int:
     return int(cut.update(outcome=Outcome.INTERRUPTED, evidence=CUT_OFF, estimated=True))
 
 
-def used_since(since: float) -> Iterator[Used]:
+def usage_since(since: float) -> Iterator[PastUsage]:
     """Every attempt at a real backend since ``since`` (seconds since the epoch), oldest first; for the quotas.
 
     One that was interrupted is in it: its request was sent. Those that the provider turned away are not.
@@ -56,7 +56,7 @@ def used_since(since: float) -> Iterator[Used]:
     rows = Attempt.objects.filter(started__gte=moment(since), practice=False).exclude(outcome=Outcome.LEAKED)
     rows = rows.exclude(failure__in=_TURNED_AWAY)
     for started, *rest in rows.order_by("started", "id").values_list(*columns).iterator(2000):
-        yield Used(started.timestamp(), *rest)
+        yield PastUsage(started.timestamp(), *rest)
 
 
 def spending(since: float) -> Iterator[tuple[Who, float, float]]:
@@ -69,13 +69,13 @@ def spending(since: float) -> Iterator[tuple[Who, float, float]]:
         yield Who(*who), usd, ended.timestamp()
 
 
-def fared_since(backend: str, since: float) -> Iterator[Fared]:
-    """How ``backend`` fared after ``since``, oldest first; for its health."""
+def attempts_since(backend: str, since: float) -> Iterator[PastAttempt]:
+    """How ``backend`` did after ``since``, oldest first; for its health."""
     rows = Attempt.objects.filter(backend=backend, ended__gt=moment(since), started__gt=moment(since - 86_400.0))
     rows = rows.filter(outcome__in=(Outcome.ANSWERED, Outcome.REFUSED, Outcome.FAILED)).order_by("ended", "id")
     columns = ("kind", "outcome", "failure", "evidence", "latency_ms", "cost_usd", "practice")
     for kind, outcome, failure, *rest in rows.values_list(*columns):
-        yield Fared(kind, outcome, FailureCode(failure) if failure else None, *rest)
+        yield PastAttempt(kind, outcome, FailureCode(failure) if failure else None, *rest)
 
 
 def pending(router: int) -> list[Pending]:

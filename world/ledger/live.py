@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
-from uniwizard.agent.practice import Scenario
+from uniwizard.agent import Health, Router, Scenario
+from uniwizard.world import routers
 from uniwizard.world.ledger.storage import moment, zone
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ SCENARIOS = ("real", *map(str, Scenario))
 
 
 @dataclass(slots=True)
-class Gauge:
+class QuotaBar:
     """A quota window: shares of it that are used, and of its time that has gone; 0 to 1."""
 
     words: str
@@ -54,7 +55,7 @@ class State:
     practice: bool
     until: datetime | None = None
     willing: list[tuple[str, float]] = field(default_factory=list)
-    gauges: list[Gauge] = field(default_factory=list)
+    bars: list[QuotaBar] = field(default_factory=list)
 
     @property
     def success_percent(self) -> str:
@@ -71,7 +72,7 @@ class State:
 
 def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call ``function`` in the reactor's thread and wait for what it, or its Deferred, brings."""
-    from twisted.internet import reactor
+    from uniwizard.world.reactor import reactor
 
     if not reactor.running:
         return None
@@ -79,19 +80,15 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _script() -> Any:
-    from uniwizard.typeclasses.backend_router import BackendRouter
-
-    return BackendRouter.find(None)
+    return routers.find()
 
 
 def states() -> list[State]:
     """Every backend of the game's default BackendRouter; none where it is closed. In the reactor's thread."""
-    from uniwizard.typeclasses.backend_router import Closed
-
     script = _script()
     try:
-        return [] if script is None else [_state(script.brain, health) for health in script.brain.registry]
-    except Closed:
+        return [] if script is None else [_state(script.brain, health) for health in script.brain.states()]
+    except routers.Closed:
         return []
 
 
@@ -103,8 +100,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _state(brain: Any, health: Any) -> State:
-    key, real = health.backend.key, brain.registry.real(health.backend.key)
+def _state(brain: Router, health: Health) -> State:
+    key, real = health.backend.key, brain.configured(health.backend.key)
     obstacle = health.available()
     lamp = str(health.state) if health.state != "closed" else "ready"
     if health.backend.unconfigured:
@@ -113,8 +110,6 @@ def _state(brain: Any, health: Any) -> State:
         lamp = "disabled"
     elif lamp == "ready" and health.reachable is False and not health.backend.practice:
         lamp = "unreachable"
-    server = brain.watch.practice
-    playing = server is not None and health.backend.practice
     until = health.cooldown_until
     return State(
         key=key,
@@ -131,27 +126,21 @@ def _state(brain: Any, health: Any) -> State:
         max_parallel=real.max_parallel,
         fails=health.fails,
         allowed_fails=real.allowed_fails,
-        scene=str(server.scenes.get(key, "answer")) if playing else "real",
+        scene=brain.scenario(key),
         practice=health.backend.practice,
         until=moment(until) if health.state == "open" and 0 < until < 1e11 else None,
         willing=[(kind, health.willingness(kind)) for kind in sorted(health.by_kind)],
-        gauges=_gauges(brain, key),
+        bars=_bars(brain, key),
     )
 
 
-def _gauges(brain: Any, key: str) -> list[Gauge]:
-    """The quota windows of a backend, where the brain counts quotas."""
-    quotas = getattr(brain.registry, "quotas", None)
-    counted = quotas.get(key) if quotas is not None else None
+def _bars(brain: Router, key: str) -> list[QuotaBar]:
+    """The quota windows of a backend."""
     found = []
-    now = brain.clock.seconds()
-    for gauge in counted.gauges if counted is not None else ():
-        window = gauge.window
-        window.advance(now)
-        resets = moment(window.resets_at(now)).astimezone(zone())
-        words = f"{window.used:.6g} of {window.quota}, resets {resets:%d %b %H:%M %Z}"
-        gone = None if getattr(window.quota, "rolling", False) else 1.0 - window.time_left(now)
-        found.append(Gauge(words, window.used / window.quota.limit if window.quota.limit else 1.0, gone))
+    for status in brain.quota_status(key):
+        resets = moment(status.resets_at).astimezone(zone())
+        words = f"{status.used:.6g} of {status.name}, resets {resets:%d %b %H:%M %Z}"
+        found.append(QuotaBar(words, status.share, status.gone))
     return found
 
 
@@ -163,22 +152,23 @@ def act(key: str, action: str, scene: str = "") -> Any:
     script = _script()
     if script is None:
         raise ValueError("there is no BackendRouter in this world")
-    health = script.brain.registry[key]
+    brain: Router = script.brain
+    brain.state(key)
     match action:
         case "disable":
-            health.disabled = True
+            brain.set_disabled(key, True)
             told = f"{key} is put away; nobody asks it."
         case "enable":
-            health.disabled = False
+            brain.set_disabled(key, False)
             told = f"{key} is back on the shelf."
         case "reset":
-            script.brain.registry.reset(key)
+            brain.reset(key)
             told = f"{key}'s breaker is closed."
         case "practice":
             script.stage(key, scene)
             told = f"The scene is over for {key}." if scene == "real" else f"A straw dummy plays {scene} for {key}."
         case "probe":
-            probed = Deferred.fromCoroutine(script.brain.watch.probe(key))
+            probed = Deferred.fromCoroutine(brain.probe(key))
             return probed.addCallback(lambda wrong: f"{key}: {wrong}" if wrong else f"{key} is there.")
         case _:
             raise ValueError(f"there is no action {action!r}")

@@ -21,9 +21,8 @@ from django.conf import settings
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from uniwizard.agent.core.attempt import Attempt
+from uniwizard.agent import Attempt, FailureCode
 from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Event, Leaked
-from uniwizard.agent.core.failures import FailureCode
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
 from uniwizard.world.ledger.models import Outcome
@@ -97,10 +96,10 @@ class Recorder:
             self.done(next(iter(self._asked)))
         return asked
 
-    def allowance(self, task: str, usd: float) -> str:
-        """Set ``usd`` aside for the task's next attempt; why that is too much, or empty. For ``Router.allowance``."""
+    def reserve(self, task_id: str, usd: float) -> str:
+        """Set ``usd`` aside for the task's next attempt; why that is too much, or empty."""
         try:
-            self.budgets.renew(task, usd)
+            self.budgets.renew(task_id, usd)
         except BudgetReached as reached:
             return str(reached)
         return ""
@@ -122,8 +121,8 @@ class Recorder:
         """Fires, never with a failure, once all that is known of the task is durable, or patience has run out."""
         return self.writer.written()
 
-    def noted(self, task: str) -> Deferred[None]:
-        """The same for ``Router.noted``: no request leaves before its attempt is durable, or :data:`SOON` is over."""
+    def recorded(self, task_id: str) -> Deferred[None]:
+        """The same for a router's journal: no request leaves before its attempt is durable, or :data:`SOON` is over."""
         return self.writer.written(SOON)
 
     # -- a player's thoughts -------------------------------------------------------------------------------------
@@ -150,7 +149,7 @@ class Recorder:
         if isinstance(event, AttemptStarted):
             asked = self._asked.get(event.task_id) or self._remember(event.task_id, _Asked(_NOBODY))
             row = self._row(event.task_id, asked, event.number, event.backend, event.at)
-            row |= {"outcome": Outcome.UNDER_WAY.value, "model": event.model, "practice": event.practice}
+            row |= {"outcome": str(Outcome.UNDER_WAY), "model": event.model, "practice": event.practice}
             asked.open[event.backend] = row
             self.writer.put("start", row)
         elif isinstance(event, AttemptEnded):
@@ -163,9 +162,9 @@ class Recorder:
             self.budgets.spend(asked.who, event.attempt.cost_usd)
             self.writer.put("end", row)
         elif isinstance(event, Leaked):
-            asked = self._asked.get(event.task_id)
-            if asked is not None and asked.last is not None:
-                asked.last["outcome"] = Outcome.LEAKED.value
+            leaking = self._asked.get(event.task_id)
+            if leaking is not None and leaking.last is not None:
+                leaking.last["outcome"] = str(Outcome.LEAKED)
 
     def _row(self, task: str, asked: _Asked, number: int, backend: str, started: float) -> dict[str, Any]:
         who = asked.who
@@ -199,7 +198,7 @@ def _fill(row: dict[str, Any], attempt: Attempt, ended: float) -> None:
     """Write into ``row`` how the attempt ended."""
     usage, verdict, failure = attempt.usage, attempt.verdict, attempt.failure
     refused = failure is FailureCode.REFUSED
-    row["outcome"] = (Outcome.ANSWERED if failure is None else Outcome.REFUSED if refused else Outcome.FAILED).value
+    row["outcome"] = str(Outcome.ANSWERED if failure is None else Outcome.REFUSED if refused else Outcome.FAILED)
     row["ended"] = ended
     row["kind"] = attempt.kind
     row["model"] = attempt.model
@@ -226,7 +225,7 @@ def the() -> Recorder:
     """This process's recorder. It writes nothing before it is opened."""
     global _the
     if _the is None:
-        from twisted.internet import reactor
+        from uniwizard.world.reactor import reactor
 
         spill = Spill(Path(settings.GAME_DIR) / ".uniwizard" / "ledger-spill.jsonl")
         writer = Writer(reactor, Storage(), spill, _tell_builders)

@@ -50,7 +50,7 @@ LAST_CALL = 5.0
 class _Thread(ThreadPool):
     """A pool of one. A query that hangs must not keep the server from ending: what it had is in the spill file."""
 
-    threadFactory = staticmethod(partial(threading.Thread, daemon=True))
+    threadFactory: Any = staticmethod(partial(threading.Thread, daemon=True))
 
 
 class Writer:
@@ -253,4 +253,4 @@ def _let_go(waiter: Deferred[None]) -> None:
 
 def _broken(why: Failure) -> tuple[str, bool]:
     _log.failure("the ledger's writer broke", failure=why)
-    return f"its writer broke ({why.type.__name__})", False
+    return f"its writer broke ({type(why.value).__name__})", False

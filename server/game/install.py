@@ -1,13 +1,13 @@
-"""Lay the plugin over a game directory::
+"""Add the installed plugin to a game directory::
 
-    python -m uniwizard.server.game.lay GAME_DIR
+    python -m uniwizard.server.game.install GAME_DIR
 
 Where GAME_DIR is no Evennia game yet, it becomes one: the installed Evennia's game template is copied into it, as
-``evennia --init`` does. Then the plugin's files are copied, and the game's settings get two lines that compose
-Uniwizard with whatever they say. Running it again brings an older plugin up to date.
+``evennia --init`` does. The game's settings get one marked block that composes Uniwizard with whatever they say;
+nothing else of the game's is touched, and no file of the plugin is copied. Running it again changes nothing.
 
-No file that somebody else wrote or edited is ever written over. What was laid is remembered by its hash in
-``.uniwizard/laid.json``; a file that no longer matches is its owner's, is kept, and is named in the report.
+Version 0.1 copied the plugin's files into the game. Those are taken out again, except the ones that somebody has edited
+since; what was copied is known by its hash in ``.uniwizard/laid.json``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import secrets
 import shutil
 import string
@@ -25,38 +26,43 @@ from pathlib import Path
 
 from uniwizard.server.game.private import private_dir, write_private
 
-#: The directory that this package was started from: the repository, or a game that the plugin was laid over.
-SOURCE = Path(__file__).resolve().parents[2]
-
-#: The folders in which the plugin has files.
-ROOMS = ("agent", "configs", "commands", "typeclasses", "world", "server")
-
 #: Stock files that only some versions of Evennia have.
 _STOCK_IN_SOME_VERSIONS = frozenset({"world/batch_cmds.ev", "server/conf/inlinefuncs.py"})
-_MADE_BY_A_RUNNING_GAME = (".pyc", ".pyo", ".log", ".pid", ".restart", ".db3", ".prof")
-
-#: What the plugin needs beside Evennia: module to package. pyproject.toml has the versions.
-_NEEDED = {"httpx": "httpx", "yaml": "pyyaml", "jsonschema": "jsonschema", "OpenSSL": "twisted[tls]"}
+#: What the plugin needs: module to package. pyproject.toml has the versions.
+_NEEDED = {
+    "httpx": "httpx",
+    "yaml": "pyyaml",
+    "jsonschema": "jsonschema",
+    "json_repair": "json-repair",
+    "OpenSSL": "twisted[tls]",
+}
 
 SETTINGS = Path("server/conf/settings.py")
 SECRET_SETTINGS = Path("server/conf/secret_settings.py")
-_COMPOSE = """
+_BEGIN, _END = "# >>> uniwizard >>>", "# <<< uniwizard <<<"
+_COMPOSE = f"""
 
-# Uniwizard adds itself to the settings above and replaces none of them. Take these lines out to lift it off again.
-from server.conf.uniwizard_settings import extend
+{_BEGIN}
+# Uniwizard adds itself to the settings above and replaces none of them. Take this block out to lift it off again.
+from uniwizard.server.plugin.settings import extend
 
 extend(globals())
+{_END}
 """
+#: What version 0.1 wrote there.
+_FORMER = re.compile(
+    r"\n*# Uniwizard adds itself to the settings above and replaces none of them\.[^\n]*\n"
+    r"from server\.conf\.uniwizard_settings import extend\n\nextend\(globals\(\)\)\n"
+)
 
 
 @dataclass(slots=True)
 class Report:
-    """What :func:`lay` did; paths are relative to the game directory."""
+    """What :func:`install` did; paths are relative to the game directory."""
 
     game_dir: Path
     new_game: bool = False
-    laid: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     settings_extended: bool = False
 
@@ -64,17 +70,15 @@ class Report:
         """The report for people, a line each."""
         if self.new_game:
             yield "made a new Evennia game (settings, secret key, stock files)"
-        if self.laid:
-            yield f"laid {len(self.laid)} files"
-        if self.updated:
-            yield f"brought {len(self.updated)} files up to date"
+        if self.removed:
+            yield f"removed {len(self.removed)} files that version 0.1 had copied here"
         for path in self.kept:
-            yield f"kept your own {path}"
+            yield f"kept {path}, which somebody has edited"
         if self.settings_extended:
             yield f"added Uniwizard to {SETTINGS}"
 
 
-def lay(game_dir: Path, source: Path = SOURCE) -> Report:
+def install(game_dir: Path) -> Report:
     """Make ``game_dir`` a game with Uniwizard in it; safe to repeat.
 
     Raises FileNotFoundError if Evennia is not installed.
@@ -82,14 +86,19 @@ def lay(game_dir: Path, source: Path = SOURCE) -> Report:
     game_dir = game_dir.resolve()
     report = Report(game_dir)
     if not (game_dir / SETTINGS).exists():
-        name = "Uniwizard" if game_dir == source else game_dir.name
-        _make_game(game_dir, name)
+        _make_game(game_dir, "Uniwizard" if _is_checkout(game_dir) else game_dir.name)
         report.new_game = True
     (game_dir / "server" / "logs").mkdir(parents=True, exist_ok=True)
-    if game_dir != source:
-        _copy_plugin(source, game_dir, report)
+    private_dir(game_dir)
+    if not _is_checkout(game_dir):
+        _remove_copies(game_dir, report)
     report.settings_extended = _extend_settings(game_dir / SETTINGS)
     return report
+
+
+def _is_checkout(game_dir: Path) -> bool:
+    """Whether the game is played in the plugin's own repository, whose files are no copies."""
+    return game_dir == Path(__file__).resolve().parents[2]
 
 
 def template() -> Path:
@@ -107,24 +116,12 @@ def stock_files() -> frozenset[str]:
     return frozenset(path.as_posix() for path in found if path.name != "gitignore") | _STOCK_IN_SOME_VERSIONS
 
 
-def plugin_files(source: Path = SOURCE) -> Iterator[str]:
-    """The paths of the plugin's own files: all in its rooms that is neither stock nor made by a running game."""
-    stock = stock_files()
-    for room in ROOMS:
-        for path in sorted((source / room).rglob("*")):
-            relative = path.relative_to(source)
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-            made = path.suffix in _MADE_BY_A_RUNNING_GAME or relative.parts[:2] == ("server", "logs")
-            if path.is_file() and not hidden and not made and relative.as_posix() not in stock:
-                yield relative.as_posix()
-
-
 def _make_game(game_dir: Path, name: str) -> None:
     root = template()
     for relative in sorted(stock_files()):
         target = game_dir / relative
-        if game_dir == SOURCE and "/" not in relative:
-            # At its top level the repository has a README of its own.
+        if _is_checkout(game_dir) and (target.name == "README.md" or "/" not in relative):
+            # The repository has READMEs of its own.
             continue
         rendered = Path(relative) in (SETTINGS, SECRET_SETTINGS)
         if rendered or target.exists() or not (root / relative).exists():
@@ -143,34 +140,41 @@ def _make_game(game_dir: Path, name: str) -> None:
     (game_dir / SETTINGS).write_text(text, encoding="utf-8")
 
 
-def _copy_plugin(source: Path, game_dir: Path, report: Report) -> None:
+def _remove_copies(game_dir: Path, report: Report) -> None:
+    """Take out what version 0.1 copied, unless it is somebody's work by now."""
     record = private_dir(game_dir) / "laid.json"
-    hashes: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
-    for relative in plugin_files(source):
-        target, wanted = game_dir / relative, _hash(source / relative)
-        if target.exists():
-            present = _hash(target)
-            if present == wanted:
-                hashes[relative] = wanted
-                continue
-            if present != hashes.get(relative):
-                report.kept.append(relative)
-                continue
-            report.updated.append(relative)
-        else:
-            report.laid.append(relative)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / relative, target)
-        hashes[relative] = wanted
-    record.write_text(json.dumps(hashes, indent=1, sort_keys=True))
+    if not record.exists():
+        return
+    hashes: dict[str, str] = json.loads(record.read_text())
+    for relative, wanted in sorted(hashes.items()):
+        copy = game_dir / relative
+        if not copy.is_file():
+            continue
+        if _hash(copy) != wanted:
+            report.kept.append(relative)
+            continue
+        copy.unlink()
+        report.removed.append(relative)
+        for folder in copy.relative_to(game_dir).parents[:-1]:
+            _remove_if_empty(game_dir / folder)
+    record.unlink()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _extend_settings(settings: Path) -> bool:
+    text = settings.read_text(encoding="utf-8")
+    current = _FORMER.sub("\n", text)
     # The name alone is looked for, so that lines which somebody commented out are not added again.
-    if "uniwizard.server.plugin.settings" in settings.read_text(encoding="utf-8"):
+    if "uniwizard.server.plugin.settings" in current or "server.conf.uniwizard_settings" in current:
         return False
-    with settings.open("a", encoding="utf-8") as file:
-        file.write(_COMPOSE)
+    settings.write_text(
+        current.rstrip("\n") + "\n" + _COMPOSE if current != text else text + _COMPOSE, encoding="utf-8"
+    )
     return True
 
 
@@ -181,13 +185,13 @@ def _hash(path: Path) -> str:
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m uniwizard.server.game.lay GAME_DIR", file=sys.stderr)
+        print("usage: python -m uniwizard.server.game.install GAME_DIR", file=sys.stderr)
         return 2
     game_dir = Path(arguments[0])
     try:
-        lines = list(lay(game_dir).lines())
+        lines = list(install(game_dir).lines())
     except OSError as error:
-        print(f"Uniwizard could not be laid over {game_dir}: {error}", file=sys.stderr)
+        print(f"Uniwizard could not be added to {game_dir}: {error}", file=sys.stderr)
         return 1
     for line in lines or ["nothing to do, all is in place"]:
         print(f"{game_dir}: {line}")

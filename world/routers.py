@@ -1,0 +1,94 @@
+"""The BackendRouters that are awake in this process, for whoever in the world needs one.
+
+    router = routers.find(caller.location)      # the room's own, else the game's default one, else None
+    router.brain.states()                       # raises Closed when there is no usable configuration
+
+The Script itself is :mod:`uniwizard.typeclasses.backend_router`, a floor above: it enters itself here when it wakes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from evennia.scripts.models import ScriptDB
+from twisted.internet.defer import Deferred
+
+from uniwizard.agent import Decision, Router, RouteResult, Task
+
+#: The key of every BackendRouter.
+KEY = "backend_router"
+
+
+class Closed(Exception):
+    """There is no usable configuration; the message says why, one fault a line."""
+
+
+class GameRouter(Protocol):
+    """What the world sees of a BackendRouter."""
+
+    id: int
+    #: The room that it is on; None for one that belongs to the whole game.
+    obj: Any
+
+    @property
+    def brain(self) -> Router:
+        """The Router in memory. Raises Closed."""
+
+    @property
+    def thoughts(self) -> Any:
+        """The thoughts under way."""
+
+    @property
+    def narrator(self) -> Any:
+        """Tells the rooms what happens."""
+
+    def explain(self, task: Task | str) -> Decision:
+        """Who would be asked, and why. Raises Closed."""
+
+    def call_with_fallback(self, task: Task | str, pin: str | None = None) -> Deferred[RouteResult]:
+        """Have a task done; fires with a RouteResult, or fails with AllBackendsFailed."""
+
+    def stage(self, key: str, scene: str) -> None:
+        """Have ``key`` play a scene, over reloads too; ``real`` ends it. Raises KeyError and ValueError."""
+
+    def scenes(self) -> dict[str, str]:
+        """What Builders have staged, by backend."""
+
+    def heed_edits(self) -> list[str]:
+        """Take over what somebody has changed in the Attributes; what could not be used, one line each."""
+
+    def reload_config(self) -> list[str]:
+        """Read the backends file anew; its faults, one line each."""
+
+    def persist(self) -> None:
+        """Write every backend's state that has changed since it was last written."""
+
+    def wake(self) -> None:
+        """Begin to look after the backends; does nothing when awake."""
+
+
+#: By the id of their room, oldest first; asked on every command, so not in the database.
+_awake: dict[int, GameRouter] = {}
+
+
+def enter(router: GameRouter) -> None:
+    """``router`` is awake."""
+    _awake[router.obj.id if router.obj else 0] = router
+
+
+def leave(router: GameRouter) -> None:
+    """``router`` is gone for good."""
+    _awake.pop(router.obj.id if router.obj else 0, None)
+
+
+def of(room: Any) -> GameRouter | None:
+    """The router on ``room`` itself."""
+    return _awake.get(room.id) if room is not None else None
+
+
+def find(room: Any = None) -> GameRouter | None:
+    """The router of ``room``, else the game's default one: the oldest there is."""
+    if not _awake:
+        for script in ScriptDB.objects.filter(db_key=KEY).order_by("id"):
+            script.wake()
+    return of(room) or next(iter(_awake.values()), None)
