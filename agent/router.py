@@ -38,6 +38,7 @@ from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import Task
 from .engine.admission import Admission
+from .engine.affinity import Affinity, prefer
 from .engine.answer_stream import AnswerStream
 from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
@@ -46,10 +47,12 @@ from .engine.ports import Budget, Client, Journal
 from .engine.runner import TaskRunner
 from .health import Health
 from .judge import judge
+from .judge.checked_schema import check_schema
 from .judge.calibrated import CalibratedJudge
 from .privacy.blindfold import Blindfold
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
+from .wire import dropped
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -98,6 +101,7 @@ class Router:
         self._blindfold = Blindfold(soul=config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        self._affinity = Affinity(clock.seconds)
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank),
             self._admission,
@@ -164,15 +168,18 @@ class Router:
         pin    the backend to ask first, its fallbacks next
         alone  ask that one and nobody else
 
-        Raises KeyError when ``pin`` is no backend.
+        Raises KeyError when ``pin`` is no backend, and InvalidSchema (a ValueError) when no answer could be held
+        against the task's schema, before anything is paid.
         """
         task = Task(task) if isinstance(task, str) else task
+        if task.schema is not None:
+            check_schema(task.schema)
         if pin is not None:
             self.registry[pin]
         blindfold = self._blindfold.plus(task.identity)
         redacted = blindfold.redact(task)
         decision, work = self._decide(redacted.task)
-        system = self.classifier.system_prompt(decision.kind)
+        system = self.classifier.system_prompt(decision.kind) if task.guided else ""
         return Plan(task, redacted, blindfold, decision, work, system, pin, alone)
 
     def most_usd(self, plan: Plan) -> float:
@@ -181,9 +188,17 @@ class Router:
         return max(map(plan.most_usd, backends), default=0.0)
 
     def _decide(self, task: Task) -> tuple[Decision, Work]:
+        place = self._affinity.of(task.conversation) if task.conversation else None
+        if place is not None and task.kind is None and not task.prompt:
+            # Between a tool's result and the next call no new work begins.
+            task = replace(task, kind=place.kind)
         found = self.classifier.classify(task)
         work = work_of(task, found.kind)
+        if place is not None and self._affinity.warm(place):
+            work = replace(work, cached=((place.backend, min(place.tokens, work.tokens)),))
         ranking, skipped = self.rank(work)
+        if place is not None:
+            ranking = prefer(ranking, place.backend)
         decision = Decision(
             backend=ranking[0].backend if ranking else "",
             kind=found.kind,
@@ -246,7 +261,13 @@ class Router:
         self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
     ) -> RouteResult:
         self._note_demand(plan)
-        return await self._runner.run(plan, attempts=attempts, deliver=deliver)
+        result = await self._runner.run(plan, attempts=attempts, deliver=deliver)
+        task = plan.task
+        if task.conversation and not result.refused:
+            self._affinity.remember(task.conversation, result.backend, result.kind, plan.work.tokens)
+        if left_out := dropped(task, self.registry[result.backend].backend) if result.backend in self.registry else ():
+            result = replace(result, dropped=left_out)
+        return result
 
     def _note_demand(self, plan: Plan) -> None:
         """Let the quotas know what was wanted, whoever gets to do it."""

@@ -35,11 +35,13 @@ def usage_of(task: Task, answer: Answer, system: str = "") -> Usage:
     return Usage(asked_tokens(task, system), output, estimated=True)
 
 
-def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | None = None) -> float:
+def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | None = None, cached: int = 0) -> float:
     """What a task of ``input_tokens`` would cost here in USD, for a decision made before any answer exists.
 
     A typical chat answer of 300 tokens is assumed, or less where ``max_tokens`` or the backend's own limit says so. In
-    practice it is what the real backend would cost.
+    practice it is what the real backend would cost. ``cached`` of the input is most likely in the provider's cache.
     """
     limit = backend.max_tokens if max_tokens is None else max_tokens
-    return (input_tokens * backend.price.input + min(TYPICAL_ANSWER, limit) * backend.price.output) / 1000.0
+    price = backend.price
+    saved = cached * (price.input - price.cached_input) if price.cached_input is not None else 0.0
+    return (input_tokens * price.input - saved + min(TYPICAL_ANSWER, limit) * price.output) / 1000.0

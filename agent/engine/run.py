@@ -44,9 +44,10 @@ class Run:
     tried       the keys that were turned to, asked or not
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
     overflowed  the largest context (tokens) that the task was too long for
+    declined    the last answer that declined; it is the result when nobody else is left
     """
 
-    __slots__ = ("attempts", "continuation", "fallbacks", "overflowed", "plan", "started", "tried", "until")
+    __slots__ = ("attempts", "continuation", "declined", "fallbacks", "overflowed", "plan", "started", "tried", "until")
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Run:
         self.tried: set[str] = set()
         self.fallbacks: tuple[str, ...] = ()
         self.overflowed = 0
+        self.declined: AttemptOutcome | None = None
         self.continuation = StreamContinuation(plan.redacted, deliver) if deliver is not None else None
 
     @property

@@ -16,6 +16,7 @@ Theory of operation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from twisted.internet.defer import TimeoutError as OutOfTime
 
@@ -28,12 +29,29 @@ from ..core.events import Answered, AttemptEnded, AttemptStarted, FellBack, Gave
 from ..core.failures import HANDLING, AttemptFailed, FailureCode, LeakFound, NotSent
 from ..core.pricing import cost_usd, usage_of
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
+from ..core.task import Message, Thought
 from ..core.verdict import Verdict
+from ..privacy.blindfold import Redacted
 from .admission import MAX_RETRY_AFTER, BudgetReached, NotAdmitted
 from .continuation import StreamProgress
 from .plan import Plan
 from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
 from .run import AttemptOutcome, Run
+
+
+#: What a backend is told that had to call a tool and did not.
+_CALL = "Answer by calling one of the tools, with arguments that fit its parameters: {}."
+
+
+def _was_asked(run: Run, key: str) -> bool:
+    """Whether the last attempt was at this backend, and it did not call as it had to."""
+    last = run.attempts[-1] if run.attempts else None
+    return last is not None and last.backend == key and last.failure is FailureCode.INVALID_OUTPUT
+
+
+def _restored(redacted: Redacted, thoughts: tuple[Thought, ...]) -> tuple[Thought, ...]:
+    """Thoughts with every name put back, but for those that are signed: they must come back as they are."""
+    return tuple(t if t.signature or t.sealed else replace(t, text=redacted.restore(t.text)) for t in thoughts)
 
 
 class TaskRunner:
@@ -81,7 +99,12 @@ class TaskRunner:
             outcome = await self._ask(run, key)
             if outcome.answer is not None and self._chooser.settles(run, outcome):
                 return self._answered(run, outcome)
+            if outcome.failure is FailureCode.REFUSED:
+                run.declined = outcome
             key = self._turn(run, key, outcome)
+        if run.declined is not None and not plan.alone and not run.shown:
+            # Nobody is left to disagree with it.
+            return self._answered(run, run.declined)
         raise self._give_up(run)
 
     # -- one backend ---------------------------------------------------------------------------------------------
@@ -111,6 +134,9 @@ class TaskRunner:
         """Seconds to wait before this backend is asked again; None when it should not be."""
         failure, wait = outcome.failure, outcome.retry_after or 0.0
         assert failure is not None and outcome.attempt is not None
+        if run.plan.task.must_call and failure is FailureCode.INVALID_OUTPUT and retry == 0 and not run.shown:
+            # It talked, or called with wrong arguments: asked once more, in words.
+            return None if self._chooser.obstacle(backend.key) else 0.0
         if not HANDLING[failure].retry_here or wait > MAX_RETRY_AFTER or retry >= backend.retries:
             return None
         delay = max(self._backoff(retry), wait)
@@ -131,6 +157,10 @@ class TaskRunner:
         self._emit(AttemptStarted(started, task_id, backend.key, number, backend.model, backend.practice))
         continuation = run.continuation
         task = plan.redacted.task if continuation is None else continuation.begin()
+        if reservation.limit is not None and task.max_tokens is None:
+            task = replace(task, max_tokens=reservation.limit)
+        if task.must_call and _was_asked(run, backend.key):
+            task = task.with_turns((*task.turns, Message("user", _CALL.format(", ".join(t.name for t in task.tools)))))
         also = continuation.hear if continuation is not None else None
         progress = StreamProgress(self._emit, self._clock, task_id, backend.key, also)
         answer: Answer | None = None
@@ -183,7 +213,7 @@ class TaskRunner:
             failure, reason, usage = failed.failure, failed.reason, failed.usage or Usage()
         else:
             assert answer is not None and verdict is not None
-            failure, reason, usage = verdict.failure, verdict.evidence, usage_of(plan.task, answer)
+            failure, reason, usage = verdict.failure, verdict.evidence, usage_of(plan.task, answer, plan.system)
         attempt = Attempt(
             backend=backend.key,
             model=answer.model if answer is not None and answer.model else backend.model,
@@ -259,6 +289,7 @@ class TaskRunner:
             refused=attempt.failure is FailureCode.REFUSED,
             partial=verdict.partial,
             practice=attempt.practice,
+            thoughts=_restored(redacted, answer.thoughts),
         )
         self._emit(
             Answered(now, run.plan.task.id, result.backend, len(result.attempts), result.latency_ms, result.cost_usd)

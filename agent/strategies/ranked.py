@@ -63,7 +63,7 @@ def rank(
             continue
         used_up = quota(backend.key).obstacle(now, work)
         fit, reasons = fit_of(backend, work, preference, suited)
-        able.append((health, fit, reasons, expected_cost_usd(backend, work.tokens, work.max_tokens), used_up))
+        able.append((health, fit, reasons, _cost(backend, work), used_up))
     dearest = max((cost for _, _, _, cost, used_up in able if not used_up), default=0.0)
     slowest = max((health.latency_ms for health, _, _, _, used_up in able if not used_up), default=0.0)
     result: list[Ranked] = []
@@ -87,6 +87,11 @@ def rank(
         return (), (*skipped, *saved)
     result.sort(key=lambda entry: -entry.score)
     return tuple(result), tuple(skipped)
+
+
+def _cost(backend: Backend, work: Work) -> float:
+    """What the work would cost in USD; what the provider has in its cache already is cheaper."""
+    return expected_cost_usd(backend, work.tokens, work.max_tokens, work.cached_at(backend.key))
 
 
 def gains(ranking: Sequence[Ranked], skipped: Sequence[Skipped]) -> Iterator[tuple[str, float]]:

@@ -16,6 +16,7 @@ clock is believed, and ``rebuild`` must tell again what was spent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -160,6 +161,19 @@ class Budgets:
             if scope in self.limits:
                 holder = self._window(scope).holder(key)
                 holder.reserved = max(0.0, holder.reserved + usd)
+
+    def left(self, task: str) -> float:
+        """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
+        if (found := self._reserved.get(task)) is None:
+            return math.inf
+        who, own = found
+        keys = who.keys()
+        free = math.inf
+        for scope, limit in self.limits.items():
+            if scope in keys:
+                holder = self._window(scope).holder(keys[scope])
+                free = min(free, limit.usd - holder.spent - max(0.0, holder.reserved - own))
+        return max(0.0, free)
 
     def spend(self, who: Who, usd: float) -> None:
         """Count what an attempt cost that has just ended."""

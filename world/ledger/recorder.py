@@ -104,6 +104,10 @@ class Recorder:
             return str(reached)
         return ""
 
+    def left(self, task_id: str) -> float:
+        """USD that the task may still spend; infinity where no budget limits it."""
+        return self.budgets.left(task_id)
+
     def done(self, task: str) -> None:
         """Nothing more will come of the task. An attempt that has no end by now was stopped by whoever asked."""
         self.budgets.release(task)
