@@ -90,6 +90,18 @@ class CloudCaller:
             broken.chars, broken.usage = listener.decoder.chars, listener.decoder.usage
             raise
 
+    async def exchange(self, request: WireRequest, backend: Backend, blindfold: Blindfold, total: float) -> Response:
+        """Send a request that is no task, and bring its response within ``total`` seconds. Raises AttemptFailed."""
+        if blindfold.scan(outbound_text(request.url, request.headers, request.body)):
+            raise LeakFound
+        timeout = replace(backend.timeout, total=min(total, backend.timeout.total))
+        response = await fetch(
+            self._transport, request.method, request.url, request.headers, request.body, timeout, self._clock
+        )
+        if self._on_headers is not None:
+            self._on_headers(backend, response.headers)
+        return response
+
     async def probe(self, backend: Backend) -> None:
         """Ask whether the backend is there, without costing a token. Raises AttemptFailed when it is not well."""
         request = probe(backend)

@@ -17,9 +17,10 @@ game needs of them has its doors.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from .core.decision import Decision, Ranked, Skipped, Work, work_of
 from .core.events import Events, Feedback
 from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from .core.task import Task
+from .core.task import Message, Task
 from .engine.admission import Admission
 from .engine.affinity import Affinity, prefer
 from .engine.answer_stream import AnswerStream
@@ -45,6 +46,7 @@ from .engine.next_backend import NextBackend
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
 from .engine.runner import TaskRunner
+from .engine.texts import Made, SameModel, TextsClient, accept, embedder, reranker
 from .health import Health
 from .judge import judge
 from .judge.checked_schema import check_schema
@@ -53,6 +55,7 @@ from .privacy.blindfold import Blindfold
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
 from .wire import dropped
+from .wire.texts import Embedded, Reranked
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -188,7 +191,8 @@ class Router:
         return max(map(plan.most_usd, backends), default=0.0)
 
     def _decide(self, task: Task) -> tuple[Decision, Work]:
-        place = self._affinity.of(task.conversation) if task.conversation else None
+        goes_on = task.conversation and any(turn.role == "assistant" for turn in task.messages)
+        place = self._affinity.of(task.conversation) if goes_on else None
         if place is not None and task.kind is None and not task.prompt:
             # Between a tool's result and the next call no new work begins.
             task = replace(task, kind=place.kind)
@@ -230,14 +234,14 @@ class Router:
         """
         return await self.run(self.plan(task, pin))
 
-    def stream(self, task: Task | str, pin: str | None = None, mode: str = "whole") -> AnswerStream:
+    def stream(self, task: Task | Plan | str, pin: str | None = None, mode: str = "whole") -> AnswerStream:
         """The same, as an asynchronous iterator of pieces of text, with the RouteResult at its end.
 
         ``whole`` gives nothing before the answer has been judged. ``eager`` gives it as it comes, once its first
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        plan = self.plan(task, pin)
+        plan = task if isinstance(task, Plan) else self.plan(task, pin)
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
         eager = mode == "eager" and plan.task.schema is None
@@ -288,6 +292,54 @@ class Router:
         """Take to heart whether the answer of ``attempt`` was good: it calibrates what its backend says of itself."""
         self._judge.learn(attempt, good=good)
         self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
+
+    async def embed(
+        self, texts: Sequence[str], pin: str | None = None, *, dimensions: int | None = None, task: Task | None = None
+    ) -> tuple[Embedded, RouteResult]:
+        """The vectors of ``texts``, from ``pin`` or whoever makes embeddings, and how they were come by.
+
+        It falls back to backends of the same model only. ``task`` gives what else is known: identity, id. Raises
+        KeyError, and AllBackendsFailed.
+        """
+        turns = tuple(Message("user", text) for text in texts)
+        return await self._make(embedder(self.caller, dimensions), turns, pin, "embeddings", task)
+
+    async def rerank(
+        self, query: str, documents: Sequence[str], pin: str | None = None, *, top: int | None = None, task: Task | None = None
+    ) -> tuple[Reranked, RouteResult]:
+        """``documents`` by how well they fit ``query``; otherwise like :meth:`embed`."""
+        turns = tuple(Message("user", text) for text in (*documents, query))
+        return await self._make(reranker(self.caller, top), turns, pin, "rerank", task)
+
+    async def _make(
+        self, client: TextsClient[Made], turns: tuple[Message, ...], pin: str | None, need: str, task: Task | None
+    ) -> tuple[Made, RouteResult]:
+        task = replace(task or Task(), kind="knowledge", guided=False).with_turns(turns)
+        plan = self.plan(task, pin)
+        work = replace(plan.work, needs=frozenset({need}), max_tokens=1)
+        ranking, skipped = self.rank(work)
+        first = ranking[0].backend if ranking else ""
+        decision = replace(plan.decision, backend=first, ranking=ranking, skipped=skipped)
+        chooser = SameModel(self.registry, self.rank)
+        runner = TaskRunner(
+            chooser, self._admission, client, accept, self.events.emit, self.clock, self.backoff, self._runner.journal
+        )
+        result = await runner.run(replace(plan, work=work, decision=decision))
+        assert client.made is not None
+        return client.made, result
+
+    def wait(self) -> float | None:
+        """Seconds until a backend that cannot be asked now can be again; None where that is unknown, or now."""
+        now = self.clock.seconds()
+        waits = []
+        for health in self.registry:
+            key = health.backend.key
+            until = max(health.until(), self.registry.quota(key).until(now))
+            if until <= now:
+                return None
+            waits.append(until - now)
+        soonest = min(waits, default=math.inf)
+        return None if math.isinf(soonest) else soonest
 
     # -- the backends, for whoever looks after them --------------------------------------------------------------
 

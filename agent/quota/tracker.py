@@ -188,6 +188,15 @@ class QuotaTracker:
                 return f"quota: the provider says {live.left(now):,.4g} {words} are left; resets {told(live.reset)}"
         return ""
 
+    def until(self, now: float) -> float:
+        """When there is room for one more request, in seconds since the epoch; 0 when there is now."""
+        closed = [
+            tracked.window.resets_at(now)
+            for tracked in self.windows
+            if obstacle(tracked.window, now, 1.0 if tracked.window.quota.unit == "requests" else 1e-9)
+        ]
+        return max((*closed, self.hold_until if self.hold_until > now else 0.0), default=0.0)
+
     def longest(self, now: float, work: Work) -> float:
         """The output tokens that the windows have room for beside the input of ``work``; infinity without windows."""
         most, price = self.estimate.most(work), self.backend.price.output

@@ -36,6 +36,8 @@ STRENGTH = 0.1
 NO_JSON_MODE = 0.05
 #: At most this much for the dearest and the slowest: less than any other term.
 TIE_BREAK = 0.04
+#: Capabilities of models that make something else than answers.
+SPECIAL = frozenset({"embeddings", "rerank"})
 
 
 def rank(
@@ -114,6 +116,9 @@ def preferred(kind: str, rules: Sequence[Rule]) -> list[str]:
 
 def unfit(backend: Backend, work: Work) -> str:
     """Why the backend cannot do the work, however well it is; empty if it can."""
+    special = backend.capabilities & SPECIAL
+    if special and not work.needs & special:
+        return f"is for {' and '.join(sorted(special))} alone"
     lacking = sorted(work.needs - backend.capabilities - {"json"})
     if lacking:
         return f"cannot take {' or '.join(lacking)}"

@@ -194,7 +194,8 @@ def _messages(turns: tuple[Message, ...]) -> list[Json]:
             if results is None:
                 results = []
                 messages.append({"role": "user", "content": results})
-            results.append({"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": _content(turn)})
+            result = {"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": _content(turn)}
+            results.append(_kept(result, turn.cache))
             continue
         if results is not None and turn.role == "user":
             results.extend(_parts(turn))
