@@ -19,7 +19,7 @@ from .core.clock import Clock
 from .core.failures import AttemptFailed, FailureCode, LeakFound
 from .core.task import Task
 from .privacy.blindfold import Blindfold, map_strings, ordinary, outbound_text, reworded, written_small
-from .transport.client import fetch, stream
+from .transport.client import Response, fetch, stream
 from .transport.http import TwistedTransport
 from .wire import StreamDecoder, WireRequest, called, decode, decode_probe, encode, probe, stream_decoder
 

@@ -49,8 +49,8 @@ from .engine.runner import TaskRunner
 from .engine.texts import Made, SameModel, TextsClient, accept, embedder, reranker
 from .health import Health
 from .judge import judge
-from .judge.checked_schema import check_schema
 from .judge.calibrated import CalibratedJudge
+from .judge.checked_schema import check_schema
 from .privacy.blindfold import Blindfold
 from .quota import QuotaStatus
 from .strategies.ranked import gains, rank
@@ -305,7 +305,13 @@ class Router:
         return await self._make(embedder(self.caller, dimensions), turns, pin, "embeddings", task)
 
     async def rerank(
-        self, query: str, documents: Sequence[str], pin: str | None = None, *, top: int | None = None, task: Task | None = None
+        self,
+        query: str,
+        documents: Sequence[str],
+        pin: str | None = None,
+        *,
+        top: int | None = None,
+        task: Task | None = None,
     ) -> tuple[Reranked, RouteResult]:
         """``documents`` by how well they fit ``query``; otherwise like :meth:`embed`."""
         turns = tuple(Message("user", text) for text in (*documents, query))

@@ -120,7 +120,8 @@ class Message:
 class Sampling:
     """How an answer is to be made, beyond its temperature. None, and no stops, leave it to the provider.
 
-    effort    how hard a reasoning model thinks: ``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh``, ``max``
+    effort    how hard a reasoning model thinks: ``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh`` or
+              ``max``
     thinking  the most tokens it may think, where the api counts them
     verbosity ``low``, ``medium`` or ``high``
     stop      texts at which the answer ends

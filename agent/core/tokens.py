@@ -24,7 +24,9 @@ _PIECE, _WHOLE = 5, 8
 #: What frames a message on the wire, and a tool (https://cookbook.openai.com, "How to count tokens with tiktoken").
 PER_MESSAGE, PER_TOOL = 4, 8
 
-_PART = re.compile(r"(?P<word>[A-Za-z]+)|(?P<digits>\d+)|(?P<lines>\n[\s]*)|(?P<mark>[!-/:-@\[-`{-~]+)|(?P<other>[^\s])")
+_PART = re.compile(
+    r"(?P<word>[A-Za-z]+)|(?P<digits>\d+)|(?P<lines>\n[\s]*)|(?P<mark>[!-/:-@\[-`{-~]+)|(?P<other>[^\s])"
+)
 
 
 def estimate_tokens(text: str) -> int:

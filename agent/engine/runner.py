@@ -38,7 +38,6 @@ from .plan import Plan
 from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
 from .run import AttemptOutcome, Run
 
-
 #: What a backend is told that had to call a tool and did not.
 _CALL = "Answer by calling one of the tools, with arguments that fit its parameters: {}."
 

@@ -40,7 +40,7 @@ class TextsClient(Generic[Made]):
     ):
         self._caller = caller
         self._encode = encode
-        self._decode = decode
+        self._decode: Callable[[Task, Backend, Response], Made] = decode
         self.made: Made | None = None
 
     async def ask(

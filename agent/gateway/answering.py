@@ -162,7 +162,9 @@ class Answering:
         result = answer.result
         assert result is not None
         caller.charge(result.cost_usd, self._clock.seconds())
-        events.send(stream.end(result) if shown else stream.begin(result.model) + stream.end(result), _told(result, asked))
+        events.send(
+            stream.end(result) if shown else stream.begin(result.model) + stream.end(result), _told(result, asked)
+        )
         return result
 
     def _hear(self, router: Router) -> None:

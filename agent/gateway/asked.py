@@ -99,6 +99,4 @@ def with_ids(calls: tuple[ToolCall, ...], fresh: str) -> tuple[ToolCall, ...]:
 
     ``fresh`` is random, and as good as new in every answer.
     """
-    return tuple(
-        replace(call, id=f"call_{fresh}{nth}") if len(call.id) < 8 else call for nth, call in enumerate(calls)
-    )
+    return tuple(replace(call, id=f"call_{fresh}{nth}") if len(call.id) < 8 else call for nth, call in enumerate(calls))

@@ -1,7 +1,7 @@
 """Single fields of a request's JSON, read and checked: the parts that every door shares.
 
-    limit = whole(node, "max_tokens")          # raises Rejected (400), naming the field
-    picture(part["image_url"], "messages[0]")  # an Image, from a data URL or an address
+limit = whole(node, "max_tokens")          # raises Rejected (400), naming the field
+picture(part["image_url"], "messages[0]")  # an Image, from a data URL or an address
 """
 
 from __future__ import annotations
@@ -90,6 +90,14 @@ def stops(node: Json, field: str) -> tuple[str, ...]:
     if not isinstance(found, list) or len(found) > MAX_STOPS or not all(isinstance(stop, str) for stop in found):
         raise Rejected(400, f"`{field}` must be a text or a list of at most {MAX_STOPS} texts.", param=field)
     return tuple(stop for stop in found if stop)
+
+
+def held(node: Json, field: str) -> Json:
+    """The object in a field; the empty one where there is none."""
+    value = node.get(field)
+    if value is not None and not isinstance(value, dict):
+        raise Rejected(400, f"`{field}` must be an object.", param=field)
+    return value or {}
 
 
 def items(value: object, where: str, most: int) -> list[Any]:

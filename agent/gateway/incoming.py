@@ -1,8 +1,8 @@
 """What a client's HTTP request says, read so that no byte of it can break anything: headers, key, address, body.
 
-    key = presented_key(request)              # from any of the places where clients put it
-    place = Place.of(request)                 # Place(door="chat", act="answer", model="")
-    node = json_body(request, limit)          # raises Rejected
+key = presented_key(request)              # from any of the places where clients put it
+place = Place.of(request)                 # Place(door="chat", act="answer", model="")
+node = json_body(request, limit)          # raises Rejected
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Place:
     """What an address asks for.
 
     door   whose format is spoken: ``chat``, ``completions``, ``messages``, ``responses``, ``gemini``
-    act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``stored``, ``health``; empty for nothing known
+    act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``stored``, ``health``; empty if unknown
     model  the model, where the address names it; for ``models`` and ``stored``, which of them
     stream  whether the address asks for a stream
     """
@@ -102,7 +102,9 @@ _VERBS = {
 }
 
 _PREFIX = re.compile(r"/(?:openai/v1|anthropic/v1|v1beta|v1|openai|anthropic)(?:/|\Z)")
-_AZURE = re.compile(r"(?:/v1)?/openai/deployments/(?P<model>[^/]{1,200})/(?P<rest>chat/completions|completions|embeddings)")
+_AZURE = re.compile(
+    r"(?:/v1)?/openai/deployments/(?P<model>[^/]{1,200})/(?P<rest>chat/completions|completions|embeddings)"
+)
 _GEMINI = re.compile(
     rf"(?:/v1alpha|/v1beta|/v1)?/(?:models|tunedModels)/(?P<model>.{{1,200}}):(?P<verb>{'|'.join(_VERBS)})"
 )
@@ -150,4 +152,6 @@ def too_large() -> Rejected:
 
 def crowded(what: str) -> Rejected:
     """The error for a request that comes while too much is under way."""
-    return Rejected(503, f"Too much is under way: {what}. Ask again soon.", code="overloaded", headers={"retry-after": "1"})
+    return Rejected(
+        503, f"Too much is under way: {what}. Ask again soon.", code="overloaded", headers={"retry-after": "1"}
+    )

@@ -261,9 +261,7 @@ class Gateway(Resource):
             return
         await self._answering.answer(request, headers, caller, router, door, asked)
 
-    async def _respond(
-        self, request: Request, headers: Headers, caller: Caller, router: Router, asked: Asked
-    ) -> None:
+    async def _respond(self, request: Request, headers: Headers, caller: Caller, router: Router, asked: Asked) -> None:
         """Answer a request of the responses door, which may go on from an earlier one and be gone on from."""
         hours = self._settings().store_hours
         if previous := asked.extra["previous"]:

@@ -198,7 +198,7 @@ class GatewaySite(HTTPFactory):
 
     def left(self, channel: HTTPChannel | None) -> None:
         """A connection is gone."""
-        self.channels.discard(channel)  # type: ignore[arg-type]
+        self.channels.discard(channel)
         if self._waiting and self._empty is None and len(self.channels) < _ACCEPTED * self.max_connections:
             self._waiting = False
             self.port.startReading()

@@ -50,13 +50,13 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
     if broken := _broken(asked, answer, schema is not None, isinstance(task, Task) and task.may_be_cut):
         return Verdict(FailureCode.MALFORMED, verdict.score, broken)
     content: object = None
+    if schema is not None and cut:
+        # A part of the JSON is what was asked for, and its finish_reason says so; mended, it would look whole.
+        return Verdict(score=verdict.score)
     if schema is not None:
         try:
             content = parse(answer.text, schema)
         except InvalidOutput as fault:
-            if cut:
-                # Half of the JSON is what was asked for, and its finish_reason says so.
-                return Verdict(score=verdict.score)
             return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, str(fault))
         inside = _prose(find_refusal(asked, "\n\n".join(strings_in(content))), settings)
         verdict = Verdict(

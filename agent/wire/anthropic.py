@@ -140,10 +140,9 @@ def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Jso
 
 def _add_sampling(task: Task, request: Json, output: Json) -> None:
     sampling = task.sampling
-    if sampling.stop:
-        # The api turns down a text that is nothing but blanks.
-        if stops := [stop for stop in sampling.stop if stop.strip()]:
-            request["stop_sequences"] = stops
+    # The api turns down a text that is nothing but blanks.
+    if stops := [stop for stop in sampling.stop if stop.strip()]:
+        request["stop_sequences"] = stops
     if sampling.effort in _EFFORTS:
         output["effort"] = _EFFORTS[sampling.effort]
     thinking = 0 if sampling.effort == "none" else sampling.thinking
@@ -245,7 +244,11 @@ def _closes(schema: Any) -> bool:
     """Whether the schema still means something once its objects are closed: none of them names no property at all."""
     if not isinstance(schema, Mapping):
         return not isinstance(schema, bool)
-    if schema.get("type") == "object" and not schema.get("properties") and schema.get("additionalProperties") is not False:
+    if (
+        schema.get("type") == "object"
+        and not schema.get("properties")
+        and schema.get("additionalProperties") is not False
+    ):
         return False
     below: list[Any] = [schema["items"]] if "items" in schema else []
     for name in ("properties", "$defs", "definitions"):

@@ -35,7 +35,10 @@ JSON_ALONE = "Answer with one JSON object and nothing else."
 
 def any_object(schema: Mapping[str, Any]) -> bool:
     """Whether a JSON Schema asks for an object and for nothing of it: JSON mode, as OpenAI calls it."""
-    return schema.get("type") == "object" and not schema.keys() - {"type", "additionalProperties"} - {"$schema", "title"}
+    return schema.get("type") == "object" and not schema.keys() - {"type", "additionalProperties"} - {
+        "$schema",
+        "title",
+    }
 
 
 class Malformed(ValueError):

@@ -1,7 +1,7 @@
 """A tool call that a model wrote down as text, because its api has no way to insist on one.
 
-    call_format(task.tools)            # the JSON Schema of such a call: {"name": ..., "arguments": ...}
-    called(task, answer)               # the answer with the call in its place; itself where there is none
+call_format(task.tools)            # the JSON Schema of such a call: {"name": ..., "arguments": ...}
+called(task, answer)               # the answer with the call in its place; itself where there is none
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _LONGEST = 200_000
 def call_guide(tools: Sequence[Tool]) -> str:
     """What to tell a model that has to call one of ``tools`` in this way."""
     listed = "\n".join(f"{tool.name}: {tool.description} Arguments: {dumps(tool.parameters)}" for tool in tools)
-    return f'Call one of these tools. Answer with JSON alone: {{"name": the tool, "arguments": its arguments}}.\n{listed}'
+    return (
+        f'Call one of these tools. Answer with JSON alone: {{"name": the tool, "arguments": its arguments}}.\n{listed}'
+    )
 
 
 def call_format(tools: Sequence[Tool]) -> Json:
@@ -47,10 +49,16 @@ def called(task: Task, answer: Answer) -> Answer:
         wish = parse(text.encode("utf-8", "replace"))
     except Malformed:
         return answer
-    if not isinstance(wish, dict) or wish.get("name") not in {tool.name for tool in task.tools}:
+    if not isinstance(wish, dict):
         return answer
-    arguments = wish.get("arguments", wish.get("parameters", {}))
+    if wish.get("name") in {tool.name for tool in task.tools}:
+        name, arguments = wish["name"], wish.get("arguments", wish.get("parameters", {}))
+    elif len(task.tools) == 1:
+        # Of one tool there is nothing to say but its arguments.
+        name, arguments = task.tools[0].name, wish
+    else:
+        return answer
     if not isinstance(arguments, dict):
         return answer
-    call = ToolCall("call_0", wish["name"], dumps(arguments))
+    call = ToolCall("call_0", name, dumps(arguments))
     return replace(answer, text="", tool_calls=(call,), finish_reason="tool_calls")

@@ -3,8 +3,8 @@
     request = encode_embeddings(["one", "two"], backend, dimensions=256)
     made = decode_embeddings(backend, 2, status, headers, body)       # made.vectors, made.usage, made.model
 
-OpenAI's ``/embeddings``, Gemini's ``:batchEmbedContents`` and Ollama's ``/api/embed``; for an order, the ``/rerank`` that
-Cohere, Jina and vLLM share. Anthropic has neither.
+OpenAI's ``/embeddings``, Gemini's ``:batchEmbedContents`` and Ollama's ``/api/embed``; for an order, the ``/rerank``
+that Cohere, Jina and vLLM share. Anthropic has neither.
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ def _request(backend: Backend, path: str, body: Json) -> WireRequest:
     return WireRequest("POST", backend.url.rstrip("/") + path, headers, dump(merge(body, backend.options)))
 
 
-def decode_embeddings(
-    backend: Backend, wanted: int, status: int, headers: Mapping[str, str], body: bytes
-) -> Embedded:
+def decode_embeddings(backend: Backend, wanted: int, status: int, headers: Mapping[str, str], body: bytes) -> Embedded:
     """The vectors in a response to a request for ``wanted`` of them. Raises AttemptFailed, and nothing else."""
     node = contents(backend, status, headers, body)
     try:

@@ -2,10 +2,10 @@
 
 What becomes of the fields
     passed on    messages with text, pictures, sounds and PDF files, tool calls and their results, thoughts of earlier
-                 turns; tools with ``strict``; tool_choice; parallel_tool_calls; limits; temperature, seed, top_p, top_k,
-                 penalties, reasoning_effort, verbosity, stop: each where the backend's api has it, else by the config's
-                 word; response_format, as the task's schema
-    done here    model, stream, stream_options, stream_mode (our own: ``whole`` or ``eager``), and stops once more
+                 turns; tools with ``strict``; tool_choice; parallel_tool_calls; limits; temperature, seed, top_p,
+                 top_k, penalties, reasoning_effort, verbosity, stop: each where the backend's api has it, else by the
+                 config's word; response_format, as the task's schema
+    done here    model, stream, stream_options, stream_mode (our own), and stops once more
     left out     user, safety_identifier, message names: nobody who answers learns who asked. Where one reads as a
                  person's name it is veiled in the text as well. metadata, store, service_tier, prompt_cache_key and
                  other fields that change no answer
@@ -135,7 +135,9 @@ def _messages(nodes: object) -> tuple[Message, ...]:
         raise Rejected(400, "`messages` must be a list of at least one message.", param="messages")
     if len(nodes) > fields.MAX_MESSAGES:
         raise Rejected(400, f"`messages` holds more than {fields.MAX_MESSAGES} messages.", param="messages")
-    parts = sum(len(node["content"]) for node in nodes if isinstance(node, dict) and isinstance(node.get("content"), list))
+    parts = sum(
+        len(node["content"]) for node in nodes if isinstance(node, dict) and isinstance(node.get("content"), list)
+    )
     if parts > fields.MAX_PARTS:
         raise Rejected(400, f"`messages` holds more than {fields.MAX_PARTS} parts.", param="messages")
     return tuple(_message(node, f"messages[{index}]") for index, node in enumerate(nodes))

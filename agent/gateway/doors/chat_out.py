@@ -2,8 +2,8 @@
 
 What OpenAI's types have no field for stands in ``uniwizard`` (the SDKs keep unknown fields). A refusal that the brains
 agreed on stands in ``message.refusal``; its words are in ``content`` as well, so that a client which looks there alone
-shows them, unless JSON was asked for, which those words are not. Thoughts stand in ``reasoning_content``, as at DeepSeek
-and all who follow it.
+shows them, unless JSON was asked for, which those words are not. Thoughts stand in ``reasoning_content``, as at
+DeepSeek and all who follow it.
 """
 
 from __future__ import annotations

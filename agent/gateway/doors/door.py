@@ -93,7 +93,11 @@ class Stops:
             place, self.stopped = min(ends)
             self._held = ""
             return said[:place]
-        kept = 0 if last else next((n for n in range(min(len(said), self._longest - 1), 0, -1) if self._begins(said[-n:])), 0)
+        kept = (
+            0
+            if last
+            else next((n for n in range(min(len(said), self._longest - 1), 0, -1) if self._begins(said[-n:])), 0)
+        )
         self._held = said[len(said) - kept :]
         return said[: len(said) - kept]
 

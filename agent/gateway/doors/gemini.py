@@ -48,7 +48,7 @@ def read(node: object, names: Names, asking: Asking) -> Asked:
     target = names.resolve(name)
     if node.get("cachedContent"):
         raise unsupported("cachedContent", "cachedContent: nothing is kept here under a name.")
-    config = _object(node, "generationConfig")
+    config = fields.held(node, "generationConfig")
     if config.get("candidateCount") not in (None, 1):
         raise unsupported("candidateCount", "generationConfig.candidateCount must be 1.")
     instruction = node.get("systemInstruction") or node.get("system_instruction")
@@ -64,21 +64,14 @@ def read(node: object, names: Names, asking: Asking) -> Asked:
         sampling=_sampling(config),
     )
     stream = fields.flag(node, "stream")
-    extra = {"dropped": dropped, "thoughts": _object(config, "thinkingConfig").get("includeThoughts") is True}
+    extra = {"dropped": dropped, "thoughts": fields.held(config, "thinkingConfig").get("includeThoughts") is True}
     return understood(
         task, turns, target, name, asking, stream=stream, eager=asking.eager(), forced_tool=forced, extra=extra
     )
 
 
-def _object(node: Json, field: str) -> Json:
-    value = node.get(field)
-    if value is not None and not isinstance(value, dict):
-        raise Rejected(400, f"`{field}` must be an object.", param=field)
-    return value or {}
-
-
 def _sampling(config: Json) -> Sampling:
-    thinking = _object(config, "thinkingConfig")
+    thinking = fields.held(config, "thinkingConfig")
     level = thinking.get("thinkingLevel")
     found = Sampling(
         seed=fields.seed(config),
@@ -250,14 +243,16 @@ def _tools(node: Json) -> tuple[dict[str, Tool], list[str]]:
 
 
 def _choice(node: Json, tools: dict[str, Tool]) -> tuple[list[str], str]:
-    told = _object(_object(node, "toolConfig"), "functionCallingConfig")
+    told = fields.held(fields.held(node, "toolConfig"), "functionCallingConfig")
     mode = str(told.get("mode") or "AUTO").upper()
     if mode == "NONE":
         return list(tools), "none"
     if mode not in ("ANY", "VALIDATED") or not tools:
         return list(tools), "auto"
     allowed = told.get("allowedFunctionNames")
-    names = known_tools(fields.items(allowed, "allowedFunctionNames", fields.MAX_TOOLS), tools) if allowed else list(tools)
+    names = (
+        known_tools(fields.items(allowed, "allowedFunctionNames", fields.MAX_TOOLS), tools) if allowed else list(tools)
+    )
     return names, "required" if mode == "ANY" else "auto"
 
 

@@ -1,8 +1,8 @@
 """Anthropic's messages, inwards (https://docs.anthropic.com/en/api/messages): a request's JSON as what it asks for.
 
-The results of tools stand in user messages there and in messages of their own here. Thoughts of earlier turns go on with
-their signatures to backends of the same api, and nowhere else; ``cache_control`` likewise. Tools that run at Anthropic
-(web search, code execution, the editor) have no schema and no other home: they are left out, and named in
+The results of tools stand in user messages there and in messages of their own here. Thoughts of earlier turns go on
+with their signatures to backends of the same api, and nowhere else; ``cache_control`` likewise. Tools that run at
+Anthropic (web search, code execution, the editor) have no schema and no other home: they are left out, and named in
 ``x-uniwizard-dropped``.
 """
 
@@ -31,7 +31,7 @@ def read(node: object, names: Names, asking: Asking) -> Asked:
         raise unsupported("mcp_servers", "mcp_servers: no backend calls servers for this endpoint.")
     turns = (*_system(node.get("system")), *_messages(node.get("messages")))
     tools, must_call, one_call, dropped = _tools(node)
-    output = node.get("output_config") if isinstance(node.get("output_config"), dict) else {}
+    output = fields.held(node, "output_config")
     task = Task(
         tools=tools,
         must_call=must_call,

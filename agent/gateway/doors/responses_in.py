@@ -53,7 +53,7 @@ def read(node: object, names: Names, asking: Asking) -> Asked:
     turns = (Message("system", instructions), *own) if instructions else own
     tools, custom, dropped = _tools(node)
     may, must_call, forced = chosen(tools, *_choice(node.get("tool_choice"), tools))
-    told = node.get("text") if isinstance(node.get("text"), dict) else {}
+    told = fields.held(node, "text")
     task = Task(
         tools=may,
         must_call=must_call,
@@ -96,7 +96,7 @@ def continued(asked: Asked, before: tuple[Message, ...], label: str) -> Asked:
 
 
 def _sampling(node: Json, told: Json) -> Sampling:
-    reasoning = node.get("reasoning") if isinstance(node.get("reasoning"), dict) else {}
+    reasoning = fields.held(node, "reasoning")
     found = Sampling(
         top_p=fields.number(node, "top_p", 0.0, 1.0),
         effort=fields.one_of(reasoning, "effort", EFFORTS),

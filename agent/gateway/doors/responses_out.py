@@ -45,7 +45,9 @@ def turn_of(result: RouteResult, asked: Asked, node: Json) -> Message:
     text, calls, _ = said(result, asked)
     written = (item for item in node["output"] if item["type"] in ("function_call", "custom_tool_call"))
     ids = [item["call_id"] for item in written]
-    kept = tuple(ToolCall(call_id, call.name, call.arguments, call.signature) for call_id, call in zip(ids, calls, strict=True))
+    kept = tuple(
+        ToolCall(call_id, call.name, call.arguments, call.signature) for call_id, call in zip(ids, calls, strict=True)
+    )
     return Message("assistant", text, (), kept, None, result.thoughts)
 
 
@@ -172,7 +174,13 @@ class Events:
         begun = b""
         if self._texts is None:
             self._texts = []
-            item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+            item = {
+                "id": self._message_id,
+                "type": "message",
+                "role": "assistant",
+                "status": "in_progress",
+                "content": [],
+            }
             part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
             begun = self._event("response.output_item.added", output_index=self._index, item=item)
             begun += self._event("response.content_part.added", **self._place, part=part)
