@@ -65,6 +65,12 @@ class Place:
     @classmethod
     def of(cls, path: bytes) -> Place:
         """The place at ``path``, which may end in a slash, and may leave ``/v1`` out."""
+        if path == b"/v1/chat/completions":
+            return _CHAT
+        return cls._found(path)
+
+    @classmethod
+    def _found(cls, path: bytes) -> Place:
         said = unquote(path.decode("utf-8", "replace")).rstrip("/")
         if (match := _AZURE.fullmatch(said)) is not None:
             door, act = _ACTS[match["rest"]]
@@ -80,6 +86,8 @@ class Place:
             return cls("responses", "stored", said.removeprefix("/responses/"))
         return cls(*_ACTS.get(said.removeprefix("/"), ("chat", "")))
 
+
+_CHAT = Place("chat", "answer")
 
 #: What follows the version: the door and the act.
 _ACTS = {

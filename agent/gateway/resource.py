@@ -28,7 +28,7 @@ from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from ..config.settings import GatewaySettings
+from ..config.settings import Config, GatewaySettings
 from ..core.clock import Clock
 from ..router import Router
 from . import texts
@@ -95,6 +95,7 @@ class Gateway(Resource):
         self._under_way: set[Deferred[None]] = set()
         self._empty: Deferred[None] | None = None
         self._closing = False
+        self._named: tuple[Config, Names] | None = None
 
     def screen(self, request: Request, method: bytes, path: bytes) -> Rejected | None:
         """Why a request is turned away whose body has not come yet; None when it may come.
@@ -246,7 +247,7 @@ class Gateway(Resource):
                 inner = node.get("generateContentRequest")
                 node = {**(inner if isinstance(inner, dict) else node), "model": place.model, "stream": place.stream}
         router = self._router()
-        names = Names.of(router)
+        names = self._names(router)
         if place.act in ("embeddings", "rerank"):
             await texts.answer(request, headers, caller, router, place, node, names, self._book, self._clock)
             return
@@ -293,6 +294,13 @@ class Gateway(Resource):
         put_json(request, 200, found.node, headers)
 
     # -- telling -------------------------------------------------------------------------------------------------
+
+    def _names(self, router: Router) -> Names:
+        """What can be asked for, worked out once for a config."""
+        config = router.registry.config
+        if self._named is None or self._named[0] is not config:
+            self._named = config, Names.of(router)
+        return self._named[1]
 
     def _router(self) -> Router:
         router = self._brain()

@@ -44,7 +44,9 @@ class TestAnthropic:
         return sdk.messages.create(**{"model": "a", "max_tokens": 500, "messages": ASKED, **more})
 
     def test_an_answer(self, claude: anthropic.Anthropic, provider: Provider) -> None:
-        answer = self.ask(claude, system="Speak like a sailor.", stop_sequences=["END"], extra_body={"temperature": 0.3})
+        answer = self.ask(
+            claude, system="Speak like a sailor.", stop_sequences=["END"], extra_body={"temperature": 0.3}
+        )
         assert (answer.content[0].text, answer.stop_reason, answer.role) == (TIDES, "end_turn", "assistant")
         assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 20)
         sent = provider.seen["a"][-1]
