@@ -13,6 +13,7 @@ move. README.md beside this file shows the way of a task, room by room.
 from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked
 from .core import events
 from .core.attempt import Attempt
+from .core.backend import Quota
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
@@ -22,7 +23,7 @@ from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
 from .practice import Scenario, practised
-from .quota import QuotaStatus
+from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
 
 __all__ = [
@@ -44,8 +45,10 @@ __all__ = [
     "Fault",
     "Health",
     "Image",
+    "LimitCounter",
     "Message",
     "Plan",
+    "Quota",
     "QuotaStatus",
     "Ranked",
     "RouteResult",

@@ -12,8 +12,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
-from .core.answer import Answer
+from .core.answer import Answer, Usage
 from .core.backend import Backend, Timeout
 from .core.clock import Clock
 from .core.failures import AttemptFailed, FailureCode, LeakFound
@@ -25,6 +26,14 @@ from .wire import StreamDecoder, WireRequest, called, decode, decode_probe, enco
 
 #: Seconds a health check may take.
 PROBE_TIMEOUT = 5.0
+
+
+class Progress(Protocol):
+    """Hears of an answer while it comes. ``usage``: the tokens that the provider has reported by the end."""
+
+    usage: Usage | None
+
+    def __call__(self, text: str) -> None: ...
 
 
 class CloudCaller:
@@ -42,14 +51,14 @@ class CloudCaller:
         system: str,
         blindfold: Blindfold,
         total: float,
-        on_text: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
     ) -> Answer:
-        """Send ``task``, which must be veiled already, and decode what comes back within ``total`` seconds.
+        """Send ``task``, which must be redacted already, and decode what comes back within ``total`` seconds.
 
-        ``on_text`` is called with every piece of the answer as it comes, where the backend can ``stream``; the pieces
-        are still veiled, and not judged. Raises AttemptFailed (LeakFound when the blindfold's scan finds a term).
+        ``progress`` is called with every piece of the answer as it comes, where the backend can ``stream``; the pieces
+        are still redacted, and not judged. Raises AttemptFailed (LeakFound when the blindfold's scan finds a term).
         """
-        streams = on_text is not None and "stream" in backend.capabilities
+        streams = progress is not None and "stream" in backend.capabilities
         try:
             request = encode(task, backend, system, streams)
         except (TypeError, ValueError, RecursionError):
@@ -57,8 +66,8 @@ class CloudCaller:
         if not blindfold.empty:
             _inspect(request, task, backend, system, blindfold, streams)
         timeout = backend.timeout if total >= backend.timeout.total else replace(backend.timeout, total=total)
-        if streams and on_text is not None:
-            return called(task, await self._listen(request, backend, timeout, on_text))
+        if streams and progress is not None:
+            return called(task, await self._listen(request, backend, timeout, progress))
         response = await fetch(
             self._transport, request.method, request.url, request.headers, request.body, timeout, self._clock
         )
@@ -66,10 +75,8 @@ class CloudCaller:
             self._on_headers(backend, response.headers)
         return called(task, decode(backend, response.status, response.headers, response.body))
 
-    async def _listen(
-        self, request: WireRequest, backend: Backend, timeout: Timeout, on_text: Callable[[str], None]
-    ) -> Answer:
-        listener = _Listener(stream_decoder(backend), on_text)
+    async def _listen(self, request: WireRequest, backend: Backend, timeout: Timeout, progress: Progress) -> Answer:
+        listener = _Listener(stream_decoder(backend), progress)
         try:
             response = await stream(
                 self._transport,
@@ -89,6 +96,9 @@ class CloudCaller:
         except AttemptFailed as broken:
             broken.chars, broken.usage = listener.decoder.chars, listener.decoder.usage
             raise
+        finally:
+            # Also for whoever is cancelled, and must account for what has come.
+            progress.usage = listener.decoder.usage
 
     async def exchange(self, request: WireRequest, backend: Backend, blindfold: Blindfold, total: float) -> Response:
         """Send a request that is no task, and bring its response within ``total`` seconds. Raises AttemptFailed."""

@@ -141,7 +141,12 @@ class Router:
     def keep_account(self, journal: Journal | None, budget: Budget | None) -> None:
         """Have every attempt written down by ``journal`` before it leaves, and paid for out of ``budget``."""
         self._runner.journal = journal
-        self._admission.budget = budget
+        self._admission.budgets = (budget,) if budget is not None else ()
+
+    def add_budget(self, budget: Budget) -> None:
+        """Have every attempt paid for out of ``budget`` as well."""
+        if budget not in self._admission.budgets:
+            self._admission.budgets = (*self._admission.budgets, budget)
 
     async def start(self) -> None:
         """Check every backend once, keep checking, and let practice backends take over where nobody real is."""

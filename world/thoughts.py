@@ -28,6 +28,7 @@ from uniwizard.world.ledger import history, recorder
 from uniwizard.world.ledger.budgets import Who
 from uniwizard.world.ledger.models import Pending
 from uniwizard.world.narrator import web_clients
+from uniwizard.world.pacing import Pace
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
@@ -90,6 +91,7 @@ class Thoughts:
         self._passing: dict[str, tuple[int, float]] = {}
         self._forgetting: Any = None
         self._asleep = self._ready = False
+        self._pace = Pace(reactor)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -167,11 +169,12 @@ class Thoughts:
                 session.msg(prompt="")
         ledger = recorder.the()
         ledger.done(thought.task.id)
-        ledger.told(thought.task.id, lines).addCallback(self._show, thought, lines).addErrback(
-            lambda why: logger.log_err(f"Uniwizard: an answer could not be shown: {why}")
-        )
+        # In a turn of its own: a hundred answers may have come in one.
+        ledger.told(thought.task.id, lines).addCallback(
+            lambda _: self._pace(lambda: self._show(thought, lines))
+        ).addErrback(lambda why: logger.log_err(f"Uniwizard: an answer could not be shown: {why}"))
 
-    def _show(self, _: None, thought: Thought, lines: list[str]) -> None:
+    def _show(self, thought: Thought, lines: list[str]) -> None:
         if self._asleep:
             # The server is on its way out; whether anything still reaches the player is uncertain. The next run tells.
             return

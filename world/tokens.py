@@ -18,6 +18,7 @@ import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from django.conf import settings
 from evennia.accounts.models import AccountDB
 from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
@@ -26,6 +27,8 @@ from uniwizard.agent.gateway import Allowance, Caller, hashed
 from uniwizard.world.reactor import reactor
 
 CATEGORY = "uniwizard_tokens"
+#: The category of the Attribute that keeps what all tokens of an account have spent together.
+OWNER_CATEGORY = "uniwizard_token_owner"
 PREFIX = "uwz"
 #: Seconds between a change and its writing down.
 WRITE_DELAY = 10.0
@@ -65,6 +68,9 @@ class Tokens:
     def __init__(self) -> None:
         self._held: dict[str, _Held] | None = None
         self._changed: set[str] = set()
+        #: By account, what all of its tokens have used together.
+        self._owners: dict[int, Caller] = {}
+        self._changed_owners: dict[int, Any] = {}
         self._writing: Any = None
 
     def check(self, presented: str) -> Caller | str:
@@ -136,6 +142,9 @@ class Tokens:
         for identifier in tuple(self._changed):
             self._write_one(identifier)
         self._changed.clear()
+        for number, account in tuple(self._changed_owners.items()):
+            _write_owner(account, self._owners[number])
+        self._changed_owners.clear()
 
     # -- how it is kept ------------------------------------------------------------------------------------------
 
@@ -151,7 +160,8 @@ class Tokens:
     def _hold(self, token: Token, account: Any) -> _Held:
         terms = frozenset(term for term in (account.username, account.email) if term)
         allowance = Allowance(token.requests_per_minute, token.usd_per_month)
-        caller = Caller(token.label, allowance, terms, token.spent_usd, token.month)
+        owner = self._owner(account)
+        caller = Caller(token.label, allowance, terms, token.spent_usd, token.month, owner=owner)
 
         def spent(caller: Caller) -> None:
             token.spent_usd, token.month = caller.spent_usd, caller.month
@@ -160,8 +170,32 @@ class Tokens:
         caller.changed = spent
         return _Held(token, account, caller)
 
+    def _owner(self, account: Any) -> Caller:
+        """What all tokens of an account may use together, those that are revoked by now included."""
+        owner = self._owners.get(account.id)
+        if owner is None:
+            kept = deserialize(account.attributes.get("spent", category=OWNER_CATEGORY)) or {}
+            spent, month = kept.get("usd", 0.0), kept.get("month", "")
+            good = isinstance(spent, int | float) and not isinstance(spent, bool) and isinstance(month, str)
+            owner = self._owners[account.id] = Caller(
+                "all tokens of an account",
+                Allowance(**settings.UNIWIZARD_TOKEN_LIMITS),
+                spent_usd=float(spent) if good else 0.0,
+                month=month if good else "",
+            )
+
+            def spent_by_account(owner: Caller) -> None:
+                self._changed_owners[account.id] = account
+                self._write_soon()
+
+            owner.changed = spent_by_account
+        return owner
+
     def _note(self, identifier: str) -> None:
         self._changed.add(identifier)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
         if self._writing is None or not self._writing.active():
             self._writing = reactor.callLater(WRITE_DELAY, self.write)
 
@@ -173,6 +207,15 @@ class Tokens:
             held.account.attributes.add(identifier, asdict(held.token), category=CATEGORY)
         except Exception:
             logger.log_trace("Uniwizard: a token's figures could not be written down.")
+
+
+def _write_owner(account: Any, owner: Caller) -> None:
+    if account.pk is not None:
+        kept = {"usd": owner.spent_usd, "month": owner.month}
+        try:
+            account.attributes.add("spent", kept, category=OWNER_CATEGORY)
+        except Exception:
+            logger.log_trace("Uniwizard: what an account's tokens have spent could not be written down.")
 
 
 def _in_good_standing(account: Any) -> bool:

@@ -58,6 +58,12 @@ class ConfigError(UniwizardError):
         self.faults = faults
 
 
+def keys_of(name: str) -> frozenset[str]:
+    """What may stand at the top of a file that ``configs/<name>.schema.json`` describes."""
+    schema: Any = schema_of(name).schema
+    return frozenset(schema["properties"])
+
+
 @cache
 def schema_of(name: str) -> Draft202012Validator:
     """The validator for ``configs/<name>.schema.json``."""

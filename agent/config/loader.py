@@ -20,7 +20,19 @@ from ..core.backend import Backend, Price, Quota, Timeout
 from ..core.task import KINDS
 from ..core.windows import WEEKDAYS, in_days, zone
 from .catalogue import CATALOGUE, Provider, catalogue, nearest, provider_at
-from .faults import BACKEND_NAME, CONFIGS, ConfigError, Fault, FilledIn, Place, dotted, line_of, quoted, schema_faults
+from .faults import (
+    BACKEND_NAME,
+    CONFIGS,
+    ConfigError,
+    Fault,
+    FilledIn,
+    Place,
+    dotted,
+    keys_of,
+    line_of,
+    quoted,
+    schema_faults,
+)
 from .prices import look_up
 from .settings import Config, GatewaySettings, Headroom, Refusals, Rule
 from .yaml_files import read_yaml
@@ -36,7 +48,7 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
     """
     name = str(path)
     faults: list[Fault] = []
-    document, lines = read_yaml(path, faults)
+    document, lines = read_yaml(path, faults, known=keys_of("backends"))
     faults += _lay_providers_under(document, lines, name)
     missing = _interpolate(document, env)
     of_schema = [

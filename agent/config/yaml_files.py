@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ __all__ = ["CONFIGS", "ConfigError", "Fault", "read_checked", "read_yaml", "why_
 MOST_VALUES = 100_000
 #: Bytes of a data file; a device such as /dev/zero has no end.
 MOST_BYTES = 4 * 1024**2
+
+_QUOTATION = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 #: YAML's tags of what may be a key: a word, or a merge; where a file says so, a number.
 WORDS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
@@ -69,12 +72,17 @@ def why_unreadable(error: OSError | ValueError) -> str:
 
 
 def read_yaml(
-    path: str | Path, twice: list[Fault] | None = None, *, number_keys: bool = False
+    path: str | Path,
+    twice: list[Fault] | None = None,
+    *,
+    number_keys: bool = False,
+    known: Container[object] | None = None,
 ) -> tuple[Any, dict[Place, int]]:
     """The file's content and the line of every key in it. Raises ConfigError.
 
     ``twice`` gathers the keys that stand twice, for a caller who has more to say of the file; else they are raised.
-    ``number_keys`` lets a key be a number, which is then text.
+    ``number_keys`` lets a key be a number, which is then text. A file without any of the ``known`` keys at its top is
+    somebody else's, of which nothing is quoted.
     """
     name = str(path)
     try:
@@ -91,12 +99,15 @@ def read_yaml(
         node, document = _parsed(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problem = masked(str(getattr(error, "problem", None) or "cannot be parsed"))
+        # What the parser quotes is the file's own text.
+        problem = _QUOTATION.sub("...", masked(str(getattr(error, "problem", None) or "cannot be parsed")))
         raise ConfigError([Fault(name, mark.line + 1 if mark else 0, "", f"not YAML: {problem}", "YAML")]) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError([Fault(name, 0, "", f"not YAML: {type(error).__name__}", "YAML")]) from None
     if node is None or document is None:
         raise ConfigError([Fault(name, 0, "", "is empty", "version, backends and rules")])
+    if known is not None and not (isinstance(document, dict) and any(key in known for key in document)):
+        raise ConfigError([Fault(name, 1, "", "is no file of this kind", "version, backends and rules")])
     if _values(node, {}) > MOST_VALUES:
         raise ConfigError([Fault(name, 0, "", "is too large once its aliases are followed", f"{MOST_VALUES} values")])
     lines: dict[Place, int] = {}

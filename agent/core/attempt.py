@@ -17,7 +17,9 @@ class Attempt:
     reason      one line: the provider's words or the judge's evidence; empty when accepted
     latency_ms  from the moment a slot was free to the last byte, in milliseconds
     usage       tokens; reported by the provider, or estimated for an answer that came without
-    cost_usd    USD; 0 for an attempt that failed without reported usage
+    cost_usd    USD; of estimated tokens where the provider reported none and had begun to work
+    reported    the tokens that the provider reported, where they were not believed; else None
+    cancelled   whoever asked has let go of it; what was known of it by then is counted
     verdict     the judge's, when there was an answer to judge
     chars       characters of an answer that broke off in mid-sentence; 0 for one that was never begun, or is whole
     first_token_ms  from the same moment to the first words of a stream, in milliseconds; None where none came, or whole
@@ -37,6 +39,8 @@ class Attempt:
     practice: bool = False
     chars: int = 0
     first_token_ms: float | None = None
+    reported: Usage | None = None
+    cancelled: bool = False
 
     @property
     def words(self) -> int:

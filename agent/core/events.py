@@ -74,6 +74,20 @@ class AttemptEnded(TaskEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptCancelled(TaskEvent):
+    """Whoever asked has let go of an attempt that was under way; its tokens and cost are estimated."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDoubted(TaskEvent):
+    """A provider reported more tokens than are possible; ``attempt`` has both figures."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying(TaskEvent):
     """The same backend will be asked again after ``delay`` seconds."""
 

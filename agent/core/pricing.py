@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .answer import Answer, Usage
 from .backend import Backend
-from .task import Task
+from .decision import Work
+from .task import CHARS_PER_TOKEN, Task
 from .tokens import asked_tokens, estimate_tokens
 
 #: Tokens of a typical chat answer, for estimates made before there is one.
 TYPICAL_ANSWER = 300
+#: Tokens that a provider may add to a request (prompts of its own, definitions of its tools), and to an answer (marks
+#: of its template): far above what any is known to.
+ADDED_INPUT, ADDED_OUTPUT = 4096, 512
 
 
 def cost_usd(backend: Backend, usage: Usage) -> float:
@@ -33,6 +39,41 @@ def usage_of(task: Task, answer: Answer, system: str = "") -> Usage:
     output = estimate_tokens(answer.text) + sum(estimate_tokens(thought.text) for thought in answer.thoughts)
     output += sum(estimate_tokens(f"{call.name} {call.arguments}") for call in answer.tool_calls)
     return Usage(asked_tokens(task, system), output, estimated=True)
+
+
+def chars_in(answer: Answer) -> int:
+    """The characters that an answer has brought: its text and the arguments of its tool calls."""
+    return len(answer.text) + sum(len(call.arguments) for call in answer.tool_calls)
+
+
+def estimated_usage(task: Task, chars: int) -> Usage:
+    """What a request and ``chars`` characters of its answer come to, where the provider has not said; marked so."""
+    return Usage(asked_tokens(task), round(chars / CHARS_PER_TOKEN), estimated=True)
+
+
+def possible(usage: Usage, backend: Backend, work: Work, received: int) -> Usage:
+    """``usage`` within what is possible: what a provider reports beyond that is not believed, and not paid.
+
+    received  characters of the answer
+
+    No tokenizer makes more than a token of each byte, and a character has four at most; a provider may add a prompt of
+    its own (:data:`ADDED_INPUT`). An answer, with the reasoning that is not shown, is no longer than was asked for.
+    """
+    bytes_sent = round(work.tokens * CHARS_PER_TOKEN) * 4
+    most_input = max(work.tokens, min(bytes_sent, backend.max_context) + ADDED_INPUT)
+    longest = backend.max_tokens if work.max_tokens is None else work.max_tokens
+    hidden = min(usage.reasoning_tokens, backend.max_context)
+    most_output = max(longest, received * 4) + hidden + ADDED_OUTPUT
+    if usage.input_tokens <= most_input and usage.output_tokens <= most_output:
+        return usage
+    return replace(
+        usage,
+        input_tokens=min(usage.input_tokens, most_input),
+        output_tokens=min(usage.output_tokens, most_output),
+        cached_tokens=min(usage.cached_tokens, most_input),
+        reasoning_tokens=hidden,
+        estimated=True,
+    )
 
 
 def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | None = None, cached: int = 0) -> float:

@@ -8,6 +8,7 @@ reservation.release()                                            # ... or nothin
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import DeferredSemaphore
@@ -56,7 +57,7 @@ class Reservation:
     """What one attempt holds at its backend."""
 
     __slots__ = (
-        *("_budget", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work"),
+        *("_budgets", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work"),
         *("backend", "limit"),
     )
 
@@ -65,7 +66,7 @@ class Reservation:
         health: Health,
         slot: DeferredSemaphore,
         tracker: QuotaTracker,
-        budget: Budget | None,
+        budgets: Sequence[Budget],
         plan: Plan,
         clock: Clock,
         limit: int | None = None,
@@ -75,7 +76,7 @@ class Reservation:
         self._health = health
         self._slot = slot
         self._tracker = tracker
-        self._budget = budget
+        self._budgets = budgets
         self._work = plan.work
         self._task_id = plan.task.id
         self._now = clock.seconds
@@ -100,8 +101,8 @@ class Reservation:
         self._learn(outcome)
         self._health.cost_usd += attempt.cost_usd
         self._judge_health(outcome, overdue=overdue)
-        if self._budget is not None:
-            self._budget.release(self._task_id)
+        for budget in self._budgets:
+            budget.unreserve(self._task_id)
         self._slot.release()
 
     def release(self) -> None:
@@ -110,6 +111,8 @@ class Reservation:
             self._open = False
             self._health.end()
             self._quota.release()
+            for budget in self._budgets:
+                budget.unreserve(self._task_id)
             self._slot.release()
 
     def _learn(self, outcome: AttemptOutcome) -> None:
@@ -126,6 +129,8 @@ class Reservation:
     def _judge_health(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         health, attempt, wait = self._health, outcome.attempt, outcome.retry_after
         assert attempt is not None
+        if attempt.cancelled:
+            return
         if outcome.failure is None:
             health.succeeded(attempt.latency_ms / 1000.0)
         elif outcome.blames and not overdue:
@@ -139,13 +144,13 @@ class Reservation:
 class Admission:
     """Lets attempts through to the backends of one registry.
 
-    budget  asked before each attempt; None for no budget at all
+    budgets  asked before each attempt, in this order
     """
 
-    def __init__(self, registry: Registry, clock: Clock, budget: Budget | None = None):
+    def __init__(self, registry: Registry, clock: Clock, budgets: Sequence[Budget] = ()):
         self._registry = registry
         self._clock = clock
-        self.budget = budget
+        self.budgets = tuple(budgets)
         self._slots: dict[str, DeferredSemaphore] = {}
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
@@ -180,16 +185,16 @@ class Admission:
         if obstacle := tracker.obstacle(now, plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
         limit = self._limit(plan, health.backend, tracker, now) if plan.task.open_ended else None
-        if self.budget is not None and (why := self.budget.reserve(plan.task.id, plan.most_usd(health.backend, limit))):
-            raise BudgetReached(why)
-        return Reservation(health, slot, tracker, self.budget, plan, self._clock, limit)
+        self._set_aside(plan.task.id, plan.most_usd(health.backend, limit) if self.budgets else 0.0)
+        return Reservation(health, slot, tracker, self.budgets, plan, self._clock, limit)
 
     def _limit(self, plan: Plan, backend: Backend, tracker: QuotaTracker, now: float) -> int | None:
         """The longest answer that context, quota and budget have room for, in tokens; None leaves it to the server."""
         if plan.task.max_tokens is not None:
             return None
         longest = answer_limit(plan.task, backend)
-        usd = math.inf if self.budget is None or backend.practice else self.budget.left(plan.task.id)
+        free = (budget.usd_left(plan.task.id) for budget in self.budgets)
+        usd = math.inf if backend.practice else min(free, default=math.inf)
         affordable = _affordable(backend, usd - plan.most_usd(backend, 1))
         fitting = min(tracker.longest(now, plan.work), affordable)
         if longest is None:
@@ -199,6 +204,14 @@ class Admission:
         # No shorter than what the config has anyway: then the quota or the budget itself says no.
         fitting = max(fitting, min(backend.max_tokens, longest))
         return min(longest, room(backend, plan.work.tokens), int(min(fitting, longest)))
+
+    def _set_aside(self, task_id: str, usd: float) -> None:
+        """Reserve the most that the attempt can cost with everybody who pays. Raises BudgetReached."""
+        for number, budget in enumerate(self.budgets):
+            if why := budget.reserve(task_id, usd):
+                for before in self.budgets[:number]:
+                    before.unreserve(task_id)
+                raise BudgetReached(why)
 
     def slot(self, backend: Backend) -> DeferredSemaphore:
         """The ``max_parallel`` places of a backend."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..core.answer import Answer
+from ..core.answer import Answer, Usage
 from ..core.clock import Clock
 from ..core.events import Event, WordsBegan, WordsCame
 from ..core.task import Message, Task
@@ -46,22 +46,24 @@ class StreamProgress:
         self._task_id = task_id
         self._backend = backend
         self._also = also
-        self._chars = 0
+        #: Characters so far, and the tokens that the provider has reported by now, where it has.
+        self.chars = 0
+        self.usage: Usage | None = None
         self._told = 0.0
         #: When the first words came, in seconds since the epoch; None as long as none have.
         self.began: float | None = None
 
-    def __call__(self, said: str) -> None:
+    def __call__(self, text: str) -> None:
         now = self._clock.seconds()
-        if not self._chars:
+        if not self.chars:
             self._told = self.began = now
             self._emit(WordsBegan(now, self._task_id, self._backend))
-        self._chars += len(said)
+        self.chars += len(text)
         if now - self._told >= PROGRESS:
             self._told = now
-            self._emit(WordsCame(now, self._task_id, self._backend, self._chars))
+            self._emit(WordsCame(now, self._task_id, self._backend, self.chars))
         if self._also is not None:
-            self._also(said)
+            self._also(text)
 
 
 class StreamContinuation:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from ..cloud_caller import Progress
 from ..core.answer import Answer
 from ..core.backend import Backend
 from ..core.events import Event
@@ -76,7 +77,7 @@ class Client(Protocol):
         system: str,
         blindfold: Blindfold,
         total: float,
-        on_text: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
     ) -> Answer:
         """The decoded answer within ``total`` seconds. Raises AttemptFailed."""
 
@@ -101,8 +102,8 @@ class Budget(Protocol):
     def reserve(self, task_id: str, usd: float) -> str:
         """Set aside the most that the task's next attempt can cost; why that is too much, or empty."""
 
-    def left(self, task_id: str) -> float:
-        """USD that the task may still spend; infinity where nothing limits it."""
+    def usd_left(self, task_id: str) -> float:
+        """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
 
-    def release(self, task_id: str) -> None:
+    def unreserve(self, task_id: str) -> None:
         """The attempt is over, and what it cost is counted: what was set aside for it is free again."""

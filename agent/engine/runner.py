@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as OutOfTime
 
 from ..core.answer import Answer, Usage
@@ -25,9 +26,20 @@ from ..core.attempt import Attempt
 from ..core.backend import Backend
 from ..core.clock import Clock, sleep, within
 from ..core.decision import Skipped
-from ..core.events import Answered, AttemptEnded, AttemptStarted, FellBack, GaveUp, Leaked, Refused, Retrying
+from ..core.events import (
+    Answered,
+    AttemptCancelled,
+    AttemptEnded,
+    AttemptStarted,
+    FellBack,
+    GaveUp,
+    Leaked,
+    Refused,
+    Retrying,
+    UsageDoubted,
+)
 from ..core.failures import HANDLING, AttemptFailed, FailureCode, LeakFound, NotSent
-from ..core.pricing import cost_usd, usage_of
+from ..core.pricing import chars_in, cost_usd, estimated_usage, possible, usage_of
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from ..core.task import Message, Thought
 from ..core.verdict import Verdict
@@ -165,17 +177,21 @@ class TaskRunner:
         answer: Answer | None = None
         verdict: Verdict | None = None
         failed: AttemptFailed | None = None
+        asked = False
         try:
             await self._recorded(run)
-            started = self._clock.seconds()
+            started, asked = self._clock.seconds(), True
             answer = await self._client.ask(task, backend, plan.system, plan.blindfold, run.until - started, progress)
             if continuation is not None:
                 answer = continuation.complete(answer)
             verdict = self._judge(plan.redacted.task, answer, backend.key)
         except AttemptFailed as error:
             failed = error
+        except CancelledError:
+            self._cancelled(run, reservation, started, progress, asked=asked)
+            raise
         except BaseException:
-            # Cancelled, or broken: nothing is known to have been used.
+            # Broken: nothing is known to have been used.
             reservation.release()
             raise
         outcome = self._outcome(run, backend, started, progress, answer, verdict, failed)
@@ -205,14 +221,17 @@ class TaskRunner:
         failed: AttemptFailed | None,
     ) -> AttemptOutcome:
         """What came of the request, as one object."""
-        plan, took = run.plan, self._clock.seconds() - started
+        plan, task = run.plan, run.plan.task
         failure: FailureCode | None
         if failed is not None:
-            # A provider that had reported tokens by then charges for them.
-            failure, reason, usage = failed.failure, failed.reason, failed.usage or Usage()
+            failure, reason, chars = failed.failure, failed.reason, failed.chars
+            # What a provider had said by then, or had worked for, is charged.
+            usage = failed.usage or (estimated_usage(task, chars) if _worked(failed) else Usage())
         else:
             assert answer is not None and verdict is not None
-            failure, reason, usage = verdict.failure, verdict.evidence, usage_of(plan.task, answer, plan.system)
+            failure, reason, chars = verdict.failure, verdict.evidence, chars_in(answer)
+            usage = usage_of(task, answer, plan.system)
+        believed = possible(usage, backend, plan.work, max(chars, progress.chars))
         attempt = Attempt(
             backend=backend.key,
             model=answer.model if answer is not None and answer.model else backend.model,
@@ -220,14 +239,15 @@ class TaskRunner:
             failure=failure,
             reason=plan.redacted.restore(reason),
             started=started,
-            latency_ms=took * 1000.0,
-            usage=usage,
-            cost_usd=0.0 if failure is not None and usage.estimated else cost_usd(backend, usage),
+            latency_ms=(self._clock.seconds() - started) * 1000.0,
+            usage=believed,
+            cost_usd=cost_usd(backend, believed),
             verdict=verdict,
             status=failed.status if failed is not None else 200,
             practice=backend.practice,
             chars=failed.chars if failed is not None else 0,
             first_token_ms=None if progress.began is None else (progress.began - started) * 1000.0,
+            reported=None if believed is usage else usage,
         )
         return AttemptOutcome(
             failure,
@@ -246,6 +266,8 @@ class TaskRunner:
         assert attempt is not None
         run.attempts.append(attempt)
         self._emit(AttemptEnded(now, task_id, attempt))
+        if attempt.reported is not None:
+            self._emit(UsageDoubted(now, task_id, attempt))
         # A deadline shorter than the backend's own time-out says nothing of the backend.
         overdue = outcome.failure is FailureCode.TIMEOUT and now >= run.until
         reservation.settle(outcome, overdue=overdue)
@@ -253,6 +275,35 @@ class TaskRunner:
             self._emit(Refused(now, task_id, attempt.backend, outcome.verdict.kind, attempt.reason))
         elif outcome.failure is FailureCode.CONTEXT_OVERFLOW:
             run.overflowed = max(run.overflowed, reservation.backend.max_context)
+
+    def _cancelled(
+        self, run: Run, reservation: Reservation, started: float, progress: StreamProgress, *, asked: bool
+    ) -> None:
+        """Book what is known of an attempt that whoever asked has let go of: the provider has begun to work for it."""
+        if not asked:
+            reservation.release()
+            return
+        plan, backend, now = run.plan, reservation.backend, self._clock.seconds()
+        usage = progress.usage or estimated_usage(plan.task, progress.chars)
+        usage = possible(replace(usage, estimated=True), backend, plan.work, progress.chars)
+        attempt = Attempt(
+            backend=backend.key,
+            model=backend.model,
+            kind=plan.decision.kind,
+            failure=None,
+            reason="let go of by whoever asked",
+            started=started,
+            latency_ms=(now - started) * 1000.0,
+            usage=usage,
+            cost_usd=cost_usd(backend, usage),
+            practice=backend.practice,
+            chars=progress.chars,
+            first_token_ms=None if progress.began is None else (progress.began - started) * 1000.0,
+            cancelled=True,
+        )
+        run.attempts.append(attempt)
+        self._emit(AttemptCancelled(now, plan.task.id, attempt))
+        reservation.settle(AttemptOutcome(None, attempt.reason, attempt, sent=True), overdue=False)
 
     # -- what follows --------------------------------------------------------------------------------------------
 
@@ -314,3 +365,8 @@ class TaskRunner:
     def _left(self, run: Run) -> float:
         """Seconds until the task's deadline; infinity where it has none."""
         return run.until - self._clock.seconds()
+
+
+def _worked(failed: AttemptFailed) -> bool:
+    """Whether a provider that reported no tokens has worked for an attempt that failed all the same."""
+    return failed.chars > 0 or (failed.failure is FailureCode.TIMEOUT and not isinstance(failed, NotSent))

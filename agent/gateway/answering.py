@@ -24,6 +24,7 @@ from .asked import Asked
 from .auth import Caller
 from .doors.door import Door, Stream
 from .errors import Rejected, rejected_for
+from .spending import Spending
 from .sse import EventStream
 from .write import put_json
 
@@ -62,6 +63,7 @@ class Answering:
     def __init__(self, clock: Clock, book: UsageSink, keep_alive: float):
         self._clock = clock
         self._book = book
+        self._spending = Spending(clock)
         self._keep_alive = keep_alive
         #: Whom eager streams are being asked of, by task: the backend and its model. And the router that says so.
         self._asked_of: dict[str, tuple[str, str]] = {}
@@ -71,19 +73,34 @@ class Answering:
         self, request: Request, headers: Headers, caller: Caller, router: Router, door: Door, asked: Asked
     ) -> tuple[RouteResult, Any] | None:
         """Answer ``asked``. The result with what was sent of it: the JSON, or the stream. Raises Rejected."""
-        if why_not := self._book.open(caller, asked.task):
-            raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
+        self.open(router, caller, asked.task)
         try:
             plan = router.plan(asked.task, asked.pin)
             self._see_unsupported(router, plan, asked)
             if asked.stream:
-                return await self._stream(request, headers, caller, router, door, asked, plan)
-            result = await self._result(router, caller, asked, plan)
+                return await self._stream(request, headers, router, door, asked, plan)
+            result = await self._result(router, asked, plan)
             node = door.answer(result, asked, self._clock.seconds())
             put_json(request, 200, node, headers | _told(result, asked))
             return result, node
         finally:
-            self._book.close(asked.task)
+            self.close(asked.task)
+
+    def open(self, router: Router, caller: Caller, task: Task) -> None:
+        """A task of ``caller`` is about to begin. Raises Rejected where it may not."""
+        self._hear(router)
+        if why_not := self._book.open(caller, task):
+            raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
+        self._spending.open(task.id, caller)
+
+    def close(self, task: Task) -> None:
+        """Nothing more will come of the task."""
+        self._spending.close(task.id)
+        self._book.close(task)
+
+    async def written(self, task: Task) -> None:
+        """Fires when all that is known of the task is durable."""
+        await self._book.written(task)
 
     def _see_unsupported(self, router: Router, plan: Plan, asked: Asked) -> None:
         """Raise Rejected where the config wants a request turned down rather than a field of it dropped."""
@@ -94,15 +111,13 @@ class Answering:
             message = f"{first.key} has nothing to pass on as: {', '.join(lost)}."
             raise Rejected(400, message, code="unsupported_parameter", param=lost[0])
 
-    async def _result(self, router: Router, caller: Caller, asked: Asked, plan: Plan) -> RouteResult:
-        """The judged answer, written down. Raises Rejected; books what it cost, either way."""
+    async def _result(self, router: Router, asked: Asked, plan: Plan) -> RouteResult:
+        """The judged answer, written down. Raises Rejected."""
         try:
             result = await router.run(plan)
         except AllBackendsFailed as failed:
-            caller.charge(failed.cost_usd, self._clock.seconds())
             await self._book.written(asked.task)
             raise _rejected(router, asked, failed) from None
-        caller.charge(result.cost_usd, self._clock.seconds())
         await self._book.written(asked.task)
         return result
 
@@ -110,7 +125,6 @@ class Answering:
         self,
         request: Request,
         headers: Headers,
-        caller: Caller,
         router: Router,
         door: Door,
         asked: Asked,
@@ -121,9 +135,9 @@ class Answering:
         events.wait()
         try:
             if asked.eager:
-                result = await self._as_it_comes(events, stream, caller, router, asked, plan)
+                result = await self._as_it_comes(events, stream, router, asked, plan)
             else:
-                result = await self._result(router, caller, asked, plan)
+                result = await self._result(router, asked, plan)
                 events.send(stream.begin(result.model) + stream.end(result), _told(result, asked))
             events.end()
             return result, stream
@@ -138,10 +152,9 @@ class Answering:
             events.rest()
 
     async def _as_it_comes(
-        self, events: EventStream, stream: Stream, caller: Caller, router: Router, asked: Asked, plan: Plan
+        self, events: EventStream, stream: Stream, router: Router, asked: Asked, plan: Plan
     ) -> RouteResult:
         """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
-        self._hear(router)
         self._asked_of[asked.task.id] = "", asked.model
         answer = router.stream(plan, mode="eager")
         shown = False
@@ -155,23 +168,23 @@ class Answering:
                     shown = True
                 events.send(stream.text(piece))
         except AllBackendsFailed as failed:
-            caller.charge(failed.cost_usd, self._clock.seconds())
             raise _rejected(router, asked, failed) from None
         finally:
             del self._asked_of[asked.task.id]
         result = answer.result
         assert result is not None
-        caller.charge(result.cost_usd, self._clock.seconds())
         events.send(
             stream.end(result) if shown else stream.begin(result.model) + stream.end(result), _told(result, asked)
         )
         return result
 
     def _hear(self, router: Router) -> None:
-        """Learn from now on whom each task of ``router`` is asked of."""
+        """Learn from now on whom each task of ``router`` is asked of, and have its callers pay."""
         if router is not self._heard:
             self._heard = router
             router.events.subscribe(self._attempt_started)
+            router.events.subscribe(self._spending)
+            router.add_budget(self._spending)
 
     def _attempt_started(self, event: Event) -> None:
         if isinstance(event, AttemptStarted) and event.task_id in self._asked_of:

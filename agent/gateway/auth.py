@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-#: Seconds over which requests are counted.
-MINUTE = 60.0
+from ..core.backend import Quota
+from ..quota import LimitCounter
+
+#: USD; for sums of floats that should be whole.
+_GRACE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,6 @@ class Denied:
     retry_after: float | None = None
 
 
-@dataclass(slots=True)
 class Caller:
     """Somebody who was let in, with what they have used.
 
@@ -44,49 +46,107 @@ class Caller:
     identity   terms that must not leave with this caller's tasks
     spent_usd  in ``month`` (such as "2026-11"), which :meth:`charge` keeps current
     changed    told after every charge, for whoever keeps the figures
+    owner      what all keys of one owner may use together; a new key is no new allowance
     """
 
-    label: str
-    allowance: Allowance = Allowance()
-    identity: frozenset[str] = frozenset()
-    spent_usd: float = 0.0
-    month: str = ""
-    changed: Callable[[Caller], None] | None = None
-    _recent: deque[float] = field(default_factory=deque)
+    __slots__ = ("_money", "_rate", "_seen", "allowance", "changed", "identity", "label", "month", "owner", "spent_usd")
+
+    def __init__(
+        self,
+        label: str,
+        allowance: Allowance | None = None,
+        identity: frozenset[str] = frozenset(),
+        spent_usd: float = 0.0,
+        month: str = "",
+        changed: Callable[[Caller], None] | None = None,
+        owner: Caller | None = None,
+    ):
+        self.label = label
+        self.allowance = allowance or Allowance()
+        self.identity = identity
+        self.spent_usd = spent_usd
+        self.month = month
+        self.changed = changed
+        self.owner = owner
+        self._rate: LimitCounter | None = None
+        self._money: LimitCounter | None = None
+        self._seen = 0.0
 
     def admit(self, now: float) -> Denied | None:
         """Count one request at ``now`` (seconds since the epoch), or say why it has to wait."""
-        self._turn_month(now)
-        budget = self.allowance.usd_per_month
-        if budget is not None and self.spent_usd >= budget:
-            return Denied("insufficient_quota", f"this key has used up its ${budget:g} for the month")
-        limit = self.allowance.requests_per_minute
-        if limit is not None:
-            while self._recent and self._recent[0] <= now - MINUTE:
-                self._recent.popleft()
-            if len(self._recent) >= limit:
-                wait = self._recent[0] + MINUTE - now if self._recent else MINUTE
-                return Denied("rate_limit_exceeded", f"this key may ask {limit} times a minute", wait)
-            self._recent.append(now)
-        return None
+        denied = self._denied(now) or (self.owner._denied(now) if self.owner is not None else None)
+        if denied is None:
+            for one in self._payers():
+                one._seen = now
+                if (rate := one._requests(now)) is not None:
+                    rate.use(now, 1.0)
+        return denied
+
+    def reserve(self, usd: float, now: float) -> str:
+        """Set ``usd`` aside for a request under way; why that is too much, or empty."""
+        for one in self._payers():
+            if one.allowance.usd_per_month is not None and usd > one._month(now).left(now) + _GRACE:
+                return f"this key cannot pay ${usd:.4f} out of its ${one.allowance.usd_per_month:g} for the month"
+        for one in self._payers():
+            one._month(now).reserve(usd)
+        return ""
+
+    def usd_left(self, now: float) -> float:
+        """USD of the month that are neither spent nor set aside; infinity without a limit."""
+        limited = (one for one in self._payers() if one.allowance.usd_per_month is not None)
+        return max(0.0, min((one._month(now).left(now) for one in limited), default=math.inf))
+
+    def unreserve(self, usd: float, now: float) -> None:
+        """What was set aside is over, or charged."""
+        for one in self._payers():
+            one._month(now).unreserve(usd)
 
     def charge(self, usd: float, now: float) -> None:
-        """UsageSink ``usd`` that a request has cost."""
-        self._turn_month(now)
-        self.spent_usd += usd
-        if self.changed is not None:
-            self.changed(self)
+        """Book ``usd`` that a request has cost."""
+        for one in self._payers():
+            one._month(now).use(now, usd)
+            one.spent_usd = one._month(now).used(now)
+            one.month = _month_of(now)
+            if one.changed is not None:
+                one.changed(one)
 
     @property
     def remaining(self) -> int | None:
-        """Requests left in this minute; None without a limit."""
-        limit = self.allowance.requests_per_minute
-        return None if limit is None else max(0, limit - len(self._recent))
+        """Requests left in the minute of the last one that was admitted; None without a limit."""
+        if self._rate is None:
+            return self.allowance.requests_per_minute
+        return max(0, int(self._rate.left(self._seen)))
 
-    def _turn_month(self, now: float) -> None:
-        month = time.strftime("%Y-%m", time.gmtime(now))
-        if month != self.month:
-            self.month, self.spent_usd = month, 0.0
+    def _payers(self) -> tuple[Caller, ...]:
+        return (self,) if self.owner is None else (self, self.owner)
+
+    def _denied(self, now: float) -> Denied | None:
+        budget = self.allowance.usd_per_month
+        if budget is not None and self._month(now).used(now) >= budget:
+            return Denied("insufficient_quota", f"this key has used up its ${budget:g} for the month")
+        rate = self._requests(now)
+        if rate is not None and rate.left(now) < 1.0:
+            wait = max(0.0, rate.resets_at(now, 1.0) - now)
+            limit = self.allowance.requests_per_minute
+            return Denied("rate_limit_exceeded", f"this key may ask {limit} times a minute", wait)
+        return None
+
+    def _requests(self, now: float) -> LimitCounter | None:
+        limit = self.allowance.requests_per_minute
+        if self._rate is None and limit is not None:
+            self._rate = LimitCounter(Quota(limit, "requests", "minute", rolling=True), now)
+        return self._rate
+
+    def _month(self, now: float) -> LimitCounter:
+        if self._money is None:
+            budget = self.allowance.usd_per_month
+            spent = self.spent_usd if self.month == _month_of(now) else 0.0
+            self._money = LimitCounter(Quota(math.inf if budget is None else budget, "usd", "month"), now, spent)
+        return self._money
+
+
+def _month_of(now: float) -> str:
+    return time.strftime("%Y-%m", time.gmtime(now))
 
 
 #: A presented key (empty when there was none) to its Caller, or to the reason why it is turned away.

@@ -88,8 +88,7 @@ class Gateway(Resource):
         self._clock = clock
         self._check = check
         self._unguarded = unguarded
-        self._book: UsageSink = book or NoUsageSink()
-        self._answering = Answering(clock, self._book, keep_alive)
+        self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
         self._store: ResponseStore = store or MemoryStore(clock.seconds)
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
@@ -249,7 +248,7 @@ class Gateway(Resource):
         router = self._router()
         names = self._names(router)
         if place.act in ("embeddings", "rerank"):
-            await texts.answer(request, headers, caller, router, place, node, names, self._book, self._clock)
+            await texts.answer(request, headers, caller, router, place, node, names, self._answering)
             return
         door = DOORS[place.door]
         asking = Asking(caller.identity, caller.label, header(request, b"x-stream-mode"), self._settings().stream)

@@ -12,14 +12,13 @@ from typing import Any
 
 from twisted.web.http import Request
 
-from ..core.clock import Clock
 from ..core.result import AllBackendsFailed, RouteResult
 from ..core.task import Task
 from ..router import Router
 from ..wire.body import Json
 from ..wire.texts import Embedded, Reranked
 from . import about, fields
-from .answering import Headers, UsageSink
+from .answering import Answering, Headers
 from .auth import Caller
 from .errors import Rejected, rejected_for
 from .incoming import Place
@@ -38,8 +37,7 @@ async def answer(
     place: Place,
     node: Any,
     names: Names,
-    book: UsageSink,
-    clock: Clock,
+    answering: Answering,
 ) -> None:
     """Answer a request for embeddings or an order. Raises Rejected."""
     if not isinstance(node, dict):
@@ -48,8 +46,7 @@ async def answer(
     pin = _able(router, names, name, place.act)
     task = Task(identity=caller.identity | fields.names(node.get("user")), kind="knowledge")
     texts = _documents(node) if place.act == "rerank" else _inputs(node, place)
-    if why_not := book.open(caller, task):
-        raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
+    answering.open(router, caller, task)
     try:
         made: Embedded | Reranked
         if place.act == "rerank":
@@ -57,14 +54,12 @@ async def answer(
             made, result = await router.rerank(query, texts, pin, top=top, task=task)
         else:
             made, result = await router.embed(texts, pin, dimensions=_dimensions(node), task=task)
-        caller.charge(result.cost_usd, clock.seconds())
-        await book.written(task)
+        await answering.written(task)
     except AllBackendsFailed as failed:
-        caller.charge(failed.cost_usd, clock.seconds())
-        await book.written(task)
+        await answering.written(task)
         raise rejected_for(failed, wait=router.wait()) from None
     finally:
-        book.close(task)
+        answering.close(task)
     put_json(request, 200, _written(made, result, node, place, texts), headers | about.headers(result))
 
 

@@ -13,6 +13,10 @@ The breaker
     changes or an admin resets it. Half-open admits one probe at a time. What each failure does to it is a column
     of the table in :mod:`agent.core.failures`.
 
+A backend that has failed while its breaker stayed closed is asked last, and would never show that it is well again. So
+one ``cooldown_time`` after its last failure it is on trial: for the next fitting task it counts as if it had never
+failed, one attempt at a time, and a good answer gives it its place back.
+
 ``snapshot`` and ``restore`` turn the state into a plain dict and back, so a game can keep it where an admin can read
 and edit it; the cooldown's end is kept in seconds since the epoch, so that it survives a restart.
 """
@@ -98,6 +102,8 @@ class Health:
         self.reachable: bool | None = None
         self.in_flight = 0
         self._probing = False
+        #: Whether the attempt under way is to show that failures of a while ago are over.
+        self._trying = False
         #: Whether this state was earned by a simulated backend; it says nothing of the real one, and the other way.
         self._of_practice = False
 
@@ -142,19 +148,21 @@ class Health:
         self.attempts += 1
         if self.state is State.HALF_OPEN:
             self._probing = True
+        elif self._due_for_trial():
+            self._trying = True
 
     def end(self) -> None:
         """An attempt is over, whatever came of it."""
         self.in_flight = max(0, self.in_flight - 1)
         if self.in_flight == 0:
-            self._probing = False
+            self._probing = self._trying = False
 
     def succeeded(self, seconds: float) -> None:
         """A usable answer came after ``seconds``."""
         self._was_reached(True)
         self.fails = 0
         rate = self._recovered()
-        self.success_rate = rate + SMOOTHING * (1.0 - rate)
+        self.success_rate = 1.0 if self._trying else rate + SMOOTHING * (1.0 - rate)
         took = seconds * 1000.0
         self.latency_ms = took if not self.latency_ms else self.latency_ms + SMOOTHING * (took - self.latency_ms)
         if self.state is not State.CLOSED:
@@ -201,8 +209,14 @@ class Health:
         return record.success_rate(self._now()) if record else 1.0
 
     def reliability(self) -> float:
-        """The success rate, 0 to 1, with failures of long ago counting less."""
-        return self._recovered()
+        """The success rate, 0 to 1, with failures of long ago counting less; 1 for a backend that is on trial."""
+        return 1.0 if self._due_for_trial() else self._recovered()
+
+    def _due_for_trial(self) -> bool:
+        """Whether the next fitting task is to show that the backend is well again."""
+        if self.success_rate >= 1.0 or self._trying or self.state is not State.CLOSED:
+            return False
+        return self._now() >= self.failed_at + self.backend.cooldown_time
 
     def _recovered(self) -> float:
         if self.success_rate >= 1.0:
@@ -215,7 +229,7 @@ class Health:
         if backend.practice != self._of_practice:
             self._of_practice = backend.practice
             self.state, self.fails, self.reason, self.cooldown_until = State.CLOSED, 0, "", 0.0
-            self.success_rate, self._probing = 1.0, False
+            self.success_rate, self._probing, self._trying = 1.0, False, False
             self.rests_until = 0.0
 
     def _cooldown(self, retry_after: float | None) -> float:

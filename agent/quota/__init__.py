@@ -17,10 +17,21 @@ from collections.abc import Iterator, Mapping
 
 from ..core.backend import Backend
 from ..core.decision import Work
+from .counter import LimitCounter
 from .estimate import Spend
 from .tracker import Pressure, QuotaReservation, QuotaStatus, QuotaTracker, TrackedWindow
 
-__all__ = ["Pressure", "QuotaReservation", "QuotaStatus", "QuotaTracker", "Quotas", "Spend", "TrackedWindow", "Work"]
+__all__ = [
+    "LimitCounter",
+    "Pressure",
+    "QuotaReservation",
+    "QuotaStatus",
+    "QuotaTracker",
+    "Quotas",
+    "Spend",
+    "TrackedWindow",
+    "Work",
+]
 
 
 class Quotas:

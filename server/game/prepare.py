@@ -14,7 +14,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from uniwizard.server.game.addresses import listeners, taken
-from uniwizard.server.game.private import superuser
+from uniwizard.server.game.private import databases, keep_private, superuser
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
     from uniwizard.world.ledger import database
 
     database.ensure()
+    keep_private(databases(settings))
 
     from evennia.accounts.models import AccountDB
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 #: The superuser's name where the environment names no other.
 DEFAULT_SUPERUSER = "wizard"
@@ -44,6 +46,24 @@ def write_private(path: Path, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def keep_private(paths: Iterable[str | Path]) -> None:
+    """Let nobody but their owner read these files, of those that there are.
+
+    SQLite gives the files that it keeps beside a database the mode of the database.
+    """
+    for path in paths:
+        for file in (Path(path), Path(f"{path}-wal"), Path(f"{path}-shm"), Path(f"{path}-journal")):
+            with suppress(FileNotFoundError):
+                file.chmod(0o600)
+
+
+def databases(settings: Any) -> Iterator[str]:
+    """The SQLite files of a game with these Django settings: who asked what stands in them."""
+    for database in settings.DATABASES.values():
+        if database["ENGINE"].endswith("sqlite3"):
+            yield str(database["NAME"])
 
 
 def superuser_file(game_dir: Path) -> Path:

@@ -45,6 +45,8 @@ def own_game(
     """
     directory.mkdir(parents=True, exist_ok=True)
     install(directory)
+    # For a backends file of its own.
+    (directory / "configs").mkdir(exist_ok=True)
     with (directory / SECRET_SETTINGS).open("a", encoding="utf-8") as file:
         file.write(_SETTINGS.format_map(_free_ports()) + settings)
     return Game(directory, environ)

@@ -20,6 +20,7 @@ CHARACTER_CMDSET = "uniwizard.commands.cmdsets.CharacterCmdSet"
 ACCOUNT_CMDSET = "uniwizard.commands.cmdsets.AccountCmdSet"
 STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
 WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
+INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
 
 #: Settings that a game may set for itself, with what holds where it does not.
@@ -85,6 +86,7 @@ def extend(settings: dict[str, Any]) -> None:
         settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
     database.compose(settings)
 
+    settings["INPUT_FUNC_MODULES"] = _with(settings.get("INPUT_FUNC_MODULES"), INPUTFUNCS_MODULE)
     settings["FILE_HELP_ENTRY_MODULES"] = _with(settings.get("FILE_HELP_ENTRY_MODULES"), HELP_MODULE)
     settings["AT_SERVER_STARTSTOP_MODULE"] = _with(settings.get("AT_SERVER_STARTSTOP_MODULE"), STARTSTOP_MODULE)
 

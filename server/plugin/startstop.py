@@ -14,12 +14,14 @@ from evennia.utils import logger
 
 from uniwizard.agent import warm_up
 from uniwizard.server.game.addresses import forget, report
+from uniwizard.server.game.private import databases, keep_private
 
 _LOADED = time.time()
 
 
 def at_server_init() -> None:
-    """Before any object is loaded: stored paths of an older version are brought over."""
+    """Before any object is loaded: make the databases private, bring stored paths of an older version over."""
+    keep_private(databases(settings))
     try:
         from uniwizard.server.plugin.upgrade import bring_over
 

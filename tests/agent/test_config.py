@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -391,3 +392,21 @@ def test_a_secret_in_the_place_of_a_key_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path, {})
     assert "sk-very-secret" not in str(caught.value)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300),
+    st.text("abcdefgh", min_size=6, max_size=12),
+)
+def test_of_a_file_that_is_not_ours_nothing_is_quoted(tmp_path_factory: Any, text: str, secret: str) -> None:
+    file = tmp_path_factory.mktemp("foreign") / "secrets.txt"
+    marked = f"{text}\nx9{secret}9x: [{text}\n'x9{secret}9x': &x9{secret}9x *x9{secret}9x\n"
+    file.write_text(marked, "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert f"x9{secret}9x" not in str(caught.value)
+
+
+def test_a_device_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(ConfigError, match="is too large"):
+        load("/dev/zero", {})

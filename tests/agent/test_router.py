@@ -297,7 +297,7 @@ class Costs(RouterTest):
                 asked.append((task_id, usd))
                 return "the budget is used up" if len(asked) > 1 else ""
 
-            def release(self, task_id: str) -> None:
+            def unreserve(self, task_id: str) -> None:
                 released.append(task_id)
 
         released: list[str] = []

@@ -302,3 +302,56 @@ def test_an_unforeseen_error_frees_the_place_as_well():
     assert isinstance(ended.value, AssertionError)
     road.script("a", Answer("High at noon."))
     assert road.begin()[0].backend == "a"
+
+
+def test_a_backend_that_failed_gets_its_work_back_one_cooldown_after_its_last_failure():
+    road = Road(backend("a", cooldown_time=3.0, allowed_fails=9), backend("b"))
+    road.script("a", failure(), failure(), failure(), Answer("High at noon, low at six."))
+    recovered = None
+    began = road.clock.seconds()
+    last_failure = began
+    while recovered is None and road.clock.seconds() < began + 60:
+        before = road.caller.asked.count("a")
+        (result,) = road.begin()
+        if result.backend == "a":
+            recovered = road.clock.seconds()
+        elif road.caller.asked.count("a") > before:
+            last_failure = road.clock.seconds()
+        road.clock.advance(1.2)
+    assert recovered is not None
+    assert recovered - last_failure <= 6.0
+    assert road.router.route(TASK) == "a", "one good answer restores its place"
+    assert road.router.state("a").reliability() == 1.0
+
+
+def test_while_one_task_tries_a_backend_that_had_failed_the_others_go_elsewhere():
+    road = Road(backend("a", cooldown_time=3.0, allowed_fails=9), backend("b"))
+    slow: Deferred[Answer] = Deferred()
+    road.script("a", failure(), failure(), slow)
+    for _ in range(2):
+        road.begin()
+    assert road.router.route(TASK) == "b"
+    road.clock.advance(3.1)
+    tried = road.begin()
+    assert road.caller.asked[-1] == "a"
+    (other,) = road.begin()
+    assert other.backend == "b"
+    slow.callback(Answer("High at noon, low at six."))
+    assert tried[0].backend == "a"
+    assert road.router.route(TASK) == "a"
+
+
+def test_a_trial_that_fails_waits_for_another_cooldown():
+    road = Road(backend("a", cooldown_time=3.0, allowed_fails=9), backend("b"))
+    road.script("a", failure())
+    for _ in range(2):
+        road.begin()
+    road.clock.advance(3.1)
+    (result,) = road.begin()
+    assert (result.backend, road.caller.asked[-2:]) == ("b", ["a", "b"])
+    road.clock.advance(2.8)
+    road.begin()
+    assert road.caller.asked[-1] == "b"
+    road.clock.advance(0.3)
+    road.begin()
+    assert road.caller.asked[-2:] == ["a", "b"]

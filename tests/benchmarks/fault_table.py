@@ -1,6 +1,6 @@
 """What a caller gets when a provider misbehaves: every fault, plain and streamed, through a real router, as a table.
 
-    python tests/benchmarks/fault_table.py
+    python tests/benchmarks/fault_table.py [--write]        # --write: into FAULTS.md beside it
 
 Two backends on loopback, ``a`` that has the fault and is preferred, ``b`` that is well, with the default settings but
 for shorter time-outs (PATIENCE); the jitter of the backoff is its mean. A cell says whose whole answer the caller got,
@@ -44,6 +44,8 @@ from uniwizard.agent.health.breaker import State  # noqa: E402
 
 reactor: Any = installed
 
+#: The page that shows the table.
+TABLE = Path(__file__).with_name("FAULTS.md")
 #: Seconds; by default they are 10, 30, 30 and 30.
 PATIENCE = Timeout(connect=1.0, first_token=0.5, idle=0.5, total=2.0)
 QUESTION = Task("How do the tides work?", kind="knowledge")
@@ -307,12 +309,16 @@ async def main(_: Any) -> None:
     places = DeferredSemaphore(AT_ONCE)
     rows = await gatherResults([Deferred.fromCoroutine(row(fault, places)) for fault in faults(tls)])
     await tls.stop()
-    print(
-        "| fault | plain: answered by; asked a + b; took | streamed | afterwards: breaker; next; work goes back to a |"
-    )
-    print("| --- | --- | --- | --- |")
-    for line, sound in rows:
-        print(line if sound else f"{line} UNSOUND")
+    table = [
+        "| fault | plain: answered by; asked a + b; took | streamed | afterwards: breaker; next; work goes back to a |",
+        "| --- | --- | --- | --- |",
+        *(line if sound else f"{line} UNSOUND" for line, sound in rows),
+    ]
+    print("\n".join(table))
+    if "--write" in sys.argv:
+        # What stands above the table is said by people.
+        said, _, _ = TABLE.read_text("utf-8").partition("| fault |")
+        TABLE.write_text(said + "\n".join(table) + "\n", "utf-8")
     if not all(sound for _, sound in rows):
         raise SystemExit(1)
 

@@ -234,6 +234,12 @@ def test_play_brings_a_game_up_from_nothing_and_says_how_to_get_in(first_play: t
         player.login(owner.name, owner.password)
 
 
+def test_who_asked_what_can_be_read_by_the_owner_of_the_game_alone(game: Game) -> None:
+    files = sorted((game.directory / "server").glob("*.db3*"))
+    assert {file.name for file in files} >= {"evennia.db3", "ledger.db3"}
+    assert {file.name: mode(file) for file in files} == {file.name: 0o600 for file in files}
+
+
 def test_play_twice_says_that_it_runs_and_changes_nothing(game: Game, play: Play) -> None:
     before = game.processes()
     said = play(game)

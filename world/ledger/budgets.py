@@ -9,23 +9,24 @@
 A reservation is held from before the first request until the task's end, so that thoughts side by side cannot spend the
 same dollar. It is made anew for each attempt: refused ones are paid for, too.
 
-The clock: a window is a calendar day, week (from Monday) or month of the game's time zone, however many hours it has. A
-clock set back by up to a day stays in the window it was in, so that nothing is spent twice; after a greater step the
-clock is believed, and ``rebuild`` must tell again what was spent.
+A window is a calendar day, week (from Monday) or month of the game's time zone, however many hours it has; it is
+counted as the backends' quotas are (:class:`uniwizard.agent.LimitCounter`). A clock that is set back stays in the
+window it was in, so that nothing is spent twice; by more than the length of a window, it is believed, and ``rebuild``
+must tell again what was spent.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Any
+
+from uniwizard.agent import LimitCounter, Quota
 
 SCOPES = ("game", "account", "character", "token")
 PERIODS = ("day", "week", "month")
-#: Seconds by which a clock may be set back without a window being opened again.
-STEP_BACK = 86_400.0
 #: USD; for sums of floats that should be whole.
 _GRACE = 1e-9
 
@@ -80,28 +81,6 @@ class BudgetReached(Exception):
         )
 
 
-@dataclass(slots=True)
-class _Account:
-    """What one holder of a budget has spent in this window, and has reserved."""
-
-    spent: float = 0.0
-    reserved: float = 0.0
-
-
-@dataclass(slots=True)
-class _Window:
-    """The window of one scope that is open now."""
-
-    begins: datetime
-    #: The same and its end, in seconds since the epoch.
-    since: float
-    until: float
-    holders: dict[Any, _Account] = field(default_factory=dict)
-
-    def holder(self, key: Any) -> _Account:
-        return self.holders.setdefault(key, _Account())
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How one budget stands, in USD."""
@@ -120,8 +99,13 @@ class Budgets:
         self.limits = {scope: _limit(scope, limit) for scope, limit in (limits or {}).items() if limit is not None}
         self._zone = zone
         self._now = now
-        self._windows: dict[str, _Window] = {}
+        self._quotas = {
+            scope: Quota(limit.usd, "usd", limit.per, zone=str(zone)) for scope, limit in self.limits.items()
+        }
+        self._counters: dict[tuple[str, Any], LimitCounter] = {}
         self._reserved: dict[str, tuple[Who, float]] = {}
+        #: The latest window of each scope that was seen open, by when it began.
+        self._began: dict[str, float] = {}
         #: Called when the clock has gone back so far that what was spent must be read again.
         self.lost: Callable[[], None] = lambda: None
 
@@ -129,15 +113,16 @@ class Budgets:
         """Set ``usd`` aside for a task. Raises BudgetReached, and then sets nothing aside."""
         if not self.limits or task in self._reserved:
             return
-        keys = who.keys()
-        for scope, limit in self.limits.items():
-            if scope in keys:
-                holder = self._window(scope).holder(keys[scope])
-                left = limit.usd - holder.spent
-                if left <= 0 or usd > left - holder.reserved + _GRACE:
-                    raise BudgetReached(scope, limit, left, holder.reserved, self.resets(scope))
+        now = self._now()
+        counters = self._counters_of(who, now)
+        for scope, counter in counters.items():
+            left = counter.left(now)
+            if left + counter.reserved <= 0 or usd > left + _GRACE:
+                unspent = left + counter.reserved
+                raise BudgetReached(scope, self.limits[scope], unspent, counter.reserved, self.resets(scope))
         self._reserved[task] = who, usd
-        self._hold(who, usd)
+        for counter in counters.values():
+            counter.reserve(usd)
 
     def renew(self, task: str, usd: float) -> None:
         """Set ``usd`` aside for the task's next attempt, instead of what its last one had; what costs nothing may be.
@@ -154,97 +139,78 @@ class Budgets:
     def release(self, task: str) -> None:
         """The task is over; what was set aside and not spent is free again."""
         if (found := self._reserved.pop(task, None)) is not None:
-            self._hold(found[0], -found[1])
+            for counter in self._counters_of(found[0], self._now()).values():
+                counter.unreserve(found[1])
 
-    def _hold(self, who: Who, usd: float) -> None:
-        for scope, key in who.keys().items():
-            if scope in self.limits:
-                holder = self._window(scope).holder(key)
-                holder.reserved = max(0.0, holder.reserved + usd)
-
-    def left(self, task: str) -> float:
+    def usd_left(self, task: str) -> float:
         """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
         if (found := self._reserved.get(task)) is None:
             return math.inf
         who, own = found
-        keys = who.keys()
-        free = math.inf
-        for scope, limit in self.limits.items():
-            if scope in keys:
-                holder = self._window(scope).holder(keys[scope])
-                free = min(free, limit.usd - holder.spent - max(0.0, holder.reserved - own))
-        return max(0.0, free)
+        now = self._now()
+        free = (counter.left(now) + own for counter in self._counters_of(who, now).values())
+        return max(0.0, min(free, default=math.inf))
 
     def spend(self, who: Who, usd: float) -> None:
         """Count what an attempt cost that has just ended."""
-        for scope, key in who.keys().items():
-            if scope in self.limits and usd:
-                self._window(scope).holder(key).spent += usd
+        now = self._now()
+        if usd:
+            for counter in self._counters_of(who, now).values():
+                counter.use(now, usd)
 
     def rebuild(self, rows: Iterable[tuple[Who, float, float]]) -> None:
         """Forget what was spent and count it from (who, USD, time) rows, all since :meth:`since`."""
-        for window in self._windows.values():
-            for holder in window.holders.values():
-                holder.spent = 0.0
+        now = self._now()
+        for counter in self._counters.values():
+            counter.reset(now)
         for who, usd, at in rows:
-            for scope, key in who.keys().items():
-                if scope in self.limits and at >= (window := self._window(scope)).since:
-                    window.holder(key).spent += usd
+            for counter in self._counters_of(who, now).values():
+                if at >= counter.began(now):
+                    counter.use(now, usd)
 
     def since(self) -> float | None:
         """The beginning of the oldest window that is open, in seconds since the epoch; None without budgets."""
-        return min((self._window(scope).since for scope in self.limits), default=None)
+        return min((self._empty(scope).began(self._now()) for scope in self.limits), default=None)
 
     def standings(self, who: Who) -> list[Standing]:
         """Every budget that ``who`` spends from."""
-        keys = who.keys()
-        found = []
-        for scope, limit in self.limits.items():
-            if scope in keys:
-                holder = self._window(scope).holders.get(keys[scope], _Account())
-                found.append(Standing(scope, limit, holder.spent, holder.reserved, self.resets(scope)))
-        return found
+        now = self._now()
+        return [
+            Standing(scope, self.limits[scope], counter.used(now), counter.reserved, self.resets(scope))
+            for scope, counter in self._counters_of(who, now).items()
+        ]
 
     def resets(self, scope: str) -> datetime:
         """When the window of ``scope`` ends, in the game's time zone."""
-        return _next(self._window(scope).begins, self.limits[scope].per)
+        return datetime.fromtimestamp(self._empty(scope).resets_at(self._now()), self._zone)
 
-    # -- windows -------------------------------------------------------------------------------------------------
+    def _empty(self, scope: str) -> LimitCounter:
+        """A counter of the window that is open now, for when it begins and ends."""
+        return LimitCounter(self._quotas[scope], self._now())
 
-    def _window(self, scope: str) -> _Window:
-        now = self._now()
-        window = self._windows.get(scope)
-        if window is None:
-            return self._open(scope, now, {})
-        if window.since - STEP_BACK <= now < window.until:
-            return window
-        # Nothing is spent in the new window, but what is reserved will be.
-        held = {key: _Account(0.0, holder.reserved) for key, holder in window.holders.items() if holder.reserved}
-        opened = self._open(scope, now, held)
-        if now < window.since:
+    def _counters_of(self, who: Who, now: float) -> dict[str, LimitCounter]:
+        """By scope, what is counted of ``who``."""
+        found = {}
+        for scope, key in who.keys().items():
+            if scope in self._quotas:
+                counter = self._counters.get((scope, key))
+                if counter is None:
+                    counter = self._counters[scope, key] = LimitCounter(self._quotas[scope], now)
+                found[scope] = counter
+                self._heed_clock(scope, counter, now)
+        return found
+
+    def _heed_clock(self, scope: str, counter: LimitCounter, now: float) -> None:
+        """Forget what was spent, and have it read again, where the clock has gone back into an earlier window."""
+        began = counter.began(now)
+        if began < self._began.get(scope, began):
+            for (other, _), each in self._counters.items():
+                if other == scope:
+                    each.reset(now)
+            self._began[scope] = began
             self.lost()
-        return opened
-
-    def _open(self, scope: str, now: float, holders: dict[Any, _Account]) -> _Window:
-        per = self.limits[scope].per
-        begins = beginning(datetime.fromtimestamp(now, self._zone), per)
-        window = _Window(begins, begins.timestamp(), _next(begins, per).timestamp(), holders)
-        self._windows[scope] = window
-        return window
-
-
-def beginning(at: datetime, per: str) -> datetime:
-    """Where the day, week or month of ``at`` begins, in its time zone."""
-    day = at.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    if per == "week":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if per == "month" else day
-
-
-def _next(begins: datetime, per: str) -> datetime:
-    if per == "month":
-        return beginning(begins.replace(day=28) + timedelta(days=7), "month")
-    return begins + timedelta(days=7 if per == "week" else 1)
+        else:
+            self._began[scope] = began
 
 
 def _limit(scope: str, limit: Any) -> Limit:

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from uniwizard.agent import Attempt, FailureCode
-from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Event, Leaked
+from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event, Leaked
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
 from uniwizard.world.ledger.models import Outcome
@@ -104,9 +104,13 @@ class Recorder:
             return str(reached)
         return ""
 
-    def left(self, task_id: str) -> float:
+    def usd_left(self, task_id: str) -> float:
         """USD that the task may still spend; infinity where no budget limits it."""
-        return self.budgets.left(task_id)
+        return self.budgets.usd_left(task_id)
+
+    def unreserve(self, task_id: str) -> None:
+        """An attempt of the task is over, and its cost is counted; nothing is set aside until its next one."""
+        self.budgets.renew(task_id, 0.0)
 
     def done(self, task: str) -> None:
         """Nothing more will come of the task. An attempt that has no end by now was stopped by whoever asked."""
@@ -165,10 +169,22 @@ class Recorder:
             asked.last = row
             self.budgets.spend(asked.who, event.attempt.cost_usd)
             self.writer.put("end", row)
+        elif isinstance(event, AttemptCancelled):
+            self._stopped(event)
         elif isinstance(event, Leaked):
             leaking = self._asked.get(event.task_id)
             if leaking is not None and leaking.last is not None:
                 leaking.last["outcome"] = str(Outcome.LEAKED)
+
+    def _stopped(self, event: AttemptCancelled) -> None:
+        """Whoever asked has let go of an attempt: what it had used by then is in its row, and is spent."""
+        asked = self._asked.get(event.task_id) or _Asked(_NOBODY)
+        row = asked.open.pop(event.attempt.backend, None)
+        if row is not None:
+            _fill(row, event.attempt, event.at)
+            row["outcome"] = str(Outcome.STOPPED)
+            self.budgets.spend(asked.who, event.attempt.cost_usd)
+            self.writer.put("end", row)
 
     def _row(self, task: str, asked: _Asked, number: int, backend: str, started: float) -> dict[str, Any]:
         who = asked.who
@@ -208,6 +224,10 @@ def _fill(row: dict[str, Any], attempt: Attempt, ended: float) -> None:
     row["model"] = attempt.model
     row["failure"] = str(failure or "")
     row["evidence"] = attempt.reason or (verdict.evidence if verdict is not None else "")
+    if attempt.reported is not None:
+        said = attempt.reported
+        doubt = f"reported {said.input_tokens:,} + {said.output_tokens:,} tokens, which is more than is possible"
+        row["evidence"] = f"{row['evidence']}; {doubt}" if row["evidence"] else doubt
     row["refusal"] = verdict.kind if verdict is not None else ""
     row["score"] = verdict.score if verdict is not None else None
     row["status"] = attempt.status
