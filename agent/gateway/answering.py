@@ -75,7 +75,8 @@ class Answering:
         """Answer ``asked``. The result with what was sent of it: the JSON, or the stream. Raises Rejected."""
         self.open(router, caller, asked.task)
         try:
-            plan = router.plan(asked.task, asked.pin)
+            by: dict[str, Any] = {"strategy": asked.strategy} if asked.strategy else {}
+            plan = router.plan(asked.task, asked.pin, **by)
             self._see_unsupported(router, plan, asked)
             if asked.stream:
                 return await self._stream(request, headers, router, door, asked, plan)
