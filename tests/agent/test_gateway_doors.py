@@ -160,6 +160,14 @@ class TestResponses:
         assert again.output_text == TIDES
         assert provider.seen["a"][-1]["messages"][1]["tool_calls"][0]["id"] == call.call_id
 
+    def test_a_streamed_tool_call(self, sdk: openai.OpenAI, provider: Provider) -> None:
+        provider.say("a", CALLED)
+        with sdk.responses.stream(model="a", input="And Ulm?", tools=[FUNCTION]) as stream:
+            kinds = [event.type for event in stream]
+            final = stream.get_final_response()
+        assert "response.function_call_arguments.done" in kinds
+        assert json.loads(final.output[0].arguments) == {"place": "Ulm"}  # type: ignore[union-attr]
+
     def test_a_custom_tool_takes_free_text(self, sdk: openai.OpenAI, provider: Provider) -> None:
         patch = {
             "id": "call_abcdefgh",

@@ -265,6 +265,6 @@ class Events:
     def wait(self) -> bytes:
         return b": still at it\n\n"
 
-    def _event(self, name: str, **more: Any) -> bytes:
+    def _event(self, name: str, /, **more: Any) -> bytes:
         self._number += 1
         return named({"type": name, "sequence_number": self._number, **more})
