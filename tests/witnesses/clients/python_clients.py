@@ -1,7 +1,7 @@
 """What one Python client can do through the door: ``python python_clients.py CLIENT``, BASE and KEY in the environment.
 
-Prints one JSON object: feature to ``ok``, or to what went wrong. Runs in an environment of its own, so it imports nothing
-of ours. A client's class has a method for each feature that it has; what it has none for is left out.
+Prints one JSON object: feature to ``ok``, or to what went wrong. Runs in an environment of its own, so it imports
+nothing of ours. A client's class has a method for each feature that it has; what it has none for is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class OpenAIChat:
         assert TIDES in self.ask(QUESTION).choices[0].message.content
 
     def stream(self) -> None:
-        said = "".join(chunk.choices[0].delta.content or "" for chunk in self.ask(QUESTION, stream=True) if chunk.choices)
+        said = "".join(
+            chunk.choices[0].delta.content or "" for chunk in self.ask(QUESTION, stream=True) if chunk.choices
+        )
         assert TIDES in said
 
     def tools(self) -> None:
@@ -57,7 +59,10 @@ class OpenAIChat:
 
     def schema(self) -> None:
         form = {"type": "json_schema", "json_schema": {"name": "river", "schema": RIVER, "strict": True}}
-        assert set(json.loads(self.ask("A river?", response_format=form).choices[0].message.content)) == {"name", "length"}
+        assert set(json.loads(self.ask("A river?", response_format=form).choices[0].message.content)) == {
+            "name",
+            "length",
+        }
 
     def ten_turns(self) -> None:
         turns: list[Any] = []

@@ -1,8 +1,8 @@
-"""Client by feature: what real clients and agents do through the door. ``python tests/witnesses/clients/table.py [NAME ...]``
+"""Client by feature: what real clients and agents do through the door. ``table.py [NAME ...]``
 
-Installs each client from its registry, once, below .uniwizard/witnesses (pinned to what was there then; LITELLM to 1.106).
-In front stands ``python -m agent serve`` over two scripted brains (upstream.py). The agents (Claude Code, Codex, opencode,
-Gemini CLI, aider) mend a word in a file of a scratch repository, and the first brain dies after its first answer.
+Installs each client from its registry, once, below .uniwizard/witnesses. In front stands ``python -m agent serve`` over
+two scripted brains (upstream.py). The agents (Claude Code, Codex, opencode, Gemini CLI, aider) mend a word in a file of
+a scratch repository, and the first brain dies after its first answer.
 Exit status 1 where anything is not ok.
 """
 
@@ -29,7 +29,15 @@ from upstream import AFTER, BEFORE, Upstream  # noqa: E402
 
 HOUSE = ROOT / ".uniwizard" / "witnesses"
 NODE = HOUSE / "node"
-NODE_PACKAGES = "openai @anthropic-ai/sdk ai @ai-sdk/openai @ai-sdk/openai-compatible @ai-sdk/anthropic zod".split()
+NODE_PACKAGES = [
+    "openai",
+    "@anthropic-ai/sdk",
+    "ai",
+    "@ai-sdk/openai",
+    "@ai-sdk/openai-compatible",
+    "@ai-sdk/anthropic",
+    "zod",
+]
 AGENT_PACKAGES = {
     "claude": "@anthropic-ai/claude-code",
     "codex": "@openai/codex",
@@ -126,7 +134,7 @@ def gemini(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, st
 
 def aider(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str]]:
     program = python_of("aider", ["aider-chat"]).with_name("aider")
-    quiet = "--no-git --yes-always --no-check-update --no-show-model-warnings --analytics-disable".split()
+    quiet = ["--no-git", "--yes-always", "--no-check-update", "--no-show-model-warnings", "--analytics-disable"]
     flags = ["--model", "openai/auto", "--edit-format", "diff", *quiet]
     return [str(program), *flags, "--message", task, "greeting.py"], {
         "OPENAI_API_BASE": f"{base}/v1",
@@ -161,7 +169,13 @@ def of_agent(name: str) -> str:
         environment = {**os.environ, "HOME": str(scratch), "CI": "1", **told}
         try:
             done = subprocess.run(
-                command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL
+                command,
+                cwd=scratch,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                stdin=subprocess.DEVNULL,
             )
             said = (done.stdout + done.stderr).strip()[-200:]
         except subprocess.TimeoutExpired:

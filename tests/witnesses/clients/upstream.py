@@ -1,4 +1,4 @@
-"""A provider that answers as a model would: OpenAI's chat completions below ``/<key>/v1``, scripted by what it is asked.
+"""A provider that answers as a model would: OpenAI's chat completions, scripted by what it is asked.
 
     with Upstream() as upstream: ...       # upstream.url("a"); upstream.dies("a", after=1)
 
@@ -159,7 +159,11 @@ def answer(body: Json) -> tuple[Json, str]:
     if "long" in question:
         limit = body.get("max_tokens") or body.get("max_completion_tokens")
         words = LONG.split(" ")
-        return ({"content": " ".join(words[:limit])}, "length") if limit and limit < len(words) else ({"content": LONG}, "stop")
+        return (
+            ({"content": " ".join(words[:limit])}, "length")
+            if limit and limit < len(words)
+            else ({"content": LONG}, "stop")
+        )
     return {"content": TIDES}, "stop"
 
 
@@ -185,7 +189,9 @@ def editing(tools: Json, turns: list[Json], said: str) -> tuple[Json, str] | Non
     found = _PATH.search(said)
     whole = said + "\n".join(text_of(turn) for turn in turns if turn["role"] == "system")
     if "greeting.py" in said and "SEARCH/REPLACE" in whole:  # aider
-        block = f"greeting.py\n```\n<<<<<<< SEARCH\nprint(\"{BEFORE}\")\n=======\nprint(\"{AFTER}\")\n>>>>>>> REPLACE\n```\n"
+        block = (
+            f'greeting.py\n```\n<<<<<<< SEARCH\nprint("{BEFORE}")\n=======\nprint("{AFTER}")\n>>>>>>> REPLACE\n```\n'
+        )
         return {"content": f"The word is mended.\n\n{block}"}, "stop"
     if found is None or "greeting" not in said:
         return None
@@ -198,7 +204,11 @@ def editing(tools: Json, turns: list[Json], said: str) -> tuple[Json, str] | Non
                 steps[1][1]["instruction"] = "Mend the word."
             return _step(steps, results, len(turns), tools)
     command = f"sed -i 's/{BEFORE}/{AFTER}/' {path}"
-    for shell, asked in (("shell", {"command": ["bash", "-lc", command]}), ("exec_command", {"cmd": command}), ("shell_command", {"command": command})):
+    for shell, asked in (
+        ("shell", {"command": ["bash", "-lc", command]}),
+        ("exec_command", {"cmd": command}),
+        ("shell_command", {"command": command}),
+    ):
         if shell in tools:
             return _step([(shell, asked)], results, len(turns), tools)
     return None
