@@ -3,10 +3,14 @@
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 600
+# Games mostly wait: two cores have time for four.
+TEST_WORKERS ?= 4
 BIN := .venv/bin
+# Bytecode is kept, or every worker and every game would compile everything again.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 
-.PHONY: help setup play stop demo test witness fuzz check bench clean
+.PHONY: help setup play stop demo quick test witness fuzz check bench clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,11 +27,14 @@ stop:  ## stop the game
 demo: .venv/.runtime server/conf/settings.py  ## play a telnet session through every part and print it
 	@$(BIN)/python -m uniwizard.server.game.demo
 
-test: .venv/.dev server/conf/settings.py  ## run the tests
-	@$(BIN)/python -m pytest
+quick: .venv/.dev server/conf/settings.py  ## run the tests that start no process: half a minute
+	@HYPOTHESIS_PROFILE=quick $(PYTEST) -q -n auto -m "not (game or slow or witness)"
 
-witness: .venv/.dev server/conf/settings.py  ## ask every independent server; compiles llama.cpp the first time
-	@UNIWIZARD_WITNESSES=all $(BIN)/python -m pytest tests/witnesses
+test: .venv/.dev server/conf/settings.py  ## run all tests but the witnesses; hold the coverage of agent/
+	@$(PYTEST) -n $(TEST_WORKERS) -m "not witness" --cov
+
+witness: .venv/.dev server/conf/settings.py  ## ask independent programs, which are downloaded or compiled first
+	@UNIWIZARD_WITNESSES=all $(PYTEST) -m witness
 
 fuzz: .venv/.dev  ## feed every decoder with what nobody meant, for FUZZ_SECONDS (600)
 	@$(BIN)/python tests/fuzz/fuzz_decoders.py --seconds $(FUZZ_SECONDS)

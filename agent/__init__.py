@@ -17,12 +17,17 @@ from .core.backend import Quota
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped
 from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
+from .core.identity import Place
+from .core.recollection import Recollection
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import KINDS, Image, Message, Task, Tool
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
-from .practice import Scenario, practised
+from .memory import Entry as MemoryEntry
+from .memory import Store as MemoryStore
+from .practice import Scenario, practised, sum_in
+from .privacy.names import Names
 from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
 
@@ -46,11 +51,16 @@ __all__ = [
     "Health",
     "Image",
     "LimitCounter",
+    "MemoryEntry",
+    "MemoryStore",
     "Message",
+    "Names",
+    "Place",
     "Plan",
     "Quota",
     "QuotaStatus",
     "Ranked",
+    "Recollection",
     "RouteResult",
     "Router",
     "Scenario",
@@ -62,5 +72,6 @@ __all__ = [
     "load",
     "practised",
     "read_checked",
+    "sum_in",
     "warm_up",
 ]

@@ -1,4 +1,4 @@
-"""The command line: ``python -m agent check | route | think | judge | serve | simulate | import``.
+"""The command line: ``python -m agent COMMAND``; see :data:`COMMANDS`.
 
 Exit status: 0 done; 1 nobody gave a usable answer, or a row of the input could not be used; 2 the command or the
 config is at fault. What a program reads goes to standard output, what a person should know to standard error.
@@ -11,12 +11,15 @@ import os
 import sys
 from pathlib import Path
 
-from .cli import check, import_config, judge, route, serve, simulate, think
+from .cli import calibrate, check, evaluate, import_config, judge, learn, route, serve, simulate, think
 from .cli.base import UsageError
 from .config.yaml_files import CONFIGS, ConfigError
 
 DEFAULT_CONFIG = CONFIGS / "backends.yaml"
-COMMANDS = tuple(module.COMMAND for module in (check, route, think, judge, simulate, serve, import_config))
+COMMANDS = tuple(
+    module.COMMAND
+    for module in (check, route, think, judge, simulate, serve, learn, calibrate, evaluate, import_config)
+)
 
 
 def main(argv: list[str] | None = None) -> int:

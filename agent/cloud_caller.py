@@ -4,7 +4,7 @@
     answer = await caller.ask(veiled_task, backend, system, blindfold, total=30.0)    # raises AttemptFailed
     answer = await caller.ask(veiled_task, backend, system, blindfold, 30.0, on_text)    # hears it as it comes
 
-Between the encoder and the socket stands the scan: bytes that name anyone are not sent, and raise :class:`LeakFound`.
+Between the encoder and the socket stands the scan: what names anyone is not sent, and raises :class:`LeakFound`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from .core.backend import Backend, Timeout
 from .core.clock import Clock
 from .core.failures import AttemptFailed, FailureCode, LeakFound
 from .core.task import Task
-from .privacy.blindfold import Blindfold, map_strings, ordinary, outbound_text, reworded, written_small
+from .privacy.blindfold import SHORT, Blindfold
+from .privacy.rewording import map_strings, reworded
 from .transport.client import Response, fetch, stream
 from .transport.http import TwistedTransport
 from .wire import StreamDecoder, WireRequest, called, decode, decode_probe, encode, probe, stream_decoder
@@ -64,7 +65,7 @@ class CloudCaller:
         except (TypeError, ValueError, RecursionError):
             raise AttemptFailed(FailureCode.BAD_REQUEST, "the task holds what no JSON can carry") from None
         if not blindfold.empty:
-            _inspect(request, task, backend, system, blindfold, streams)
+            await _inspect(request, task, backend, system, blindfold, streams, self._clock)
         timeout = backend.timeout if total >= backend.timeout.total else replace(backend.timeout, total=total)
         if streams and progress is not None:
             return called(task, await self._listen(request, backend, timeout, progress))
@@ -102,7 +103,7 @@ class CloudCaller:
 
     async def exchange(self, request: WireRequest, backend: Backend, blindfold: Blindfold, total: float) -> Response:
         """Send a request that is no task, and bring its response within ``total`` seconds. Raises AttemptFailed."""
-        if blindfold.scan(outbound_text(request.url, request.headers, request.body)):
+        if not blindfold.empty and await _scan(request, Task(), blindfold, self._clock):
             raise LeakFound
         timeout = replace(backend.timeout, total=min(total, backend.timeout.total))
         response = await fetch(
@@ -147,30 +148,57 @@ class _Listener:
             self._on_text(said)
 
 
-def _inspect(
-    request: WireRequest, task: Task, backend: Backend, system: str, blindfold: Blindfold, streams: bool = False
+async def _inspect(
+    request: WireRequest,
+    task: Task,
+    backend: Backend,
+    system: str,
+    blindfold: Blindfold,
+    streams: bool,
+    clock: Clock,
 ) -> None:
-    """The last look at the bytes: raises LeakFound when they name someone.
+    """The last look at what is sent: raises LeakFound when it names someone.
 
-    A word that the same request would hold without anyone's words names nobody: a player called "User" is not betrayed
-    by ``"role":"user"``, nor one called Reason by a prompt that asks for reasons. The soul's own terms are not excused.
+    A word that the same request would hold without anybody's words names nobody: a player called "Anthropic" is not
+    betrayed by an address. But neither the soul nor whoever asks may stand in a prompt or an option of our own.
     """
-    payloads = [base64.b64encode(image.data).decode() for turn in task.turns for image in turn.images]
-    found = blindfold.scan(outbound_text(request.url, request.headers, request.body, payloads))
+    found = await _scan(request, task, blindfold, clock)
     if not found:
         return
-    wordless = replace(backend, options=map_strings(backend.options, written_small))
-    blank = encode(_blank(task), wordless, ordinary(system), streams)
-    excused = set(blindfold.scan(outbound_text(blank.url, blank.headers, blank.body, payloads))) - blindfold.soul
-    if set(found) - excused:
+    if not blindfold.soul.isdisjoint(found):
+        raise LeakFound
+    blank = _blank(task)
+    theirs = await _scan(encode(blank, backend, system, streams), blank, blindfold, clock)
+    if not set(found) <= set(theirs) or blindfold.asker_in((system, *_strings(backend.options))):
         raise LeakFound
 
 
+async def _scan(request: WireRequest, task: Task, blindfold: Blindfold, clock: Clock) -> tuple[str, ...]:
+    """The names in the address, the headers and the body of a request, but for its pictures and sounds.
+
+    Those are random letters, in which any short name turns up by chance.
+    """
+    said = request.body.decode("utf-8", "replace")
+    for turn in task.turns:
+        for image in turn.images:
+            said = said.replace(base64.b64encode(image.data).decode(), "")
+    said = "\n".join((request.url, *(f"{name}: {value}" for name, value in request.headers.items()), said))
+    return blindfold.scan(said) if len(said) <= SHORT else await blindfold.scan_in_slices(said, clock)
+
+
+def _strings(options: Mapping[str, object]) -> list[str]:
+    found: list[str] = []
+
+    def note(_: str, text: str) -> str:
+        found.append(text)
+        return text
+
+    map_strings(options, note)
+    return found
+
+
 def _blank(task: Task) -> Task:
-    """A task of the same shape in which nobody has written anything."""
-    bare = reworded(task, lambda _: "-")
-    turns = tuple(
-        replace(turn, tool_calls=tuple(replace(call, id="-", name="-") for call in turn.tool_calls))
-        for turn in bare.turns
-    )
-    return replace(bare.with_turns(turns), tools=tuple(replace(tool, name="-") for tool in bare.tools))
+    """A task of the same shape, with the same pictures, in which nobody has written anything."""
+    bare = reworded(task, lambda _, text: "-")
+    pictured = zip(bare.turns, task.turns, strict=True)
+    return bare.with_turns(tuple(replace(turn, images=original.images) for turn, original in pictured))

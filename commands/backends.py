@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 from evennia.utils import logger
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent import Health
+from uniwizard.agent import KINDS, Health
 from uniwizard.commands.base import UniwizardCommand
 from uniwizard.world.harmless import line, show
 from uniwizard.world.routers import GameRouter
+from uniwizard.world.soul import voice
+from uniwizard.world.telling import counter_told
 
 #: Characters of a quota's bar.
 _BAR = 16
-_SWITCHES = ("disable", "enable", "reset", "probe", "reload")
+_SWITCHES = ("disable", "enable", "reset", "probe", "reload", "learned", "forget")
 
 
 class CmdBackends(UniwizardCommand):
@@ -29,13 +31,22 @@ class CmdBackends(UniwizardCommand):
       backends/reset <backend>
       backends/probe [<backend>]
       backends/reload
+      backends/learned [<backend or kind>]
+      backends/forget <backend, kind, or all>
 
     Switches (Builders and above):
-      disable - do not ask this backend until it is enabled again
+      disable - do not ask this backend until it is enabled
+                again
       enable  - ask it again
       reset   - close its breaker, whatever opened it
-      probe   - see whether it is there, without spending a token
-      reload  - read the backends file again; with faults, the old one stays
+      probe   - see whether it is there, without spending a
+                token
+      reload  - read the backends file again; with faults, the
+                old one stays
+      learned - what the game has learned of each brain, by kind
+                of work
+      forget  - forget what was learned of a brain, of a kind, or
+                all of it
 
     Examples:
       backends claude
@@ -54,18 +65,23 @@ class CmdBackends(UniwizardCommand):
             return
         if "reload" in self.switches:
             self._reload(router)
+        elif "learned" in self.switches:
+            self.say("\n".join(_learned(router, key)))
+        elif "forget" in self.switches:
+            self._forget(router, key)
         elif "probe" in self.switches:
             if not key or self.is_backend(router, key):
                 self._probe(router, key)
         elif self.switches and not key:
             self.say(f"Which one? Usage: backends/{self.switches[0]} <backend>")
         elif not key:
-            self.say("\n".join(_shelf(router)))
+            self.say("\n".join(_shelf(router, self.client_width())))
         elif self.is_backend(router, key):
             if self.switches:
                 self._change(router, key)
             else:
-                self.say("\n".join(_detail(router, key, self.client_width())))
+                insider = self.caller.check_permstring("Builder")
+                self.say("\n".join(_detail(router, key, self.client_width(), insider=insider)))
 
     def _change(self, router: GameRouter, key: str) -> None:
         if "disable" in self.switches:
@@ -87,6 +103,19 @@ class CmdBackends(UniwizardCommand):
             self.say(f"|rThe backends file has faults; the old one stays in force.|n\n{told}")
         else:
             self.say(f"The backends file is read; {len(router.brain.backend_keys())} brains stand on the shelf.")
+
+    def _forget(self, router: GameRouter, what: str) -> None:
+        if what == "all":
+            router.brain.forget_learned()
+        elif what in router.brain.backend_keys():
+            router.brain.forget_learned(backend=what)
+        elif what in KINDS:
+            router.brain.forget_learned(kind=what)
+        else:
+            self.say("Forget what? Usage: backends/forget <backend, kind, or all>")
+            return
+        router.persist()
+        self.say("All that was learned is forgotten." if what == "all" else f"What was learned of {what} is forgotten.")
 
     def _probe(self, router: GameRouter, key: str) -> None:
         self.say(f"Tapping on {key or 'every jar'} ...")
@@ -120,19 +149,42 @@ def _state(health: Health) -> str:
     return "|gready|n"
 
 
-def _shelf(router: GameRouter) -> list[str]:
-    """The table of all backends, 78 columns at most."""
-    lines = [f"|w{'brain':<10}{'state':<14}{'well':>6}{'latency':>10}{'asked':>8}{'cost so far':>13}|n"]
+def _shelf(router: GameRouter, width: int) -> list[str]:
+    """The table of all backends; where it does not fit, what matters most of it."""
+    wide = width >= 62
+    lines = [
+        f"|w{'brain':<10}{'state':<14}{'well':>6}"
+        + (f"{'latency':>10}{'asked':>8}{'cost so far':>13}|n" if wide else "|n")
+    ]
     for health in router.brain.states():
         state = _state(health)
         pad = " " * max(1, 14 - (len(state) - 4))
-        latency = _latency(health.latency_ms)
-        lines.append(
-            f"{health.backend.key:<10}{state}{pad}{health.reliability():>6.0%}{latency:>10}"
-            f"{health.attempts:>8}{f'${health.cost_usd:.4f}':>13}"
-        )
+        row = f"{health.backend.key:<10}{state}{pad}{health.reliability():>6.0%}"
+        if wide:
+            row += f"{_latency(health.latency_ms):>10}{health.attempts:>8}{f'${health.cost_usd:.4f}':>13}"
+        lines.append(row)
     if router.brain.practising:
         lines.append("|mPractice: straw dummies stand in for the brains; every answer is simulated.|n")
+    return lines
+
+
+def _learned(router: GameRouter, only: str) -> list[str]:
+    """What was learned, of everything or of one backend or kind; 78 columns at most."""
+    rows = [row for row in router.brain.learned() if not only or only in (row.kind, row.backend)]
+    if not rows:
+        return ["Nothing has been learned yet. What players say of answers (think/good, think/bad) teaches most."]
+    lines = [f"|w{'kind':<15}{'brain':<10}{'expected':>9}{'between':>14}{'outcomes':>10}|n"]
+    before = ""
+    for row in rows:
+        between = f"{row.low:.0%} to {row.high:.0%}"
+        seen = f"{row.seen:.0f}" if row.trusted else f"{row.seen:.0f} (few)"
+        kind, colour = (row.kind, "|g") if row.kind != before else ("", "|n")
+        lines.append(f"{kind:<15}{colour}{row.backend:<10}|n{row.mean:>9.0%}{between:>14}{seen:>10}")
+        before = row.kind
+    if why := router.brain.learning_reverted:
+        lines.append(f"|yThe rules decide for the present: {line(why, 160)}.|n")
+    if router.brain.practising:
+        lines.append("|mPractice: this is what was learned of straw dummies.|n")
     return lines
 
 
@@ -162,11 +214,18 @@ def _wait(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _detail(router: GameRouter, key: str, width: int) -> list[str]:
-    """Everything about one backend, its secret excepted."""
+def _breaker(health: Health) -> str:
+    """What the breaker is about to do."""
+    if health.state == "closed":
+        return counter_told(health)
+    return f"it rests: {voice.obstacle(why)}" if (why := health.available()) else "the next question will tell"
+
+
+def _detail(router: GameRouter, key: str, width: int, *, insider: bool) -> list[str]:
+    """Everything about one backend, its secret excepted; reasons in a provider's words are for an ``insider``."""
     health, real = router.brain.state(key), router.brain.configured(key)
     rows = {
-        "state": _state(health) + (f" ({line(health.reason)})" if health.reason else ""),
+        "state": _state(health) + (f" ({line(health.reason)})" if health.reason and insider else ""),
         "speaks": f"{real.api}, {line(real.model)} at {urlsplit(real.url).hostname}",
         "price": f"${real.price.input:g} in, ${real.price.output:g} out, per 1,000 tokens",
         "holds": f"{real.max_context:,} tokens; {real.max_parallel} at once, {health.in_flight} now",
@@ -174,12 +233,12 @@ def _detail(router: GameRouter, key: str, width: int) -> list[str]:
         "weak in": ", ".join(real.weaknesses) or "nothing special",
         "can do": ", ".join(sorted(real.capabilities)) or "words only",
         "patience": f"{real.timeout.total:g} s an attempt, {real.retries} retries",
-        "breaker": f"opens after {real.allowed_fails} fails for {real.cooldown_time:g} s; {health.fails} now",
+        "breaker": _breaker(health),
         "turns to": ", ".join(real.fallbacks) or "whoever ranks next",
         "asked": f"{health.attempts} times, {health.reliability():.0%} well, ${health.cost_usd:.4f} in all",
     }
     if real.unconfigured:
-        rows["asleep"] = line(real.unconfigured)
+        rows["asleep"] = line(real.unconfigured) if insider else "it has no key yet"
     declines = [f"{kind} {health.willingness(kind):.0%}" for kind in sorted(health.by_kind)]
     if declines:
         rows["willing"] = ", ".join(declines)

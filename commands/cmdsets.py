@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from evennia.commands.default.general import CmdGet as EvenniaGet
 from evennia.utils.utils import class_from_module
 
 from uniwizard.commands.backends import CmdBackends
@@ -13,6 +14,7 @@ from uniwizard.commands.practice import CmdPractice
 from uniwizard.commands.route import CmdRoute
 from uniwizard.commands.think import CmdThink
 from uniwizard.commands.token import CmdToken
+from uniwizard.commands.workshop import CmdAsk, CmdCall, CmdFeel, CmdGet, CmdRecall
 
 _Base: Any = class_from_module(settings.UNIWIZARD_BASE_CHARACTER_CMDSET)
 _AccountBase: Any = class_from_module(settings.UNIWIZARD_BASE_ACCOUNT_CMDSET)
@@ -25,8 +27,15 @@ class CharacterCmdSet(_Base):
 
     def at_cmdset_creation(self) -> None:
         super().at_cmdset_creation()
-        for command in (CmdThink, CmdRoute, CmdBackends, CmdPractice, CmdLedger):
+        for command in (CmdThink, CmdRoute, CmdBackends, CmdPractice, CmdLedger, CmdRecall):
             self.add(command())
+        own = {command.key: command for command in self.commands}
+        if type(own.get(CmdGet.key)) is EvenniaGet:
+            self.add(CmdGet())
+        for command in (CmdAsk, CmdCall, CmdFeel):
+            # A game that has such a command keeps it.
+            if (made := command()).key not in own:
+                self.add(made)
 
 
 class AccountCmdSet(_AccountBase):

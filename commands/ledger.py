@@ -35,10 +35,11 @@ class CmdLedger(UniwizardCommand):
       ledger/by kind [= <days>]
       ledger/by player [= <days>]
 
-    You see your own thoughts and budgets; Builders see everyone's. The
-    tables go back 30 days where you give no other number. 'well' is the
-    share of attempts that gave an answer; bars show the share of the cost,
-    or, where nothing was paid for, of the attempts.
+    You see your own thoughts and budgets; Builders see
+    everyone's. The tables go back 30 days where you give no
+    other number. 'well' is the share of attempts that gave an
+    answer; bars show the share of the cost, or, where nothing
+    was paid for, of the attempts.
 
     Examples:
       ledger
@@ -92,6 +93,12 @@ class CmdLedger(UniwizardCommand):
         }
         found = {name: tally(since=since, **only)[()] for name, since in periods.items()}
         lines = [f"|wThe ledger|n, {'everyone' if everyone else 'your own thoughts'}", *_rows(found, bars=False)]
+        if (whole := found["in all"]).remembered:
+            month = found["this month"]
+            lines.append(
+                f"|wRemembered|n {whole.remembered} times instead of asking: ${whole.saved_usd:.4f} saved, "
+                f"${month.saved_usd:.4f} of it this month"
+            )
         for standing in standings:
             lines += _budget(standing)
         trouble = recorder.the().writer.trouble
@@ -115,7 +122,11 @@ class CmdLedger(UniwizardCommand):
         for sums in found.values():
             whole.cost_usd += sums.cost_usd
             whole.attempts += sums.attempts
+            whole.remembered += sums.remembered
+            whole.saved_usd += sums.saved_usd
         lines.append(f"|wIn all|n {whole.attempts} attempts, ${whole.cost_usd:.4f}")
+        if whole.remembered:
+            lines.append(f"|wRemembered|n {whole.remembered} times, ${whole.saved_usd:.4f} saved")
         return lines
 
 

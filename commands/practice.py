@@ -30,7 +30,8 @@ class CmdPractice(UniwizardCommand):
       silent  - never says a word
       real    - the scene is over; the real brain is asked again
 
-    Simulated answers always say that they are. Nothing is sent anywhere.
+    Simulated answers always say that they are. Nothing is sent
+    anywhere.
 
     Examples:
       practice claude = refuse

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 
-from uniwizard.agent import Attempt, practised
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.world.harmless import line, show
+from uniwizard.commands.bench import see
+from uniwizard.commands.reading import again, forget, history, share, stream
+from uniwizard.commands.road import road
+from uniwizard.commands.writing import begin as begin_writing
+from uniwizard.world import answers, pictures
 from uniwizard.world.ledger.budgets import BudgetReached
+from uniwizard.world.mark import said
 from uniwizard.world.routers import GameRouter
+from uniwizard.world.soul import the as soul
 from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thought
 
@@ -23,137 +28,181 @@ class CmdThink(UniwizardCommand):
 
     Usage:
       think <task>
+      think
+      think/more <words>
+      think/fresh <task>
       think/with <backend> <task>
-      think/why
-      think/good
-      think/bad
+      think/see [<url>]
+      think/next
       think/stop
+      think/again, think/history, think/share, think/forget
+      think/why, think/good, think/bad
+      think/stream [on || off]
 
     Switches:
-      with - ask this backend first; its fallbacks still apply
-      why  - the whole road of your last thought: who was asked, what came
-             of it, what it cost
-      good - the last answer was good; Timmy remembers who gave it
-      bad  - the last answer was bad
-      stop - let go of the thought that is under way
+      more    - go on from the last answer
+      fresh   - ask anew, even where Timmy remembers an answer
+      with    - ask this backend first; its fallbacks still
+                apply
+      see     - lay a picture on the bench, for your next
+                question
+      next    - too slow: hand the question to the next brain
+      stop    - let go of the thought that is under way
+      again   - the last answer once more
+      history - your last twenty answers; 'think/history 3'
+                shows one
+      share   - read the last answer out to the room
+      forget  - forget these answers
+      why     - the whole road of your last thought: who was
+                asked, what came of it, what it cost
+      good    - the last answer was good; who gave it is
+                remembered
+      bad     - the last answer was bad; where Timmy remembers
+                it, he forgets it
+      stream  - whether answers are shown as they come
 
-    Nothing of you leaves the game: no name, no place. The answer ends with
-    a line that says which brain gave it, how long it took and what it cost.
-    You have one thought at a time. Whom Timmy would ask: see 'route'.
+    A bare 'think' opens a page for many lines: '.' on a line of
+    its own asks. What you paste behind 'think' is gathered.
+    Nothing of you leaves the game: no name, no place. The
+    answer ends with a line that says which brain gave it, how
+    long it took and what it cost; 'memory of claude' there
+    says that nobody was asked. You have one thought at a
+    time. Whom would be asked: see 'route'.
 
     Examples:
       think What is 17*23?
       think/with claude Review this: def f(x): return x/0
+      think/more And the other way round?
     """
 
     key = "think"
-    known_switches = ("with", "why", "good", "bad", "stop")
+    known_switches = (
+        "with", "fresh", "why", "good", "bad", "stop", "more", "next", "again", "history", "share", "see", "stream",
+        "forget",
+    )  # fmt: skip
     locks = "cmd:all()"
 
     def do(self, router: GameRouter) -> None:
-        if "why" in self.switches:
-            self._why(router)
-        elif "good" in self.switches or "bad" in self.switches:
-            self._feedback(router, good="good" in self.switches)
-        elif "stop" in self.switches:
-            if not router.thoughts.stop(self.caller):
-                self.say("You have no thought under way.")
+        switch = self.switches[0] if self.switches else ""
+        act = _ACTS.get(switch)
+        if act is not None:
+            act(self, router)
         else:
-            self._think(router)
+            self._think(router, follows=switch == "more")
 
-    def _think(self, router: GameRouter) -> None:
+    def _think(self, router: GameRouter, *, follows: bool) -> None:
         text, pin = self.task, None
         if "with" in self.switches:
             pin, _, text = text.partition(" ")
             text = text.strip()
-            if pin and not self.is_backend(router, pin := pin.lower()):
+            if not pin:
+                self.say("Whom? Usage: think/with <backend> <task>")
                 return
-        if not text:
-            self.say("Think about what? Usage: think <task>, or think/with <backend> <task>")
-        elif len(text) > settings.UNIWIZARD_MAX_TASK_LENGTH:
-            most = settings.UNIWIZARD_MAX_TASK_LENGTH
-            self.say(f"That is too long for one thought: {len(text)} characters, {most} are allowed.")
-        elif router.thoughts.of(self.caller) is not None:
-            self.say("Timmy is still on your last thought. Wait for it, or let go of it with think/stop.")
-        elif wait := self._cooldown(router):
-            self.say(f"Give Timmy a moment: you may think again in {wait:.0f} s.")
-        else:
-            try:
-                router.thoughts.begin(self.caller, text, pin, aloud=True)
-            except BudgetReached as reached:
-                self.say(f"|yTimmy shakes his head.|n {reached}")
-
-    def _feedback(self, router: GameRouter, *, good: bool) -> None:
-        key = router.thoughts.feedback(self.caller, good=good)
-        if key:
-            self.say(f"Timmy nods and makes a mark on {key}'s jar.")
-        else:
-            self.say("There is no answer of yours to judge, or you have said so already.")
-
-    def _cooldown(self, router: GameRouter) -> float:
-        """Seconds until the caller may think again; 0 for now."""
-        last = router.thoughts.last(self.caller)
-        if last is None:
-            return 0.0
-        left = last.ended + settings.UNIWIZARD_THINK_COOLDOWN - time.time()
-        return max(1.0, left) if left > 0 else 0.0
-
-    def _why(self, router: GameRouter) -> None:
-        thought = router.thoughts.last(self.caller)
-        if thought is None:
-            waiting = router.thoughts.of(self.caller)
-            self.say("Your thought is still under way." if waiting else "You have not thought of anything lately.")
+            if not self.is_backend(router, pin := pin.lower()):
+                return
+        if follows and answers.last(self.caller) is None:
+            self.say("There is no answer yet to go on from. Ask something first: |wthink|n <task>")
             return
-        self.say("\n".join(_road(thought, self.client_width())))
+        if not text:
+            begin_writing(self.caller, router, pin=pin, follows=follows)
+            return
+        ask(self, router, text, pin, follows=follows, fresh="fresh" in self.switches)
 
 
-def _road(thought: Thought, width: int) -> list[str]:
-    """The story of a thought that has ended."""
-    decision = thought.decision
-    lines = [f"|wYou asked:|n {line(thought.text, width - 11)}"]
-    lines.append(f"|wKind:|n {decision.kind} ({decision.confidence:.0%} sure)")
-    if decision.kind_reasons:
-        because = ", ".join(map(voice.reason, decision.kind_reasons))
-        lines += [f"  {piece}" for piece in show(f"because of {because}", width - 2)]
-    ranking = ", ".join(f"{entry.backend} {entry.score:.2f}" for entry in decision.ranking[:6])
-    lines.append(f"|wRanking:|n {ranking or 'nobody could be asked'}")
-    if thought.pin:
-        lines.append(f"|wYou wanted:|n {thought.pin}")
-    for number, repeats in enumerate(_repeated(thought.attempts), 1):
-        lines += _told(number, repeats, width)
-    if thought.why_not and not thought.attempts:
-        lines.append(f"  {line(thought.why_not)}")
-    total = sum(attempt.cost_usd for attempt in thought.attempts)
-    lines.append(f"|wIn all:|n {thought.ended - thought.started:.1f} s, ${total:.4f}")
-    return lines
+def ask(
+    command: UniwizardCommand,
+    router: GameRouter,
+    text: str,
+    pin: str | None = None,
+    *,
+    follows: bool = False,
+    fresh: bool = False,
+) -> Thought | None:
+    """Begin a thought for the command's caller, or say why not."""
+    if why := obstacle(command.caller, router, text, pin):
+        command.say(why)
+        return None
+    images = pictures.on_bench(command.caller)
+    try:
+        thought: Thought = router.thoughts.begin(
+            command.caller, text, pin, aloud=True, follows=follows, fresh=fresh, images=images
+        )
+    except BudgetReached as reached:
+        command.say(said(f"|y{soul().name} shakes {soul().pronouns[2]} head.|n {reached}"))
+        return None
+    pictures.clear(command.caller)
+    return thought
 
 
-def _repeated(attempts: Iterable[Attempt]) -> Iterator[tuple[Attempt, ...]]:
-    """The attempts, those in a row that came to the same end together."""
-    for _, same in groupby(
-        attempts, key=lambda attempt: (attempt.backend, attempt.model, attempt.failure, attempt.reason)
-    ):
-        yield tuple(same)
+def obstacle(caller: Any, router: GameRouter, text: str, pin: str | None = None) -> str:
+    """Why ``caller`` cannot think of ``text`` now, in words; empty when they can. Asks nobody."""
+    most = settings.UNIWIZARD_MAX_TASK_LENGTH
+    if len(text) > most:
+        return f"That is too long for one thought: {len(text):,} characters, {most:,} are allowed."
+    if router.thoughts.of(caller) is not None:
+        return (
+            f"{soul().name} is still on your last thought. Wait for it, hand it to another brain with |wthink/next|n, "
+            "or let go of it with |wthink/stop|n."
+        )
+    if wait := _cooldown(caller, router):
+        return f"Give {soul().name} a moment: you may think again in {wait:.0f} s."
+    about_a_picture = pin is None and len(text) < _SHORT and router.explain(text).kind == "multimodal"
+    return said(voice.say("no_picture")) if about_a_picture and not pictures.on_bench(caller) else ""
 
 
-def _told(number: int, repeats: Sequence[Attempt], width: int) -> list[str]:
-    """What became of one backend, which was asked once or several times in a row."""
-    last = repeats[-1]
-    what = "answered" if last.failure is None else voice.failure(last.failure)
-    times = f", {len(repeats)} times" if len(repeats) > 1 else ""
-    # A simulated brain names itself so where it answers; where it fails, nobody has named it.
-    model = practised(last.model) if last.practice else last.model
-    seconds = sum(attempt.latency_ms for attempt in repeats) / 1000.0
-    given = sum(attempt.usage.input_tokens for attempt in repeats)
-    written = sum(attempt.usage.output_tokens for attempt in repeats)
-    about = "about " if any(attempt.usage.estimated for attempt in repeats) else ""
-    cost = f"{about}${sum(attempt.cost_usd for attempt in repeats):.4f}"
-    lines = [
-        f"  {number}. |w{last.backend}|n {what}{times}",
-        f"     {line(model, 40)}, {seconds:.1f} s, {given}+{written} tokens, {cost}",
-    ]
-    if last.reason:
-        verdict = last.verdict
-        sure = f" [{verdict.kind or last.failure}, {verdict.score:.2f}]" if verdict is not None else ""
-        lines += [f"     {piece}" for piece in show(f'"{last.reason[:200]}"{sure}', width - 6)]
-    return lines
+#: Characters of a task that may be about a picture; a whole page that speaks of one brings its own words.
+_SHORT = 400
+
+
+def _cooldown(caller: Any, router: GameRouter) -> float:
+    """Seconds until ``caller`` may think again; 0 for now."""
+    last = router.thoughts.last(caller)
+    if last is None:
+        return 0.0
+    left = last.ended + settings.UNIWIZARD_THINK_COOLDOWN - time.time()
+    return max(1.0, left) if left > 0 else 0.0
+
+
+def _feedback(command: UniwizardCommand, router: GameRouter) -> None:
+    key = router.thoughts.feedback(command.caller, good="good" in command.switches)
+    if key:
+        command.say(f"{soul().name} nods and makes a mark on {key}'s jar.")
+    else:
+        command.say("There is no answer of yours to judge, or you have said so already.")
+
+
+def _why(command: UniwizardCommand, router: GameRouter) -> None:
+    thought = router.thoughts.last(command.caller)
+    if thought is None:
+        waiting = router.thoughts.of(command.caller)
+        command.say("Your thought is still under way." if waiting else "You have not thought of anything lately.")
+        return
+    command.say("\n".join(road(thought, command.client_width())))
+
+
+def _stop(command: UniwizardCommand, router: GameRouter) -> None:
+    if not router.thoughts.stop(command.caller):
+        command.say("You have no thought under way.")
+
+
+def _next(command: UniwizardCommand, router: GameRouter) -> None:
+    thought = router.thoughts.of(command.caller)
+    if thought is None:
+        command.say("You have no thought under way.")
+    elif not router.thoughts.pass_on(command.caller):
+        command.say(said(voice.say("no_one_else", key=thought.asked or soul().name)))
+
+
+_ACTS: dict[str, Callable[[UniwizardCommand, GameRouter], None]] = {
+    "why": _why,
+    "good": _feedback,
+    "bad": _feedback,
+    "stop": _stop,
+    "next": _next,
+    "again": again,
+    "history": history,
+    "share": share,
+    "see": see,
+    "stream": stream,
+    "forget": forget,
+}

@@ -27,16 +27,18 @@ class CmdToken(StrictSwitches, MuxAccountCommand):
 
     Usage:
       token
-      token/create <label> [= <requests a minute>, <USD a month>, <days>]
+      token/create <label>
+                   [= <requests a minute>, <USD a month>, <days>]
       token/revoke <id>
 
     Switches:
       create - make a token; it is shown once and never again
       revoke - end one at once
 
-    Without figures a token has the highest limits that this game allows,
-    and does not expire. Any program that speaks OpenAI's protocol works:
-    give it the address and the token that 'token/create' shows.
+    Without figures a token has the highest limits that this
+    game allows, and does not expire. Any program that speaks
+    OpenAI's protocol works: give it the address and the token
+    that 'token/create' shows.
 
     Examples:
       token/create my editor

@@ -29,20 +29,19 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import Config, ConfigError, Decision, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import identity, routers
+from uniwizard.world import build, identity, routers, soul
 from uniwizard.world.ledger import history, recorder, upkeep
+from uniwizard.world.ledger.memory import DatabaseStore
+from uniwizard.world.mood import Mood
 from uniwizard.world.narrator import Narrator
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import Closed, GameRouter
-from uniwizard.world.soul import SOUL_NAMES
 from uniwizard.world.thoughts import Thoughts
 
 __all__ = ["BackendRouter", "Closed"]
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5
-#: How many of those looks pass between two readings of all names in the game.
-NAMES_EVERY = 12
 #: Seconds; a month, the longest there is.
 LONGEST_WINDOW = 31 * 86_400
 #: In a health Attribute, when it was written, in seconds since the epoch.
@@ -114,6 +113,13 @@ class BackendRouter(DefaultScript):
             self.ndb.narrator = Narrator(self)
         return self.ndb.narrator
 
+    @property
+    def mood(self) -> Mood:
+        """The keeper's mood, by what has happened on this shelf."""
+        if self.ndb.mood is None:
+            self.ndb.mood = Mood(time.monotonic)
+        return self.ndb.mood
+
     def wake(self) -> None:
         """Begin to look after the backends; does nothing when awake. Called at every server start."""
         if self.ndb.brain is not None:
@@ -131,21 +137,24 @@ class BackendRouter(DefaultScript):
         self.ndb.brain, self.ndb.written, self.ndb.looks = brain, {}, 0
         kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
         brain.restore_calibrations({key: map(tuple, pairs) for key, pairs in kept_outcomes.items()})
-        brain.hide(identity.of_game(), SOUL_NAMES)
+        brain.hide(identity.of_game(), soul.the().hidden)
         for key, category in self.brain.kept():
             kept = self._kept(key, category)
             if isinstance(kept, dict):
                 self._restore(key, category, kept)
         self._catch_up()
+        self._remember()
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
         brain.events.subscribe(self.narrator)
+        brain.events.subscribe(self.mood)
         brain.events.subscribe(self._persist_on_breaker)
         brain.events.subscribe(self._persist_on_feedback)
         for key, scene in self.scenes().items():
             if key in brain.backend_keys():
                 brain.stage(key, scene)
+        self._set_jars()
         started = Deferred.fromCoroutine(brain.start())
         started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
         # Whoever can be asked is known now, practice included; before that, a thought would find half of the shelf.
@@ -185,8 +194,7 @@ class BackendRouter(DefaultScript):
         self.heed_edits()
         self.persist()
         self.ndb.looks += 1
-        if self.ndb.looks % NAMES_EVERY == 0:
-            self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
+        self._heed_soul()
         self.thoughts.take_up()
         upkeep.consider(recorder.the().writer)
 
@@ -203,8 +211,30 @@ class BackendRouter(DefaultScript):
             self.wake()
         else:
             self.ndb.brain.reload(config)
-            self.ndb.brain.hide(identity.of_game(), SOUL_NAMES)
+            self._remember()
+            self.ndb.brain.hide(identity.of_game(), soul.the().hidden)
+            self._set_jars()
+        self._heed_soul()
         return []
+
+    def _set_jars(self) -> None:
+        """A jar for each backend, where there is a Workshop around this router."""
+        if self.obj is not None and self.obj.tags.has("workshop", category=build.TAG):
+            build.set_jars(self.obj, self.brain.backend_keys())
+
+    def _heed_soul(self) -> None:
+        """Take up a SOUL.md that has changed; whoever keeps the Workshop breathes."""
+        try:
+            if soul.refresh():
+                self.brain.hide(identity.of_game(), soul.the().hidden)
+                if self.obj is not None:
+                    build.inhabit(self.obj)
+        except ConfigError as error:
+            for fault in error.faults:
+                logger.log_err(f"Uniwizard: {fault}; the soul stays as it was")
+        for thing in self.obj.contents if self.obj is not None else ():
+            if hasattr(thing, "breathe"):
+                thing.breathe()
 
     def _read_config(self) -> tuple[Config | None, list[str]]:
         """The config and its faults; with faults, the last good one, where there is one."""
@@ -250,6 +280,11 @@ class BackendRouter(DefaultScript):
         snapshot = self.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
         self.attributes.add(key, snapshot, category=category)
         self.ndb.written[key, category] = snapshot
+
+    def _remember(self) -> None:
+        """Give the brain's memory its table, where the config wants one."""
+        if self.brain.remembers_in == "database":
+            self.brain.remember_in(DatabaseStore(recorder.the().writer))
 
     def _catch_up(self) -> None:
         """Let health and quotas know of the attempts in the ledger that a crash kept from the Attributes."""

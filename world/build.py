@@ -6,6 +6,7 @@ of theirs is changed: the Workshop is a room of its own, with an exit from the s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from evennia.objects.models import ObjectDB
 from evennia.server.models import ServerConfig
 from evennia.utils.create import create_object, create_script
 
-from uniwizard.world.soul import SOUL_NAMES
+from uniwizard.world.soul import the as soul
 
 WORKSHOP = "uniwizard.typeclasses.workshop.Workshop"
 ROUTER = "uniwizard.typeclasses.backend_router.BackendRouter"
@@ -21,18 +22,33 @@ TAG = "uniwizard"
 #: The key of the room that Evennia makes for a new game.
 STOCK_START = "Limbo"
 
-DESCRIPTION = """\
-Lamplight, sawdust, and a long bench worn smooth by elbows. Along the back
-wall runs a shelf of glass jars, and in every jar a borrowed brain hums to
-itself under a little lamp of its own. |wTimmy|n keeps the place.
+KEEPER = "uniwizard.typeclasses.timmy.Timmy"
 
-Ask him anything: |wthink|n <task>. See whom he would ask, and why:
-|wroute|n <task>. Look along the shelf: |wbackends|n."""
-
-TIMMY = """\
-Small, patient, sawdust in his hair. He borrows other people's brains and
-gives them back in good order; what is said at his bench stays at his bench.
-Ask him something: |wthink|n <task>."""
+#: One line a paragraph: the room makes it as wide as the looker's screen.
+DESCRIPTION = (
+    "Lamplight, sawdust, and a long bench worn smooth by elbows. Along the back wall runs a shelf of glass jars, and "
+    "in every jar a borrowed brain hums to itself under a little lamp of its own. |w{soul}|n keeps the place.\n\n"
+    "Ask {him} anything: |wthink|n <task>. See whom {he} would ask, and why: |wroute|n <task>. Look along the shelf: "
+    "|wbackends|n."
+)
+#: What is built of the furniture: typeclass, key, aliases, description, what it feels like.
+FURNITURE = (
+    ("Shelf", "shelf", ("jars",), "", "The wood is smooth, and it hums faintly, like a hive a long way off."),
+    (
+        "Bench",
+        "bench",
+        ("workbench",),
+        "A long bench, worn smooth by elbows, with a vice at one end and a good lamp above the middle.",
+        "Smooth, and a little warm where somebody has leaned.",
+    ),
+    (
+        "Fixture",
+        "lamp",
+        ("lamps", "lamplight"),
+        "A brass lamp on a chain above the bench. It burns whenever somebody thinks, and is never quite out.",
+        "Warm brass. Your finger leaves a print on it.",
+    ),
+)
 
 
 def ensure_workshop() -> Any:
@@ -45,7 +61,58 @@ def ensure_workshop() -> Any:
         ServerConfig.objects.conf("uniwizard_built", True)
     if not workshop.scripts.get("backend_router"):
         create_script(ROUTER, obj=workshop)
+    inhabit(workshop)
     return workshop
+
+
+def inhabit(workshop: Any) -> None:
+    """See that the keeper is who SOUL.md says, and that the furniture stands. What was deleted on purpose stays so."""
+    keeper = ObjectDB.objects.get_by_tag("timmy", category=TAG).first()
+    if keeper is not None:
+        if keeper.typeclass_path == settings.BASE_CHARACTER_TYPECLASS:
+            # Of a version in which he was a character like any other.
+            keeper.swap_typeclass(KEEPER, clean_attributes=False)
+            keeper.attributes.remove("desc")
+        rename(keeper, workshop)
+    if not workshop.attributes.get("furnished", category=TAG):
+        for kind, key, aliases, desc, feel in FURNITURE:
+            thing = _fixture(kind, key, workshop, aliases)
+            thing.db.desc, thing.db.feel = desc, feel
+        workshop.attributes.add("furnished", True, category=TAG)
+
+
+def rename(keeper: Any, workshop: Any) -> None:
+    """The keeper, and the room that is named for him, by the soul's present name."""
+    former, name = keeper.key, soul().name
+    keeper.db.get_err_msg = f"{name} looks up at you, kindly, and stays where {soul().pronouns[0]} is."
+    if former == name:
+        return
+    keeper.key = name
+    keeper.aliases.clear()
+    he, him, his = soul().pronouns
+    if workshop.key == f"{former}'s Workshop":
+        workshop.key = f"{name}'s Workshop"
+    if f"|w{former}|n" in (workshop.db.desc or ""):
+        workshop.db.desc = DESCRIPTION.format(soul=name, he=he, him=him, his=his)
+
+
+def set_jars(workshop: Any, keys: Iterable[str]) -> None:
+    """A jar for each backend in ``keys``, and no other."""
+    keys = list(keys)
+    jars = {thing.key: thing for thing in workshop.contents if thing.tags.has("jar", category=TAG)}
+    for key in keys:
+        if key not in jars:
+            _fixture("Jar", key, workshop, (f"jar of {key}", f"{key}'s jar", f"{key} jar")).tags.add(
+                "jar", category=TAG
+            )
+    for key, jar in jars.items():
+        if key not in keys:
+            jar.delete()
+
+
+def _fixture(kind: str, key: str, workshop: Any, aliases: Iterable[str]) -> Any:
+    path = f"uniwizard.typeclasses.fixtures.{kind}"
+    return create_object(path, key=key, location=workshop, home=workshop, aliases=list(aliases))
 
 
 def _build() -> Any:
@@ -53,19 +120,18 @@ def _build() -> Any:
     if start is not None and start.key == STOCK_START and start.typeclass_path == settings.BASE_ROOM_TYPECLASS:
         start.swap_typeclass(WORKSHOP, clean_attributes=False)
         workshop = start
-        workshop.key = "Timmy's Workshop"
+        workshop.key = f"{soul().name}'s Workshop"
     else:
-        workshop = create_object(WORKSHOP, key="Timmy's Workshop")
+        workshop = create_object(WORKSHOP, key=f"{soul().name}'s Workshop")
         if start is not None:
             exit_typeclass = settings.BASE_EXIT_TYPECLASS
             create_object(exit_typeclass, key="workshop", location=start, destination=workshop)
             create_object(exit_typeclass, key="out", aliases=["leave"], location=workshop, destination=start)
-    workshop.db.desc = DESCRIPTION
+    he, him, his = soul().pronouns
+    workshop.db.desc = DESCRIPTION.format(soul=soul().name, he=he, him=him, his=his)
     workshop.aliases.add("workshop")
     workshop.tags.add("workshop", category=TAG)
-    timmy = create_object(settings.BASE_CHARACTER_TYPECLASS, key=SOUL_NAMES[0], location=workshop, home=workshop)
-    timmy.db.desc = TIMMY
-    timmy.locks.add("get:false();puppet:false()")
-    timmy.db.get_err_msg = "Timmy looks up at you, kindly, and stays where he is."
-    timmy.tags.add("timmy", category=TAG)
+    keeper = create_object(KEEPER, key=soul().name, location=workshop, home=workshop)
+    keeper.locks.add("get:false();puppet:false()")
+    keeper.tags.add("timmy", category=TAG)
     return workshop

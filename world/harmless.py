@@ -1,8 +1,8 @@
 """What a backend says is hostile text. This makes it harmless before it enters the game.
 
     show(raw, width=78)       # lines ready for msg(): wrapped, and nothing in them is markup
-    plain(raw)                # the words alone: no control, escape or invisible steering characters
-    escape(plain_text)        # the words with every piece of Evennia markup defused
+    plain(raw)                # the words alone: no control, escape or invisible steering characters, no mark of the
+    game escape(plain_text)        # the words with every piece of Evennia markup defused
 
 Doubling the bars is not enough: Evennia's telnet and web protocols look for MXP links *after* they have turned ``||``
 into ``|``, so ``||lclook||ltclick||le`` would still become a clickable command. A blank breaks those.
@@ -15,6 +15,8 @@ import textwrap
 import unicodedata
 
 from django.conf import settings
+
+from uniwizard.world.mark import MARK, UNMARKED
 
 #: The longest answer shown, in characters: about 250 screen lines.
 LIMIT = 20_000
@@ -33,10 +35,15 @@ _MARKS = 4
 def plain(text: str, limit: int = LIMIT) -> str:
     """``text`` with line breaks and printable characters alone, at most ``limit`` of them and a word on the rest."""
     cut = len(text) - limit
-    text = _ESCAPES.sub("", text[:limit].replace("\r\n", "\n").replace("\r", "\n"))
-    if not text.isascii() or not text.isprintable():
-        text = "".join(_kept(text))
+    text = letters(text[:limit])
     return f"{text.rstrip()}\n(... {cut} characters more)" if cut > 0 else text.strip("\n").rstrip()
+
+
+def letters(text: str) -> str:
+    """``text`` with line breaks and printable characters alone, and nothing trimmed."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_kept(_ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))))
 
 
 def _kept(text: str) -> list[str]:
@@ -48,6 +55,8 @@ def _kept(text: str) -> list[str]:
             kept.append(character)
         elif character == "\t":
             kept.append("    ")
+        elif character == MARK:
+            kept.append(UNMARKED)
         elif category[0] == "M":
             marks += 1
             if marks <= _MARKS:

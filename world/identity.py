@@ -1,45 +1,254 @@
-"""Who must never be named outside: the terms that the blindfold veils in the text and looks for in the bytes.
+"""Who must never be named outside: every account and player character with what tells who they are, and every place.
 
-Every account and character of the game belong to every task, as the soul does; who asks, where and from which address
-belong to theirs.
+    brain.hide(identity.of_game(), SOUL_NAMES)          # once: the set is kept up to date, and all Routers share it
+    task = Task(text, identity=identity.of_thinker(character, text))
+
+Names of players are their accounts' and their characters', with aliases, e-mail, the addresses they play from, and what
+they were called before. Who is no account's character is not a player: a cook of the same typeclass stays a cook.
+Whatever changes is known when the next task begins: Django says what is saved and deleted, and Evennia who logs in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.conf import settings
+from django.db.models.signals import m2m_changed, post_save, pre_delete
 from evennia.accounts.models import AccountDB
 from evennia.objects.models import ObjectDB
+from evennia.objects.objects import DefaultRoom
+from evennia.server.models import ServerConfig
+from evennia.server.signals import SIGNAL_ACCOUNT_POST_LOGIN, SIGNAL_ACCOUNT_POST_LOGOUT
+from evennia.typeclasses.attributes import Attribute
+from evennia.utils import logger
+from evennia.utils.utils import class_from_module
 
-from uniwizard.world.soul import SOUL_NAMES
+from uniwizard.agent import Names, Place
+
+#: In the server's own store, what accounts and characters were called before they were renamed.
+FORMER = "uniwizard_former_names"
+#: Former names that are remembered of one account or character.
+MOST_FORMER = 20
+#: Where Evennia keeps the characters of an account, and the address that somebody was created from.
+_CHARACTERS, _ADDRESS = "_playable_characters", "creator_ip"
+#: The machine's own address names nobody, and stands in every task about networking.
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+#: Whose terms these are: a table, and an id in it.
+_Owner = tuple[str, int]
 
 
-def of_game() -> frozenset[str]:
-    """The names of every account and player character, whether here or away."""
-    accounts = AccountDB.objects.values_list("username", flat=True)
-    characters = ObjectDB.objects.filter(db_typeclass_path=settings.BASE_CHARACTER_TYPECLASS)
-    owned = ObjectDB.objects.filter(db_account__isnull=False)
-    names = (characters | owned).values_list("db_key", flat=True)
-    return frozenset((*accounts, *names)) - {*SOUL_NAMES}
+class GameIdentity:
+    """The names of one game, by whose they are; it listens to what becomes of them."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self._terms: dict[_Owner, frozenset[str]] = {}
+        self._characters: set[int] = set()
+        self._former: dict[str, list[str]] = {}
+        #: What accounts and characters are called, to tell what they were called before.
+        self._called: dict[_Owner, str] = {}
+        self._room_paths: dict[str, bool] = {}
+
+    def begin(self) -> None:
+        """Read everybody's names, and hear of every change from now on."""
+        self._former = dict(ServerConfig.objects.conf(FORMER) or {})
+        self._read()
+        post_save.connect(self._saved, dispatch_uid="uniwizard_identity")
+        pre_delete.connect(self._deleted, dispatch_uid="uniwizard_identity")
+        m2m_changed.connect(self._tagged, dispatch_uid="uniwizard_identity")
+        SIGNAL_ACCOUNT_POST_LOGIN.connect(self._came, dispatch_uid="uniwizard_identity")
+        SIGNAL_ACCOUNT_POST_LOGOUT.connect(self._went, dispatch_uid="uniwizard_identity")
+
+    def is_character(self, thing: Any) -> bool:
+        """Whether ``thing`` is some account's character."""
+        return thing.id in self._characters
+
+    # -- reading everything --------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        listed = Attribute.objects.filter(db_key=_CHARACTERS, db_model="accountdb")
+        for value in listed.values_list("db_value", flat=True):
+            self._characters.update(_ids_in(value))
+        terms: dict[_Owner, set[str]] = {}
+        for account, username, email in AccountDB.objects.values_list("id", "username", "email"):
+            self._called["account", account] = username
+            terms["account", account] = {username, email or "", *self._former.get(f"account {account}", ())}
+        keys = ObjectDB.objects.values_list("id", "db_key", "db_typeclass_path")
+        for thing, key, path in keys.iterator():
+            if thing in self._characters:
+                self._called["object", thing] = key
+                terms["object", thing] = {key, *self._former.get(f"object {thing}", ())}
+            elif self._is_room(path):
+                terms["object", thing] = {Place(key)}
+        for table, model in (("account", AccountDB), ("object", ObjectDB)):
+            named = model.objects.filter(db_tags__db_tagtype="alias").values_list("id", "db_tags__db_key")
+            for owner, alias in named.iterator():
+                if (known := terms.get((table, owner))) is not None:
+                    known.add(Place(alias) if table == "object" and owner not in self._characters else alias)
+            created = model.objects.filter(db_attributes__db_key=_ADDRESS)
+            for owner, address in created.values_list("id", "db_attributes__db_value"):
+                if (known := terms.get((table, owner))) is not None and isinstance(address, str):
+                    known.add(address)
+        for whose, known in terms.items():
+            self._know(whose, known)
+
+    def _is_room(self, path: str) -> bool:
+        if path not in self._room_paths:
+            try:
+                self._room_paths[path] = issubclass(class_from_module(path), DefaultRoom)
+            except Exception:
+                # A typeclass of a game's own that does not load; the object itself cannot be told from a room then.
+                self._room_paths[path] = False
+        return self._room_paths[path]
+
+    # -- one at a time -------------------------------------------------------------------------------------------
+
+    def _know(self, whose: _Owner, terms: Iterable[str]) -> None:
+        """Have ``terms`` be all that names ``whose``."""
+        now = frozenset(term for term in terms if term and term not in _LOOPBACK)
+        before = self._terms.get(whose, frozenset())
+        # Equal words may be a place's or a person's.
+        if now == before and set(map(type, now)) == set(map(type, before)):
+            return
+        for term in before:
+            self.names.discard(term)
+        for term in now:
+            self.names.add(term)
+        if now:
+            self._terms[whose] = now
+        else:
+            self._terms.pop(whose, None)
+
+    def _account(self, account: Any) -> None:
+        whose = ("account", account.id)
+        address = account.attributes.get(_ADDRESS)
+        former = self._former_of(whose, account.username)
+        self._know(whose, {account.username, account.email or "", *_aliases(account), *former, str(address or "")})
+
+    def _object(self, thing: Any) -> None:
+        whose = ("object", thing.id)
+        if thing.id in self._characters:
+            address = thing.attributes.get(_ADDRESS)
+            former = self._former_of(whose, thing.key)
+            self._know(whose, {thing.key, *_aliases(thing), *former, str(address or "")})
+        elif self._is_room(thing.db_typeclass_path):
+            self._know(whose, {Place(thing.key), *map(Place, _aliases(thing))})
+
+    def _former_of(self, whose: _Owner, name: str) -> list[str]:
+        """What ``whose``, who is called ``name`` now, was called before."""
+        key = f"{whose[0]} {whose[1]}"
+        former = self._former.get(key, [])
+        called = self._called.get(whose)
+        if called is not None and called != name:
+            former = [*(old for old in former if old not in (called, name)), called][-MOST_FORMER:]
+            self._former[key] = former
+            ServerConfig.objects.conf(FORMER, self._former)
+        self._called[whose] = name
+        return former
+
+    # -- what is heard -------------------------------------------------------------------------------------------
+
+    def _saved(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+        fields = kwargs.get("update_fields")
+        try:
+            if isinstance(instance, ObjectDB):
+                if fields is None or not _KEYS.isdisjoint(fields):
+                    self._object(instance)
+            elif isinstance(instance, AccountDB):
+                if fields is None or not _KEYS.isdisjoint(fields):
+                    self._account(instance)
+            elif isinstance(instance, Attribute) and instance.db_key == _CHARACTERS:
+                self._listed(instance)
+        except Exception:
+            # Whoever saves something must not suffer from it.
+            logger.log_trace("Uniwizard could not take note of a name.")
+
+    def _listed(self, attribute: Any) -> None:
+        for number in _ids_in(attribute.db_value):
+            if number not in self._characters:
+                self._characters.add(number)
+                thing = ObjectDB.objects.filter(id=number).first()
+                if thing is not None:
+                    self._object(thing)
+
+    def _tagged(self, sender: Any, instance: Any, action: str, **kwargs: Any) -> None:
+        if action.startswith("post_") and isinstance(instance, ObjectDB | AccountDB):
+            self._saved(sender, instance)
+
+    def _deleted(self, sender: Any, instance: Any, **kwargs: Any) -> None:
+        if not isinstance(instance, ObjectDB | AccountDB):
+            return
+        table = "object" if isinstance(instance, ObjectDB) else "account"
+        whose = (table, instance.id)
+        self._know(whose, ())
+        self._called.pop(whose, None)
+        if table == "object":
+            self._characters.discard(instance.id)
+        if self._former.pop(f"{table} {instance.id}", None) is not None:
+            ServerConfig.objects.conf(FORMER, self._former)
+
+    def _came(self, sender: Any, session: Any = None, **kwargs: Any) -> None:
+        if session is not None:
+            self._know(("session", session.sessid), {_address(session)})
+
+    def _went(self, sender: Any, session: Any = None, **kwargs: Any) -> None:
+        if session is not None:
+            self._know(("session", session.sessid), ())
+
+
+_KEYS = frozenset({"db_key", "username", "email", "db_typeclass_path"})
+_identity: GameIdentity | None = None
+
+
+def _the() -> GameIdentity:
+    global _identity
+    if _identity is None:
+        _identity = GameIdentity()
+        _identity.begin()
+    return _identity
+
+
+def of_game() -> Names:
+    """The names of everybody and of every place in the game; what becomes of them is known to the set at once."""
+    return _the().names
 
 
 def of_thinker(thinker: Any, text: str) -> frozenset[str]:
-    """What would give ``thinker`` away: names, account, mail, addresses, whereabouts.
+    """What would give ``thinker`` away: their names, from where they play, and where they are.
 
-    A place with an everyday word for a name ("Library") is hidden only where ``text`` spells it as a name, so that
-    asking about libraries stays possible in one.
+    A character that no player has is nobody, but stands somewhere. ``text`` is what is asked.
     """
-    terms: set[str] = {thinker.key, *thinker.aliases.all()}
+    terms: set[str] = set()
     account = getattr(thinker, "account", None)
+    if account is not None or _the().is_character(thinker):
+        terms |= {thinker.key, *thinker.aliases.all()}
     if account is not None:
-        terms.update((account.username, account.email or ""))
+        terms |= {account.username, account.email or ""}
     sessions = getattr(thinker, "sessions", None)
     for session in sessions.all() if sessions is not None else ():
-        address = session.address
-        terms.add(str(address[0] if isinstance(address, tuple | list) else address))
+        terms.add(_address(session))
     for place in (thinker.location, thinker.home):
-        if place is not None and (" " in place.key.strip() or place.key in text):
-            terms.add(place.key)
-    # The machine's own loopback address names nobody, and stands in every task about networking.
-    return frozenset(term for term in terms if term and term not in ("127.0.0.1", "::1", "localhost"))
+        if place is not None:
+            terms.add(Place(place.key))
+    return frozenset(term for term in terms if term and term not in _LOOPBACK)
+
+
+def _aliases(entity: Any) -> list[str]:
+    """From the database: the handler's own cache is only up to date after what it tells has been told."""
+    return list(entity.db_tags.filter(db_tagtype="alias").values_list("db_key", flat=True))
+
+
+def _address(session: Any) -> str:
+    address = session.address
+    return str(address[0] if isinstance(address, tuple | list) else address)
+
+
+def _ids_in(value: Any) -> Iterator[int]:
+    """The ids of the objects in an Attribute as it is stored: ``("__packed_dbobj__", natural key, date, id)``."""
+    if isinstance(value, tuple) and len(value) == 4 and value[0] == "__packed_dbobj__":
+        if value[1] and "objectdb" in value[1]:
+            yield int(value[3])
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _ids_in(item)

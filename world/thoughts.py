@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.conf import settings
 from evennia.objects.models import ObjectDB
 from evennia.utils import logger
-from evennia.utils.evmore import EvMore
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure as TwistedFailure
 
-from uniwizard.agent import AllBackendsFailed, Attempt, ContentFiltered, Decision, Plan, RouteResult, Task
-from uniwizard.world import identity
-from uniwizard.world.harmless import line, show
+from uniwizard.agent import AllBackendsFailed, Attempt, Decision, Image, Message, Plan, RouteResult, Task
+from uniwizard.world import answers, identity, memories, pictures, telling, weighing
+from uniwizard.world.harmless import line
 from uniwizard.world.ledger import history, recorder
-from uniwizard.world.ledger.budgets import Who
+from uniwizard.world.ledger.budgets import BudgetReached, Who
 from uniwizard.world.ledger.models import Pending
-from uniwizard.world.narrator import web_clients
+from uniwizard.world.live import LiveAnswer
+from uniwizard.world.manner import plain_spoken
+from uniwizard.world.mark import said
 from uniwizard.world.pacing import Pace
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import GameRouter
@@ -42,6 +42,12 @@ FIRST_LOOK = 1.0
 PASSED_ON, FLUSHED = 1.0, 0.2
 #: Roads of past thoughts that are remembered, one per character.
 REMEMBERED = 1000
+#: Characters of an answer from which on a thread lays it out, so that a hostile one does not hold up the game.
+SHORT = 1500
+#: The Attribute in which a character says that answers should be shown as they come, and its category.
+LIVE = "live_answers", "uniwizard"
+#: The Attribute that says of a thought under way what its row cannot, and its category.
+_DETAILS = "under_way", "uniwizard"
 
 
 @dataclass(slots=True)
@@ -67,6 +73,17 @@ class Thought:
     why_not: str = ""
     #: What the player said of the answer; None while nothing.
     judged: bool | None = None
+    #: Whether it goes on with the last answer's conversation.
+    follows: bool = False
+    #: Shows the answer as it comes; None where it is shown whole.
+    live: LiveAnswer | None = None
+    #: Backends that had it, and from which it was taken for being slow.
+    passed: tuple[str, ...] = ()
+    #: Whom it is being passed on to, while it is; and how many backends failed it so far, for bystanders.
+    turning: str = ""
+    fallbacks: int = 0
+    #: What the answer does not heed of what was asked.
+    short: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -95,39 +112,181 @@ class Thoughts:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def begin(self, thinker: Any, text: str, pin: str | None = None, *, aloud: bool = False) -> Thought:
+    def begin(
+        self,
+        thinker: Any,
+        text: str,
+        pin: str | None = None,
+        *,
+        aloud: bool = False,
+        fresh: bool = False,
+        follows: bool = False,
+        images: tuple[Image, ...] = (),
+    ) -> Thought:
         """Start thinking about ``text`` for ``thinker``, who hears the answer when it comes.
 
         ``aloud`` says that Timmy thinks, once the thought is written down and can vanish no more; only then is anybody
-        asked. Raises Closed, and BudgetReached.
+        asked. ``fresh``: whatever is remembered, somebody is asked. ``follows`` goes on with the conversation of the
+        last answer. Raises Closed, and BudgetReached.
         """
         if aloud:
             self._heard(thinker)
-        task = Task(text, identity=identity.of_thinker(thinker, text))
-        brain = self._script.brain
-        plan = brain.plan(task, pin)
-        ledger = recorder.the()
-        ledger.ask(task.id, Who.of(thinker), plan.decision.kind, brain.most_usd(plan), text)
-        thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0)
+        remembered = "fresh" if fresh else "use"
+        plan = self._script.brain.plan(self._task(thinker, text, follows, images), pin, memory=remembered)
+        task = plan.task
+        self._account(plan, thinker, text)
+        thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0, follows=follows)
+        if thinker.attributes.get(LIVE[0], category=LIVE[1]):
+            thought.live = LiveAnswer(thinker, ["", said(voice.say("opening"))])
         self._by_thinker[thinker.id] = self._by_task[task.id] = thought
-        held = ledger.hold(task.id, self._script.id, thinker.id, text, pin)
-        thought.under_way = Deferred.fromCoroutine(self._think(thought, held, aloud))
+        if follows or images:
+            pictures.keep(task.id, images)
+            thinker.attributes.add(_DETAILS[0], {"task": task.id, "follows": follows}, category=_DETAILS[1])
+        held = recorder.the().hold(task.id, self._script.id, thinker.id, text, pin)
+        self._set_out(thought, self._think(thought, held, aloud))
         thought.still = reactor.callLater(STILL, self._still, thought)
+        return thought
+
+    def _task(
+        self, thinker: Any, text: str, follows: bool, images: tuple[Image, ...] = (), task_id: str | None = None
+    ) -> Task:
+        """What is asked of a brain: the question as the soul frames it, and what was said before where it follows."""
+        turns: tuple[Message, ...] = ()
+        if follows:
+            turns = answers.turns(answers.conversation(answers.of(thinker)))
+        everything = "\n".join((text, *(turn.text for turn in turns)))
+        hidden = identity.of_thinker(thinker, everything)
+        # A number in a database, so that whoever asks is always the same to strategies, and is named to nobody.
+        task = Task(text, messages=turns, images=images, identity=hidden, asker=f"thinker-{thinker.id}")
+        return task if task_id is None else replace(task, id=task_id)
+
+    def _account(self, plan: Plan, thinker: Any, text: str) -> None:
+        """Let the ledger know who asks, before anybody is asked. Raises BudgetReached."""
+        usd = self._script.brain.most_usd(plan)
+        recorder.the().ask(plan.task.id, Who.of(thinker), plan.decision.kind, usd, text)
+
+    def _set_out(self, thought: Thought, thinking: Any) -> None:
+        thought.under_way = Deferred.fromCoroutine(thinking)
         thought.under_way.addCallbacks(self._answered, self._failed, (thought,), {}, (thought,))
         thought.under_way.addErrback(lambda why: logger.log_err(f"Uniwizard: an answer was lost: {why}"))
-        return thought
 
     async def _think(self, thought: Thought, held: Deferred[None], aloud: bool) -> RouteResult:
         await held
         if aloud:
-            thought.thinker.msg(voice.say("thinking"))
+            known = thought.decision.memory
+            begins = voice.say("recalls", key=known.backend) if known else voice.say("thinking")
+            telling.tell(thought.thinker, said(begins))
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)
-        return await self._script.brain.run(thought.plan)
+        if thought.follows:
+            await self._shorten(thought)
+        return await self._asked(thought)
+
+    async def _asked(self, thought: Thought) -> RouteResult:
+        """The answer, weighed; sent back once where it does not heed what was asked."""
+        brain = self._script.brain
+        result = await brain.run(thought.plan, deliver=None if thought.live is None else thought.live.hear)
+        if result.refused:
+            return result
+        text = result.text if thought.live is not None and thought.live.shown else plain_spoken(result.text)
+        result = replace(result, text=text)
+        thought.short = tuple(weighing.shortcomings(thought.text, text))
+        if (
+            thought.short
+            and not result.practice
+            and result.memory is None
+            and not (thought.live is not None and thought.live.shown)
+        ):
+            return await self._sent_back(thought, result)
+        return result
+
+    async def _sent_back(self, thought: Thought, first: RouteResult) -> RouteResult:
+        """Ask the same backend once more, saying what its answer did not heed; the better of the two."""
+        why = thought.short[0]
+        self._script.narrator.tell("sent_back", thought.thinker, {"key": first.backend, "why": line(why, 90)})
+        turns = (*thought.task.turns, Message("assistant", first.text))
+        words = f"This answer {' and '.join(thought.short)}. Give the whole answer again, with that put right."
+        task = replace(thought.task, messages=turns, prompt=words, images=(), kind=thought.decision.kind)
+        brain = self._script.brain
+        try:
+            again = await brain.run(brain.plan(task, first.backend, memory="fresh"), attempts=first.attempts)
+        except AllBackendsFailed as failed:
+            return replace(first, attempts=failed.attempts, cost_usd=failed.cost_usd)
+        text = plain_spoken(again.text)
+        short = tuple(weighing.shortcomings(thought.text, text))
+        took = first.latency_ms + again.latency_ms
+        if again.refused or len(short) >= len(thought.short):
+            return replace(first, attempts=again.attempts, cost_usd=again.cost_usd, latency_ms=took)
+        thought.short = short
+        return replace(again, text=text, kind=first.kind, latency_ms=took)
+
+    async def _shorten(self, thought: Thought) -> None:
+        """Have the part of a long conversation that no longer goes along summarised, by whoever does that best."""
+        kept = answers.conversation(answers.of(thought.thinker))
+        older = answers.too_long(kept)
+        if not older:
+            return
+        telling.tell(thought.thinker, said(voice.say("conversation_shortened")))
+        words = "Summarize this conversation in at most 200 words, keeping every name, number and decision.\n\n" + older
+        task = Task(words, kind="summarize", identity=identity.of_thinker(thought.thinker, words))
+        brain, ledger = self._script.brain, recorder.the()
+        try:
+            plan = brain.plan(task, memory="fresh")
+            self._account(plan, thought.thinker, words)
+            summary = (await brain.run(plan)).text
+        except (AllBackendsFailed, BudgetReached):
+            # What fits goes along all the same.
+            return
+        finally:
+            ledger.done(task.id)
+        answers.summarised(thought.thinker, kept[-1], summary)
+        again = self._task(thought.thinker, thought.text, True, thought.task.images, thought.task.id)
+        thought.plan = brain.plan(again, thought.pin, memory="fresh")
+
+    def pass_on(self, thinker: Any) -> str:
+        """Take the thought of ``thinker`` from the backend that has it, and hand it to the next one.
+
+        Its key; empty when there is no thought under way, or nobody else. The question is kept whatever happens.
+        """
+        thought = self._by_thinker.get(thinker.id)
+        if thought is None or thought.under_way is None or thought.result is not None or not thought.asked:
+            return ""
+        if thought.ended:
+            return ""
+        had = {*thought.passed, thought.asked}
+        now = self._script.brain.explain(thought.task).ranking
+        following = next((entry.backend for entry in now if entry.backend not in had), "")
+        if following and not (thought.live is not None and thought.live.shown):
+            thought.passed = (*thought.passed, thought.asked)
+            thought.turning = following
+            thought.under_way.cancel()
+            return following
+        return ""
+
+    def _turn(self, thought: Thought) -> None:
+        """Go on with a thought that was taken from a backend, as a new task: the old one's account is closed."""
+        following, thought.turning = thought.turning, ""
+        old, words = thought.task, {"key": thought.asked, "to": following}
+        task = replace(old, id=Task().id)
+        plan = self._script.brain.plan(task, following, memory="fresh")
+        ledger = recorder.the()
+        ledger.done(old.id)
+        self._account(plan, thought.thinker, thought.text)
+        held = ledger.hold(task.id, self._script.id, thought.thinker.id, thought.text, following)
+        ledger.release(old.id)
+        self._by_task.pop(old.id, None)
+        self._by_task[task.id] = thought
+        pictures.rename(old.id, task.id)
+        if thought.follows or task.images:
+            details = {"task": task.id, "follows": thought.follows}
+            thought.thinker.attributes.add(_DETAILS[0], details, category=_DETAILS[1])
+        thought.plan = plan
+        self._script.narrator.tell("passed_on", thought.thinker, words)
+        self._set_out(thought, self._think(thought, held, False))
 
     def stop(self, thinker: Any) -> bool:
         """Let go of the thought of ``thinker``; False when there is none."""
         thought = self._by_thinker.get(thinker.id)
-        if thought is None or thought.under_way is None or thought.ended:
+        if thought is None or thought.under_way is None or thought.ended or thought.result is not None:
             return False
         thought.under_way.cancel()
         return True
@@ -138,7 +297,7 @@ class Thoughts:
         if thought is None or thought.result is None or thought.judged is good:
             return ""
         thought.judged = good
-        answered = thought.result.attempts[-1]
+        answered = thought.result.answered
         self._script.brain.feedback(thought.task.id, answered, good=good)
         return answered.backend
 
@@ -164,9 +323,6 @@ class Thoughts:
         thought.ended = time.time()
         if thought.still is not None and thought.still.active():
             thought.still.cancel()
-        if thought.heard:
-            for session in web_clients(thought.thinker):
-                session.msg(prompt="")
         ledger = recorder.the()
         ledger.done(thought.task.id)
         # In a turn of its own: a hundred answers may have come in one.
@@ -192,12 +348,14 @@ class Thoughts:
                 Pending(task=thought.task.id, thinker=thought.thinker.id, text=thought.text, answer=answer)
             )
             return
-        _hand_over(thought.thinker, lines)
+        seen = len(thought.live.lines) if thought.live is not None else 0
+        telling.hand_over(thought.thinker, lines[seen:])
         self._told(thought.thinker, thought.task.id)
 
     def _told(self, thinker: Any, task_id: str) -> None:
         """Have the ledger forget a thought that its player was told of, once the portal must have passed it on."""
         self._passing[task_id] = thinker.id, reactor.seconds()
+        pictures.drop(task_id)
         if self._forgetting is None:
             self._forgetting = reactor.callLater(PASSED_ON, self._forget)
 
@@ -220,38 +378,54 @@ class Thoughts:
         if self._passing and not self._asleep:
             self._forgetting = reactor.callLater(PASSED_ON, self._forget)
 
-    def _answered(self, result: RouteResult, thought: Thought) -> None:
+    def _answered(self, result: RouteResult, thought: Thought) -> Deferred[None]:
         thought.result, thought.attempts = result, result.attempts
         recorder.the().answered(thought.task.id, result.text)
-        width = _width(thought.thinker)
-        lines = ["", *show(result.text, width), ""]
-        if result.refused:
-            who = " and ".join(dict.fromkeys(attempt.backend for attempt in result.refusals))
-            lines.append(voice.say("accepted_refusal", count=len(result.refusals), key=who))
-        elif result.partial:
-            evidence = result.attempts[-1].verdict.evidence if result.attempts[-1].verdict else ""
-            lines.append(voice.say("partial", key=result.backend, why=line(evidence, 46)))
-        lines.append(f"|x{closing(result)}|n")
-        self._tell(thought, lines)
+        told = telling.closing(result)
+        answers.keep(thought.thinker, thought.text, result.text, result.backend, told, follows=thought.follows)
+        memories.note(thought.thinker, thought.text, result.text, refused=result.refused)
+        screen, live = telling.screen_of(thought.thinker), thought.live
+        if live is not None and live.shown:
+            laid = _done(live.rest(result.text))
+        elif len(result.text) > SHORT:
+            laid = deferToThread(telling.body, result.text, screen)
+        else:
+            laid = _done(telling.body(result.text, screen))
+        return laid.addCallback(self._laid_out, thought, result, f"|x{told}|n")
+
+    def _laid_out(self, body: list[str], thought: Thought, result: RouteResult, closing: str) -> None:
+        if thought.live is not None and thought.live.shown:
+            lines = [*thought.live.lines, *body]
+        else:
+            lines = ["", telling.opening(result), *body]
+        self._tell(thought, [*lines, "", *telling.remarks(result, thought.short), said(closing)])
 
     def _failed(self, why: TwistedFailure, thought: Thought) -> None:
         if self._asleep:
             return
-        if why.check(CancelledError):
+        if why.check(CancelledError) and thought.turning:
+            try:
+                self._turn(thought)
+            except Exception as error:
+                thought.why_not = "nobody to turn to"
+                self._tell(thought, [said(f"|rIt cannot be passed on:|n {line(str(error))}")])
+        elif why.check(CancelledError):
             thought.why_not = "stopped"
-            self._tell(thought, [voice.say("stopped")])
+            self._tell(thought, [said(voice.say("stopped"))])
         elif isinstance(failed := why.value, AllBackendsFailed):
             thought.attempts, thought.why_not = failed.attempts, str(failed)
-            self._tell(thought, _no_answer(failed))
+            brain = self._script.brain
+            lines = telling.no_answer(failed, brain.states(), brain.clock.seconds())
+            self._tell(thought, [*(thought.live.lines if thought.live is not None else ()), *lines])
         else:
             logger.log_err(f"Uniwizard: a thought broke: {why.getTraceback()}")
             thought.why_not = "an error in the Workshop itself"
             broke = "|rSomething broke in the Workshop itself.|n It is in the server's log. Please try again."
-            self._tell(thought, [broke])
+            self._tell(thought, [said(broke)])
 
     def _still(self, thought: Thought) -> None:
         seconds = round(time.time() - thought.started)
-        thought.thinker.msg(voice.say("still", time=seconds, key=thought.asked or "nobody yet"))
+        telling.tell(thought.thinker, said(voice.say("still", time=seconds, key=thought.asked or "nobody yet")))
         thought.still = reactor.callLater(STILL, self._still, thought)
 
     # -- nothing lost --------------------------------------------------------------------------------------------
@@ -289,17 +463,21 @@ class Thoughts:
         elif thinker.id in self._by_thinker or not thinker.sessions.count():
             self._held.append(entry)
         elif entry.answer:
-            thinker.msg(voice.say("told_late" if entry.id else "kept", why=line(entry.text, 70)))
-            _hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
+            telling.tell(thinker, said(voice.say("told_late" if entry.id else "kept", why=line(entry.text, 70))))
+            telling.hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
             self._told(thinker, entry.task)
         else:
-            thinker.msg(voice.say("taken_up", why=line(entry.text, 70)))
+            telling.tell(thinker, said(voice.say("taken_up", why=line(entry.text, 70))))
+            details = thinker.attributes.get(_DETAILS[0], category=_DETAILS[1]) or {}
+            follows = details.get("task") == entry.task and bool(details.get("follows"))
+            images = pictures.kept(entry.task)
             try:
-                self.begin(thinker, entry.text, entry.pin)
+                self.begin(thinker, entry.text, entry.pin, follows=follows, images=images)
             except Exception as error:
                 # A pinned backend may be gone from the config, the config be broken, a budget be reached by now.
-                thinker.msg(f"|rTimmy cannot take it up:|n {line(str(error))}")
+                telling.tell(thinker, said(f"|rTimmy cannot take it up:|n {line(str(error))}"))
             recorder.the().release(entry.task)
+            pictures.drop(entry.task)
 
     def sleep(self) -> None:
         """The server is about to end: what is under way is let go of, for its next run to take up."""
@@ -311,44 +489,7 @@ class Thoughts:
         self._forget(after=FLUSHED)
 
 
-def closing(result: RouteResult) -> str:
-    """The line under an answer: who gave it, how long it took, what it cost."""
-    return f"[{result.backend}, {result.latency_ms / 1000.0:.1f} s, ${result.cost_usd:.4f}]"
-
-
-def _no_answer(failed: AllBackendsFailed) -> list[str]:
-    """What the player is told when nobody gave a usable answer: every attempt, and who could not be asked."""
-    if isinstance(failed, ContentFiltered):
-        last = failed.attempts[-1]
-        return [
-            f"|r{last.backend}'s own filter stopped this|n, and it is not shopped around:",
-            f"  {line(last.reason, 74)}",
-            f"|x[{last.backend}, ${failed.cost_usd:.4f}]|n",
-        ]
-    why = line((failed.why or "nobody gave a usable answer").rstrip("."))
-    lines = [f"|r{why[:1].upper()}{why[1:]}.|n"]
-    for (backend, failure), same in groupby(failed.attempts, lambda attempt: (attempt.backend, attempt.failure)):
-        times = list(same)
-        often = f", {len(times)} times" if len(times) > 1 else ""
-        lines.append(f"  {backend} {voice.failure(failure)}{often}")
-        lines.append(f"    |x({line(times[-1].reason, 70)})|n")
-    lines += [f"  {skipped.backend} is not asked: {line(skipped.reason, 54)}" for skipped in failed.skipped]
-    lines.append(f"|x[nobody, ${failed.cost_usd:.4f}]|n")
-    return lines
-
-
-def _hand_over(thinker: Any, lines: list[str]) -> None:
-    """Show lines to a player, a page at a time where they do not fit the screen."""
-    sessions = thinker.sessions.all()
-    height = min((s.protocol_flags.get("SCREENHEIGHT", {0: 24})[0] for s in sessions), default=24)
-    text = "\n".join(lines)
-    if sessions and len(lines) > max(10, height - 4):
-        EvMore(thinker, text, exit_on_lastpage=True, text_kwargs={"type": "uniwizard"})
-    else:
-        thinker.msg(text=(text, {"type": "uniwizard"}))
-
-
-def _width(thinker: Any) -> int:
-    """Columns of the narrowest client that listens, between 40 and 100."""
-    widths = [session.protocol_flags.get("SCREENWIDTH", {0: 0})[0] for session in thinker.sessions.all()]
-    return max(40, min(min(widths, default=0) or settings.CLIENT_DEFAULT_WIDTH, 100))
+def _done(lines: list[str]) -> Deferred[list[str]]:
+    laid: Deferred[list[str]] = Deferred()
+    laid.callback(lines)
+    return laid

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.task import KINDS, Image, Task
+from ..router import Router
 from .base import UsageError
 from .files import bytes_of, standard_input
 
@@ -16,6 +17,17 @@ def declare_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", metavar="TASK", help="what is to be done; - reads it from standard input")
     parser.add_argument("--kind", choices=KINDS, metavar="KIND", help="the kind of work, instead of classifying it")
     parser.add_argument("--image", action="append", type=Path, default=[], metavar="FILE", help="a picture or sound")
+
+
+def declare_strategy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strategy", default="", metavar="NAME", help="a strategy to decide instead of the route")
+
+
+def check_strategy(router: Router, arguments: argparse.Namespace) -> None:
+    """Raises UsageError where the strategy asked for is none."""
+    if arguments.strategy and not router.has_strategy(arguments.strategy):
+        known = ", ".join(router.strategies())
+        raise UsageError(f"--strategy: no strategy {arguments.strategy!r}; allowed: {known}")
 
 
 def task_of(arguments: argparse.Namespace, **more: Any) -> Task:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 
 from ..judge import FitReport, fit, judge_rows
-from ..judge.batch import read_rows
+from ..judge.batch import parse_rows
 from .base import Command, UsageError
 from .files import lines_of
 from .output import dumps
@@ -27,7 +27,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _judge(source: str) -> int:
     bad = 0
     with lines_of(source) as lines:
-        for row in judge_rows(read_rows(lines)):
+        for row in judge_rows(parse_rows(lines)):
             if "error" in row:
                 bad += 1
                 print(f"{source}:{row['line']}: {row['error']}", file=sys.stderr)
@@ -37,7 +37,7 @@ def _judge(source: str) -> int:
 
 def _fit(source: str, as_json: bool) -> int:
     with lines_of(source) as lines:
-        report = fit(read_rows(lines))
+        report = fit(parse_rows(lines))
     print(dumps(asdict(report)) if as_json else _told(report))
     for fault in report.faults:
         print(f"{source}: {fault}", file=sys.stderr)

@@ -14,7 +14,7 @@ from typing import Any
 from ..config.loader import load
 from ..core.result import AllBackendsFailed, RouteResult
 from ..router import Router
-from .arguments import declare_task, task_of
+from .arguments import check_strategy, declare_strategy, declare_task, task_of
 from .base import Command, UsageError
 from .files import text_of
 from .output import dumps, printable
@@ -25,6 +25,8 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     declare_task(parser)
     parser.add_argument("--schema", type=Path, metavar="F", help="a JSON Schema that the answer must satisfy")
     parser.add_argument("--with", dest="pin", metavar="BACKEND", help="ask this backend first")
+    declare_strategy(parser)
+    parser.add_argument("--fresh", action="store_true", help="ask anew, even where the answer is remembered")
     parser.add_argument("--deadline", type=_seconds, metavar="SECONDS", help="give up after this long")
 
 
@@ -48,8 +50,10 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.pin is not None and arguments.pin not in router.registry:
             known = ", ".join(health.backend.key for health in router.registry)
             raise UsageError(f"--with: no backend {arguments.pin!r}; allowed: {known}")
+        check_strategy(router, arguments)
         try:
-            result = await router.call_with_fallback(task, arguments.pin)
+            memory = "fresh" if arguments.fresh else "use"
+            result = await router.call_with_fallback(task, arguments.pin, memory=memory, strategy=arguments.strategy)
         except AllBackendsFailed as failed:
             if arguments.json:
                 print(dumps({"error": str(failed), "attempts": [asdict(a) for a in failed.attempts]}))
@@ -74,7 +78,8 @@ def _schema(path: Path) -> dict[str, Any]:
 
 def _told(result: RouteResult) -> str:
     seconds = result.latency_ms / 1000.0
-    return f"{printable(result.text)}\n[{result.backend}, {seconds:.1f} s, ${result.cost_usd:.4f}]"
+    who = result.backend if result.memory is None else f"memory of {result.backend}"
+    return f"{printable(result.text)}\n[{who}, {seconds:.1f} s, ${result.cost_usd:.4f}]"
 
 
 COMMAND = Command("think", "have a task done", _declare, _run)

@@ -5,7 +5,19 @@ voice = read_checked(CONFIGS / "voice.yaml", "voice")  # any data file, valid by
 """
 
 from .loader import load
-from .settings import Config, Headroom, Refusals, Rule
+from .settings import Config, Headroom, MemoryRule, MemorySettings, Refusals, Rule
 from .yaml_files import CONFIGS, ConfigError, Fault, read_checked
 
-__all__ = ["CONFIGS", "Config", "ConfigError", "Fault", "Headroom", "Refusals", "Rule", "load", "read_checked"]
+__all__ = [
+    "CONFIGS",
+    "Config",
+    "ConfigError",
+    "Fault",
+    "Headroom",
+    "MemoryRule",
+    "MemorySettings",
+    "Refusals",
+    "Rule",
+    "load",
+    "read_checked",
+]

@@ -88,8 +88,12 @@ def _leaves(error: Any) -> Iterator[Any]:
     if error.validator != "oneOf" or not error.context:
         yield error
         return
-    fitting = [inner for inner in error.context if inner.validator != "type"]
-    yield from fitting or [error]
+    # A value deeper down that is of the wrong type is what is to be mended, and no sign of another alternative.
+    fitting = [inner for inner in error.context if inner.validator != "type" or inner.relative_path]
+    if not fitting:
+        yield error
+    for inner in fitting:
+        yield from _leaves(inner)
 
 
 def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) -> Iterator[Fault]:
@@ -137,6 +141,8 @@ _PATTERNS = {
     r"^[a-z][a-z0-9_-]{0,31}$": BACKEND_NAME,
     r"^[A-Za-z][A-Za-z0-9-]{0,63}$": "the name of an HTTP header",
     r"^[\x20-\x7e]+$": "what a header can carry: plain ASCII on one line",
+    r"^[1-9][0-9]{0,3}[mhd]$": "minutes, hours or days, such as 30m, 12h or 7d",
+    r"^rediss?://[^\s]+$": "redis:// or rediss:// with a host, such as redis://127.0.0.1:6379/0",
     r"^([1-9][0-9]{0,3}(h|m|d)|minute|hour|day|week|month)$": "minute, hour, day, week, month, or such as 5h",
 }
 _RULES = {

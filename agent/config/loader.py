@@ -33,7 +33,9 @@ from .faults import (
     quoted,
     schema_faults,
 )
+from .memory import memory_faults, memory_settings
 from .prices import look_up
+from .routes import route_faults
 from .settings import Config, GatewaySettings, Headroom, Refusals, Rule
 from .yaml_files import read_yaml
 
@@ -64,6 +66,8 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
         _reference_faults(document, lines, name) if named_well else (),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
+        route_faults(document, lines, name) if named_well and not of_schema else (),
+        memory_faults(document, lines, name),
     ):
         try:
             faults += more
@@ -138,6 +142,15 @@ def _unset_faults(missing: Mapping[Place, str], lines: Mapping[Place, int], name
             )
 
 
+def _judges(document: Any) -> Iterator[tuple[Place, Any]]:
+    """Every ``judge:`` section of the file, with its place."""
+    if "judge" in document:
+        yield ("judge",), document["judge"]
+    for key, backend in document["backends"].items():
+        if "judge" in backend:
+            yield ("backends", key, "judge"), backend["judge"]
+
+
 def _reference_faults(document: Any, lines: Mapping[Place, int], name: str) -> Iterator[Fault]:
     """Names that stand for a backend must be one."""
     keys = list(document["backends"])
@@ -152,6 +165,13 @@ def _reference_faults(document: Any, lines: Mapping[Place, int], name: str) -> I
                 yield Fault(
                     name, line_of(lines, place), dotted(place), f"{key} cannot fall back to itself", "another backend"
                 )
+    for at, judge in _judges(document):
+        if "second_opinion" in judge:
+            references.append(((*at, "second_opinion", "backend"), judge["second_opinion"]["backend"]))
+            if sorted(bounds := judge["second_opinion"].get("between", [])) != bounds:
+                place = (*at, "second_opinion", "between")
+                what = f"{bounds} falls"
+                yield Fault(name, line_of(lines, place), dotted(place), what, "the lower bound, then the higher one")
     for key in document.get("refusals", {}).get("backends", {}):
         references.append((("refusals", "backends", key), key))
     for alias, target in document.get("aliases", {}).items():
@@ -202,6 +222,9 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         headroom=Headroom(**document.get("headroom", {})),
         aliases=dict(document.get("aliases", {})),
         gateway=_gateway(document.get("gateway", {})),
+        route=document.get("route"),
+        strategies=document.get("strategies", {}),
+        memory=memory_settings(document.get("memory")),
         source=name,
     )
 

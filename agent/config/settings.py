@@ -84,6 +84,43 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryRule:
+    """What the memory does with tasks of one kind.
+
+    match        ``exact``: the same canonical text; ``similar``: also one above ``above`` that the guard lets through;
+                 ``never``: nothing is remembered
+    keep         seconds
+    max_entries  answers of this kind
+    above        the cosine that similar questions must pass
+    """
+
+    match: str = "exact"
+    keep: float = 7 * 86_400.0
+    max_entries: int = 10_000
+    above: float = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """Which answers are remembered, how many, how long, and where.
+
+    rule_of  the rules of the kinds that have one of their own
+    store    ``process``, ``database`` (the game's ledger), or ``redis``
+    redis    its address, which may hold a password
+    """
+
+    max_entries: int = 10_000
+    default: MemoryRule = MemoryRule()
+    rule_of: Mapping[str, MemoryRule] = field(default_factory=dict)
+    store: str = "process"
+    redis: str = field(default="", repr=False)
+
+    def rule(self, kind: str) -> MemoryRule:
+        """What holds for tasks of ``kind``."""
+        return self.rule_of.get(kind, self.default)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A valid backends file, ready to use.
 
@@ -96,6 +133,9 @@ class Config:
     headroom        how much quota weighs in the ranking
     aliases         names that programs may ask for, and what they stand for: a backend, ``auto``, ``auto:<kind>`` ...
     gateway         how the door for other programs behaves
+    route           the strategy that decides: a name, or a mapping with ``use``; None for the plain ranking
+    strategies      named ones, by name; what stands in them is valid, and refers to what there is
+    memory          which answers are remembered; None for none
     """
 
     backends: Mapping[str, Backend]
@@ -109,4 +149,7 @@ class Config:
     headroom: Headroom = Headroom()
     aliases: Mapping[str, str] = field(default_factory=dict)
     gateway: GatewaySettings = GatewaySettings()
+    route: str | Mapping[str, Any] | None = None
+    strategies: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
+    memory: MemorySettings | None = None
     source: str = ""

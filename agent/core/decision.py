@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .recollection import Recollection
 from .task import Task
 
 
@@ -56,7 +57,12 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who would be asked and why. ``backend`` is empty when nobody can be."""
+    """Who would be asked and why. ``backend`` is empty when nobody can be.
+
+    memory  the answer that is known already, so that nobody would be asked; None where there is none
+    path    the way through the tree of strategies, from its root, each step with its reason; empty for the plain
+            ranking. ``ranking`` is then in the order of the tree, and holds those alone whom it allows
+    """
 
     backend: str
     kind: str
@@ -65,6 +71,8 @@ class Decision:
     skipped: tuple[Skipped, ...]
     kind_reasons: tuple[str, ...] = ()
     practice: bool = False
+    memory: Recollection | None = None
+    path: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from .attempt import Attempt
 from .failures import FailureCode
+from .recollection import Recollection
 
 _log = Logger()
 
@@ -135,6 +136,18 @@ class Answered(TaskEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered(TaskEvent):
+    """Nobody is asked: the answer is known. :class:`Answered` follows, with no attempts and no cost."""
+
+    memory: Recollection
+
+    @property
+    def backend(self) -> str:
+        """Who gave the answer, then."""
+        return self.memory.backend
+
+
+@dataclass(frozen=True, slots=True)
 class GaveUp(TaskEvent):
     """Nobody gave a usable answer. ``failure`` is the last one, None when nobody could even be asked."""
 
@@ -149,6 +162,38 @@ class Feedback(TaskEvent):
 
     attempt: Attempt
     good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Learned(TaskEvent):
+    """An outcome has taught the table something: ``score`` (0 to 1) of ``backend`` for ``kind``, and what it counts.
+
+    ``source`` is where it comes from: ``verdict``, ``refusal``, ``schema``, ``goal``, ``feedback``, ``shadow``,
+    ``retry``, ``rephrased``.
+    """
+
+    kind: str
+    backend: str
+    source: str
+    score: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(TaskEvent):
+    """``shadow`` was asked besides ``backend``, for comparison; whether both said the same."""
+
+    backend: str
+    shadow: str
+    agreed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LearningTurned(Event):
+    """What was learned is set aside, as the rules do better (``reverted``), or decides again; ``reason`` is a line."""
+
+    reverted: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from .answer import Usage
 from .attempt import Attempt
 from .decision import Skipped
 from .failures import FailureCode, UniwizardError
+from .recollection import Recollection
 from .task import Thought, ToolCall
 
 
@@ -30,6 +31,8 @@ class RouteResult:
     practice    True when a simulated backend answered
     thoughts    what the model thought before, where its api tells it; names in it are still veiled
     dropped     what the task asked of the answer's making and the backend's api has no field for
+    path        the way through the tree of strategies, each step with its reason; empty for the plain ranking
+    memory      set when nobody was asked because the answer was known: then there are no attempts, and no cost
     """
 
     text: str
@@ -48,6 +51,16 @@ class RouteResult:
     practice: bool = False
     thoughts: tuple[Thought, ...] = ()
     dropped: tuple[str, ...] = ()
+    memory: Recollection | None = None
+    path: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> Attempt:
+        """The attempt that gave the answer, which need not be the last; of a remembered one, as far as it is known."""
+        if self.memory is not None:
+            return self.memory.attempt
+        own = [each for each in self.attempts if each.backend == self.backend and not each.cancelled]
+        return next((each for each in reversed(own) if each.failure is None), own[-1] if own else self.attempts[-1])
 
     @property
     def finish(self) -> str:

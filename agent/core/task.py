@@ -163,9 +163,11 @@ class Task:
     one_call     at most one tool call is wanted
     guided       the prompt of its kind goes before the messages; False sends the messages alone
     sampling     how the answer is to be made
-    conversation an opaque key of the conversation that the task goes on with, which stays with its backend; empty for
-                 none; never sent
     identity     terms that must not leave (names, rooms, addresses); veiled in the text, scanned for in the bytes
+    context      the caller's label of what the task is part of, such as ``supervisor.plan``; for strategies, never sent
+    conversation which tasks belong together: an opaque token; they stay with their backend; never sent
+    asker        who asks, as an opaque token that stays the same; for strategies, never sent
+    tier         what whoever asks is entitled to, by a name that the config knows; for strategies, never sent
     id           an opaque random token, for listeners; never sent
     """
 
@@ -184,8 +186,11 @@ class Task:
     one_call: bool = False
     guided: bool = True
     sampling: Sampling = PLAIN
-    conversation: str = ""
     identity: frozenset[str] = frozenset()
+    context: str = ""
+    conversation: str = ""
+    asker: str = ""
+    tier: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:

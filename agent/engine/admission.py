@@ -53,11 +53,48 @@ class BudgetReached(UniwizardError):
     """Whoever pays may not spend what an attempt could cost; the message says which budget."""
 
 
+class Funds:
+    """What is set aside of budgets for the attempts of each task, also for several at once.
+
+    A budget holds one sum a task, so what all its attempts under way can cost is reserved together, and kept until
+    the last of them is over: too much for a moment rather than too little.
+    """
+
+    def __init__(self, budgets: Sequence[Budget]):
+        self.budgets = tuple(budgets)
+        #: By task: the attempts under way, and the USD set aside for them and those before them.
+        self._held: dict[str, tuple[int, float]] = {}
+
+    def reserve(self, task_id: str, usd: float) -> str:
+        """Set ``usd`` aside for one more attempt with everybody who pays; why that is too much, or empty."""
+        under_way, held = self._held.get(task_id, (0, 0.0))
+        if not under_way or usd:
+            for number, budget in enumerate(self.budgets):
+                if why := budget.reserve(task_id, held + usd):
+                    # A refused sum frees what was held; those under way still need theirs.
+                    for before in self.budgets[: number + 1] if under_way else ():
+                        before.reserve(task_id, held)
+                    for before in () if under_way else self.budgets[:number]:
+                        before.unreserve(task_id)
+                    return why
+        self._held[task_id] = under_way + 1, held + usd
+        return ""
+
+    def release(self, task_id: str) -> None:
+        """One attempt is over."""
+        under_way, held = self._held.pop(task_id, (0, 0.0))
+        if under_way > 1:
+            self._held[task_id] = under_way - 1, held
+        elif under_way:
+            for budget in self.budgets:
+                budget.unreserve(task_id)
+
+
 class Reservation:
     """What one attempt holds at its backend."""
 
     __slots__ = (
-        *("_budgets", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work"),
+        *("_funds", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work"),
         *("backend", "limit"),
     )
 
@@ -66,7 +103,7 @@ class Reservation:
         health: Health,
         slot: DeferredSemaphore,
         tracker: QuotaTracker,
-        budgets: Sequence[Budget],
+        funds: Funds,
         plan: Plan,
         clock: Clock,
         limit: int | None = None,
@@ -76,7 +113,7 @@ class Reservation:
         self._health = health
         self._slot = slot
         self._tracker = tracker
-        self._budgets = budgets
+        self._funds = funds
         self._work = plan.work
         self._task_id = plan.task.id
         self._now = clock.seconds
@@ -101,8 +138,7 @@ class Reservation:
         self._learn(outcome)
         self._health.cost_usd += attempt.cost_usd
         self._judge_health(outcome, overdue=overdue)
-        for budget in self._budgets:
-            budget.unreserve(self._task_id)
+        self._funds.release(self._task_id)
         self._slot.release()
 
     def release(self) -> None:
@@ -111,8 +147,7 @@ class Reservation:
             self._open = False
             self._health.end()
             self._quota.release()
-            for budget in self._budgets:
-                budget.unreserve(self._task_id)
+            self._funds.release(self._task_id)
             self._slot.release()
 
     def _learn(self, outcome: AttemptOutcome) -> None:
@@ -150,7 +185,7 @@ class Admission:
     def __init__(self, registry: Registry, clock: Clock, budgets: Sequence[Budget] = ()):
         self._registry = registry
         self._clock = clock
-        self.budgets = tuple(budgets)
+        self._funds = Funds(budgets)
         self._slots: dict[str, DeferredSemaphore] = {}
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
@@ -184,16 +219,18 @@ class Admission:
         tracker = self._registry.quota(health.backend.key)
         if obstacle := tracker.obstacle(now, plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
+        funds = self._funds
         limit = self._limit(plan, health.backend, tracker, now) if plan.task.open_ended else None
-        self._set_aside(plan.task.id, plan.most_usd(health.backend, limit) if self.budgets else 0.0)
-        return Reservation(health, slot, tracker, self.budgets, plan, self._clock, limit)
+        if funds.budgets and (why := funds.reserve(plan.task.id, plan.most_usd(health.backend, limit))):
+            raise BudgetReached(why)
+        return Reservation(health, slot, tracker, funds, plan, self._clock, limit)
 
     def _limit(self, plan: Plan, backend: Backend, tracker: QuotaTracker, now: float) -> int | None:
         """The longest answer that context, quota and budget have room for, in tokens; None leaves it to the server."""
         if plan.task.max_tokens is not None:
             return None
         longest = answer_limit(plan.task, backend)
-        free = (budget.usd_left(plan.task.id) for budget in self.budgets)
+        free = (budget.usd_left(plan.task.id) for budget in self._funds.budgets)
         usd = math.inf if backend.practice else min(free, default=math.inf)
         affordable = _affordable(backend, usd - plan.most_usd(backend, 1))
         fitting = min(tracker.longest(now, plan.work), affordable)
@@ -205,13 +242,14 @@ class Admission:
         fitting = max(fitting, min(backend.max_tokens, longest))
         return min(longest, room(backend, plan.work.tokens), int(min(fitting, longest)))
 
-    def _set_aside(self, task_id: str, usd: float) -> None:
-        """Reserve the most that the attempt can cost with everybody who pays. Raises BudgetReached."""
-        for number, budget in enumerate(self.budgets):
-            if why := budget.reserve(task_id, usd):
-                for before in self.budgets[:number]:
-                    before.unreserve(task_id)
-                raise BudgetReached(why)
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """What may be spent, asked in this order."""
+        return self._funds.budgets
+
+    @budgets.setter
+    def budgets(self, budgets: tuple[Budget, ...]) -> None:
+        self._funds.budgets = budgets
 
     def slot(self, backend: Backend) -> DeferredSemaphore:
         """The ``max_parallel`` places of a backend."""

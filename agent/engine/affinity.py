@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..core.decision import Ranked
+from ..core.task import Task
 
 #: Conversations remembered, and seconds after whose last answer one is forgotten. Providers keep a prefix for five
 #: minutes to an hour (Anthropic) or up to a day (OpenAI); a person comes back to a conversation within hours.
@@ -45,6 +46,11 @@ class Affinity:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def of_task(self, task: Task) -> Place | None:
+        """Where the conversation is that ``task`` goes on with; None where it begins one, or nothing is known."""
+        goes_on = task.conversation and any(turn.role == "assistant" for turn in task.messages)
+        return self.of(task.conversation) if goes_on else None
 
     def of(self, conversation: str) -> Place | None:
         """Where the conversation is; None where nothing is known, or not any more."""

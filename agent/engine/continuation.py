@@ -8,7 +8,6 @@ twice.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from ..core.events import Event, WordsBegan, WordsCame
 from ..core.task import Message, Task
 from ..judge import opening
 from ..privacy.blindfold import Redacted
+from ..privacy.placeholders import held
 
 #: Seconds between two reports of progress.
 PROGRESS = 1.0
@@ -25,9 +25,6 @@ PROGRESS = 1.0
 #: Characters in which a continuation may repeat the end of what it continues, and the fewest that are no coincidence.
 _LONGEST_REPEAT = 200
 _SHORTEST_REPEAT = 8
-
-#: The end of a text that may be half of a veiled name: one word, and the blank that a model may put into it.
-_HALF_A_NAME = re.compile(r"(?:\[?NAME )?\S*\Z", re.IGNORECASE)
 
 
 class StreamProgress:
@@ -105,8 +102,8 @@ class StreamContinuation:
         if not self._open and not self._barred:
             self._decide()
         if self._open:
-            held = _HALF_A_NAME.search(self._pending) if self._veiled.names else None
-            self._show(held.start() if held else len(self._pending))
+            # The end of it may be half of a placeholder.
+            self._show(held(self._pending) if self._veiled.names else len(self._pending))
 
     def _decide(self) -> None:
         if self._before:

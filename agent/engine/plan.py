@@ -9,10 +9,22 @@ from ..core.backend import Backend
 from ..core.decision import Decision, Work
 from ..core.pricing import cost_usd
 from ..core.task import Task
+from ..memory import Question
 from ..privacy.blindfold import Blindfold, Redacted
+from ..strategies.base import Strategy
+from ..strategies.choice import Choice
 
 #: Tokens that a provider's tokenizer may make of an estimated one, when an attempt's cost is bounded before it.
 INPUT_MARGIN = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """The strategy that decides for a task, what it said at first, and the kinds with their points."""
+
+    strategy: Strategy
+    choice: Choice
+    kinds: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,9 @@ class Plan:
     system     the system prompt of its kind
     pin        the backend to ask first, whatever the decision says
     alone      ask that one and nobody else
+    choosing   the strategy that decides who follows; None for the plain ranking
+    strategy   the name by which it was asked for; empty for the route
+    question   what it asks, as the memory knows it; None where there is no memory, or not for this task
     """
 
     task: Task
@@ -37,6 +52,9 @@ class Plan:
     system: str
     pin: str | None = None
     alone: bool = False
+    question: Question | None = None
+    choosing: Choosing | None = None
+    strategy: str = ""
 
     @property
     def first(self) -> str:

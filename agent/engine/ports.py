@@ -18,6 +18,7 @@ from ..core.failures import FailureCode
 from ..core.task import Task
 from ..core.verdict import Verdict
 from ..privacy.blindfold import Blindfold
+from ..strategies.choice import Step
 from .plan import Plan
 from .run import AttemptOutcome, Run
 
@@ -31,14 +32,20 @@ class Chooser(Protocol):
     def fallbacks(self, key: str) -> tuple[str, ...]:
         """The backends that the config names as fallbacks of ``key``; empty leaves the order to the strategy."""
 
-    def following(self, run: Run, failure: FailureCode) -> str:
-        """The key of the backend to turn to after ``failure``; empty when that is nobody."""
+    def first(self, plan: Plan) -> Step | None:
+        """Whom to ask first; None when nobody can be asked."""
+
+    def following(self, run: Run, failure: FailureCode) -> Step | None:
+        """Whom to turn to after ``failure``; None when that is nobody."""
 
     def settles(self, run: Run, outcome: AttemptOutcome) -> bool:
         """Whether the task ends with this answer, accepted or declined."""
 
     def obstacle(self, key: str) -> str:
         """Why ``key`` may not be asked now; empty when it may."""
+
+    def ended(self, run: Run, outcome: AttemptOutcome | None) -> None:
+        """The task is over, with this answer or with none. Called where a strategy decides."""
 
 
 class Reservation(Protocol):
@@ -87,6 +94,9 @@ class Judge(Protocol):
 
     def __call__(self, task: Task, answer: Answer, key: str) -> Verdict:
         """The verdict on what the backend ``key`` answered."""
+
+    def sureness(self, verdict: Verdict, key: str) -> float | None:
+        """How sure ``key`` can be believed to be of its answer, 0 to 1; None where nothing tells."""
 
 
 class Journal(Protocol):

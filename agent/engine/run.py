@@ -41,13 +41,31 @@ class Run:
 
     until       when its deadline ends, in the clock's seconds; infinity for none
     attempts    every attempt so far, in order
+    consulted   the attempts that were second opinions on an answer; they are paid for like the others
     tried       the keys that were turned to, asked or not
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
     overflowed  the largest context (tokens) that the task was too long for
     declined    the last answer that declined; it is the result when nobody else is left
+    begun       how many attempts have begun
+    decided     whether attempts that are cancelled now were beaten by another one
+    doubted     an accepted answer that was not sure enough, for the case that nobody has a better one
     """
 
-    __slots__ = ("attempts", "continuation", "declined", "fallbacks", "overflowed", "plan", "started", "tried", "until")
+    __slots__ = (
+        "attempts",
+        "begun",
+        "consulted",
+        "continuation",
+        "decided",
+        "declined",
+        "doubted",
+        "fallbacks",
+        "overflowed",
+        "plan",
+        "started",
+        "tried",
+        "until",
+    )
 
     def __init__(
         self,
@@ -60,11 +78,19 @@ class Run:
         self.started = started
         self.until = float("inf") if plan.task.deadline is None else started + plan.task.deadline
         self.attempts = list(attempts)
+        self.consulted: list[Attempt] = []
         self.tried: set[str] = set()
         self.fallbacks: tuple[str, ...] = ()
         self.overflowed = 0
         self.declined: AttemptOutcome | None = None
+        self.begun = len(self.attempts)
+        self.decided = False
+        self.doubted: AttemptOutcome | None = None
         self.continuation = StreamContinuation(plan.redacted, deliver) if deliver is not None else None
+
+    def is_decided(self) -> None:
+        """Of attempts side by side, one is enough."""
+        self.decided = True
 
     @property
     def shown(self) -> bool:

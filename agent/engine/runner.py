@@ -41,14 +41,23 @@ from ..core.events import (
 from ..core.failures import HANDLING, AttemptFailed, FailureCode, LeakFound, NotSent
 from ..core.pricing import chars_in, cost_usd, estimated_usage, possible, usage_of
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from ..core.task import Message, Thought
+from ..core.task import Message, Task, Thought
 from ..core.verdict import Verdict
+from ..judge.agreement import same
 from ..privacy.blindfold import Redacted
+from ..strategies.choice import Race, Step, Until
 from .admission import MAX_RETRY_AFTER, BudgetReached, NotAdmitted
 from .continuation import StreamProgress
 from .plan import Plan
 from .ports import Admission, Chooser, Client, Emit, Journal, Judge, Reservation
 from .run import AttemptOutcome, Run
+from .second_opinion import SecondOpinion
+from .together import Field, race, vote
+
+_LET_GO = "let go of by whoever asked"
+
+#: The temperature of samples of one backend, where the task asks for less: without chance they would all agree.
+SAMPLING = 0.7
 
 #: What a backend is told that had to call a tool and did not.
 _CALL = "Answer by calling one of the tools, with arguments that fit its parameters: {}."
@@ -69,7 +78,9 @@ class TaskRunner:
     """Runs plans.
 
     journal  None where nothing is written down
+    learn    called with every answer that ends a task, before anybody is told of it
     backoff  seconds to wait before the n-th retry, counted from 0
+    second_opinion  asked about doubtful answers; None for never
     """
 
     def __init__(
@@ -82,6 +93,7 @@ class TaskRunner:
         clock: Clock,
         backoff: Callable[[int], float],
         journal: Journal | None = None,
+        second_opinion: SecondOpinion | None = None,
     ):
         self._chooser = chooser
         self._admission = admission
@@ -90,7 +102,9 @@ class TaskRunner:
         self._emit = emit
         self._clock = clock
         self._backoff = backoff
+        self._second_opinion = second_opinion
         self.journal = journal
+        self.learn: Callable[[Plan, AttemptOutcome], None] | None = None
 
     async def run(
         self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
@@ -103,34 +117,87 @@ class TaskRunner:
         Raises AllBackendsFailed.
         """
         run = Run(plan, self._clock.seconds(), attempts, deliver)
-        key = plan.first
-        run.fallbacks = self._chooser.fallbacks(key) if key else ()
-        while key:
-            run.tried.add(key)
-            outcome = await self._ask(run, key)
-            if outcome.answer is not None and self._chooser.settles(run, outcome):
-                return self._answered(run, outcome)
-            if outcome.failure is FailureCode.REFUSED:
-                run.declined = outcome
-            key = self._turn(run, key, outcome)
+        step = self._chooser.first(plan)
+        run.fallbacks = self._chooser.fallbacks(step.keys[0]) if step is not None else ()
+        try:
+            while step is not None:
+                run.tried.update(step.keys)
+                outcome = await self._take(run, step)
+                if outcome.answer is not None and self._chooser.settles(run, outcome):
+                    doubt = "" if step.until is None else await self._doubt(run, step.until, outcome)
+                    if not doubt:
+                        return self._answered(run, outcome)
+                    run.doubted = outcome
+                    outcome = replace(outcome, failure=FailureCode.LOW_CONFIDENCE, reason=doubt)
+                elif outcome.failure is FailureCode.REFUSED and outcome.answer is not None:
+                    run.declined = outcome
+                step = self._turn(run, step, outcome)
+        except BudgetReached as reached:
+            if run.doubted is None:
+                raise self._give_up(run, str(reached), BudgetSpent) from None
+        except LeakFound as leak:
+            # It would be found at every other backend, too.
+            raise self._give_up(run, leak.reason) from None
+        if run.doubted is not None:
+            return self._answered(run, run.doubted)
         if run.declined is not None and not plan.alone and not run.shown:
             # Nobody is left to disagree with it.
             return self._answered(run, run.declined)
         raise self._give_up(run)
 
+    async def _take(self, run: Run, step: Step) -> AttemptOutcome:
+        """Ask whom the step names. Raises BudgetReached, LeakFound."""
+        if step.how is None:
+            return await self._ask(run, step.keys[0], whole=step.until is not None)
+        field = Field(lambda key: self._ask(run, key, whole=True), self._clock, run.is_decided)
+        if isinstance(step.how, Race):
+            return await race(field, step.keys, step.how.after, lambda outcome: outcome.failure is None)
+        return await vote(field, step.keys, step.how.by, _same, self._sureness)
+
+    def _sureness(self, outcome: AttemptOutcome) -> float:
+        """How sure an answer is, for comparison; by the judge's score where its backend says nothing."""
+        assert outcome.verdict is not None and outcome.attempt is not None
+        sure = self._judge.sureness(outcome.verdict, outcome.attempt.backend)
+        return 0.5 * (1.0 - outcome.verdict.score) if sure is None else sure
+
+    async def _doubt(self, run: Run, until: Until, outcome: AttemptOutcome) -> str:
+        """Why an accepted answer is not enough; empty when it is, or when it has been shown."""
+        if outcome.failure is not None or outcome.verdict is None or outcome.attempt is None or run.shown:
+            return ""
+        sure = self._judge.sureness(outcome.verdict, outcome.attempt.backend)
+        if until.confidence is not None and sure is not None:
+            return "" if sure >= until.confidence else f"{sure:.0%} sure, {until.confidence:.0%} wanted"
+        return "" if until.agreement is None else await self._disagreement(run, until, until.agreement, outcome)
+
+    async def _disagreement(self, run: Run, until: Until, wanted: float, outcome: AttemptOutcome) -> str:
+        """Why samples of the same backend make its answer doubtful; empty when enough of them agree with it."""
+        assert outcome.attempt is not None
+        task, agreed = run.plan.redacted.task, 1
+        if task.temperature is not None and task.temperature < SAMPLING:
+            task = replace(task, temperature=SAMPLING)
+        for taken in range(1, until.samples):
+            if agreed >= wanted * until.samples or agreed + until.samples - taken < wanted * until.samples:
+                break
+            sample = await self._ask(run, outcome.attempt.backend, whole=True, task=task)
+            agreed += sample.failure is None and _same(sample, outcome)
+        enough = agreed >= wanted * until.samples
+        return "" if enough else f"{agreed} of {until.samples} samples agree, {wanted:.0%} wanted"
+
     # -- one backend ---------------------------------------------------------------------------------------------
 
-    async def _ask(self, run: Run, key: str) -> AttemptOutcome:
-        """Ask one backend, again while that makes sense; the last outcome."""
+    async def _ask(self, run: Run, key: str, *, whole: bool = False, task: Task | None = None) -> AttemptOutcome:
+        """Ask one backend, again while that makes sense; the last outcome. Raises BudgetReached, LeakFound.
+
+        whole  nothing of the answer may be shown before it is known to count
+        task   what to ask instead of the plan's own
+        """
         retry = 0
         while True:
             try:
                 reservation = await self._admission.acquire(key, run.plan, run.until)
             except NotAdmitted as obstacle:
                 return AttemptOutcome(obstacle.failure, obstacle.reason)
-            except BudgetReached as reached:
-                raise self._give_up(run, str(reached), BudgetSpent) from None
-            outcome = await self._attempt(run, reservation)
+            outcome = await self._attempt(run, reservation, whole=whole, task=task)
             if outcome.answer is not None and self._chooser.settles(run, outcome):
                 return outcome
             delay = self._retry_delay(run, reservation.backend, outcome, retry)
@@ -160,14 +227,16 @@ class TaskRunner:
             return None
         return delay
 
-    async def _attempt(self, run: Run, reservation: Reservation) -> AttemptOutcome:
-        """One request, judged and accounted for. Raises AllBackendsFailed where it would have named somebody."""
+    async def _attempt(
+        self, run: Run, reservation: Reservation, *, whole: bool = False, task: Task | None = None
+    ) -> AttemptOutcome:
+        """One request, judged and accounted for. Raises LeakFound where it would have named somebody."""
         plan, backend, task_id = run.plan, reservation.backend, run.plan.task.id
         started = self._clock.seconds()
-        number = len(run.attempts) + 1
-        self._emit(AttemptStarted(started, task_id, backend.key, number, backend.model, backend.practice))
-        continuation = run.continuation
-        task = plan.redacted.task if continuation is None else continuation.begin()
+        run.begun += 1
+        self._emit(AttemptStarted(started, task_id, backend.key, run.begun, backend.model, backend.practice))
+        continuation = None if whole and not run.shown else run.continuation
+        task = task or (plan.redacted.task if continuation is None else continuation.begin())
         if reservation.limit is not None and task.max_tokens is None:
             task = replace(task, max_tokens=reservation.limit)
         if task.must_call and _was_asked(run, backend.key):
@@ -194,12 +263,17 @@ class TaskRunner:
             # Broken: nothing is known to have been used.
             reservation.release()
             raise
-        outcome = self._outcome(run, backend, started, progress, answer, verdict, failed)
-        self._settle(run, reservation, outcome)
+        took = self._clock.seconds() - started
+        try:
+            if self._second_opinion is not None and answer is not None and verdict is not None and not run.shown:
+                recorded = self.journal.recorded if self.journal is not None else None
+                verdict = await self._second_opinion.consult(plan, run, answer, backend.key, verdict, recorded)
+        finally:
+            outcome = self._outcome(run, backend, started, took, progress, answer, verdict, failed)
+            self._settle(run, reservation, outcome)
         if isinstance(failed, LeakFound):
-            # It would be found at every other backend, too.
             self._emit(Leaked(self._clock.seconds(), task_id, backend.key, "request"))
-            raise self._give_up(run, failed.reason)
+            raise failed
         return outcome
 
     async def _recorded(self, run: Run) -> None:
@@ -215,6 +289,7 @@ class TaskRunner:
         run: Run,
         backend: Backend,
         started: float,
+        took: float,
         progress: StreamProgress,
         answer: Answer | None,
         verdict: Verdict | None,
@@ -239,7 +314,7 @@ class TaskRunner:
             failure=failure,
             reason=plan.redacted.restore(reason),
             started=started,
-            latency_ms=(self._clock.seconds() - started) * 1000.0,
+            latency_ms=took * 1000.0,
             usage=believed,
             cost_usd=cost_usd(backend, believed),
             verdict=verdict,
@@ -291,7 +366,7 @@ class TaskRunner:
             model=backend.model,
             kind=plan.decision.kind,
             failure=None,
-            reason="let go of by whoever asked",
+            reason="another one was asked at the same time, and was enough" if run.decided else _LET_GO,
             started=started,
             latency_ms=(now - started) * 1000.0,
             usage=usage,
@@ -307,16 +382,17 @@ class TaskRunner:
 
     # -- what follows --------------------------------------------------------------------------------------------
 
-    def _turn(self, run: Run, key: str, outcome: AttemptOutcome) -> str:
-        """Whom to turn to now, and tell of it; empty when that is nobody."""
+    def _turn(self, run: Run, step: Step, outcome: AttemptOutcome) -> Step | None:
+        """Whom to turn to now, and tell of it; None when that is nobody."""
         failure = outcome.failure
         assert failure is not None
-        following = self._chooser.following(run, failure) if self._left(run) > 0 else ""
-        if following:
+        following = self._chooser.following(run, failure) if self._left(run) > 0 else None
+        if following is not None:
+            key = outcome.attempt.backend if outcome.attempt is not None else step.keys[0]
             # The characters that came before it broke off in the middle of its last answer.
             lost = run.attempts[-1].chars if run.attempts and run.attempts[-1].backend == key else 0
             now = self._clock.seconds()
-            self._emit(FellBack(now, run.plan.task.id, key, following, failure, outcome.reason, lost))
+            self._emit(FellBack(now, run.plan.task.id, key, following.keys[0], failure, outcome.reason, lost))
         return following
 
     def _answered(self, run: Run, outcome: AttemptOutcome) -> RouteResult:
@@ -331,7 +407,7 @@ class TaskRunner:
             kind=attempt.kind,
             attempts=tuple(run.attempts),
             usage=attempt.usage,
-            cost_usd=sum(a.cost_usd for a in run.attempts),
+            cost_usd=sum(a.cost_usd for a in (*run.attempts, *run.consulted)),
             latency_ms=(now - run.started) * 1000.0,
             content=redacted.restore_content(verdict.content),
             tool_calls=redacted.restore_calls(answer.tool_calls),
@@ -340,10 +416,15 @@ class TaskRunner:
             partial=verdict.partial,
             practice=attempt.practice,
             thoughts=_restored(redacted, answer.thoughts),
+            path=run.plan.decision.path,
         )
+        if self.learn is not None:
+            self.learn(run.plan, outcome)
         self._emit(
             Answered(now, run.plan.task.id, result.backend, len(result.attempts), result.latency_ms, result.cost_usd)
         )
+        if run.plan.choosing is not None:
+            self._chooser.ended(run, outcome)
         return result
 
     def _give_up(self, run: Run, why: str = "", how: type[AllBackendsFailed] = AllBackendsFailed) -> AllBackendsFailed:
@@ -360,11 +441,19 @@ class TaskRunner:
             failed = (ContentFiltered if filtered else how)(run.attempts, skipped, why)
         now, task_id = self._clock.seconds(), run.plan.task.id
         self._emit(GaveUp(now, task_id, len(run.attempts), failed.failure, failed.explain()))
+        if run.plan.choosing is not None:
+            self._chooser.ended(run, None)
         return failed
 
     def _left(self, run: Run) -> float:
         """Seconds until the task's deadline; infinity where it has none."""
         return run.until - self._clock.seconds()
+
+
+def _same(a: AttemptOutcome, b: AttemptOutcome) -> bool:
+    """Whether two accepted answers say the same."""
+    assert a.answer is not None and b.answer is not None
+    return same(a.answer, b.answer, a.verdict, b.verdict)
 
 
 def _worked(failed: AttemptFailed) -> bool:

@@ -1,8 +1,8 @@
 """Vectors and orders of texts, from backends that make them: asked, retried, booked and told of like any task.
 
     client = embedder(caller, dimensions=None)
-    await TaskRunner(SameModel(registry, rank), admission, client, accept, ...).run(plan)     # raises AllBackendsFailed
-    client.made                                                                               # an Embedded
+    await TaskRunner(SameModel(...), admission, client, Acceptance(), ...).run(plan)    # raises AllBackendsFailed
+    client.made                                                                         # an Embedded
 
 What one model makes of a text means nothing to another, so a task falls back among backends of the same model only.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ..backend_registry import Registry
 from ..cloud_caller import CloudCaller
 from ..core.answer import Answer
 from ..core.backend import Backend
@@ -20,10 +19,11 @@ from ..core.failures import FailureCode
 from ..core.task import Task
 from ..core.verdict import Verdict
 from ..privacy.blindfold import Blindfold
+from ..strategies.choice import Step
 from ..transport.client import Response
 from ..wire.request import WireRequest
 from ..wire.texts import Embedded, Reranked, decode_embeddings, decode_rerank, encode_embeddings, encode_rerank
-from .next_backend import NextBackend, Ranking
+from .next_backend import NextBackend
 from .run import Run
 
 Made = TypeVar("Made", Embedded, Reranked)
@@ -82,22 +82,23 @@ def reranker(caller: CloudCaller, top: int | None) -> TextsClient[Reranked]:
     return TextsClient(caller, encode, decode)
 
 
-def accept(task: Task, answer: Answer, key: str) -> Verdict:
-    """There is nothing to judge in numbers."""
-    return Verdict()
+class Acceptance:
+    """A :class:`~.ports.Judge` of numbers: there is nothing to judge in them."""
+
+    def __call__(self, task: Task, answer: Answer, key: str) -> Verdict:
+        return Verdict()
+
+    def sureness(self, verdict: Verdict, key: str) -> float | None:
+        return None
 
 
 class SameModel(NextBackend):
     """Turns to backends of the same model as the first one's."""
 
-    def __init__(self, registry: Registry, rank: Ranking):
-        super().__init__(registry, rank)
-        self._known = registry
-
-    def following(self, run: Run, failure: FailureCode) -> str:
-        if not super().following(run, failure):
-            return ""
-        model = self._known[run.plan.first].backend.model
+    def following(self, run: Run, failure: FailureCode) -> Step | None:
+        if super().following(run, failure) is None:
+            return None
+        model = self._registry[run.plan.first].backend.model
         ranking, _ = self._rank(run.plan.work)
         able = (entry.backend for entry in ranking if entry.backend not in run.tried)
-        return next((key for key in able if self._known[key].backend.model == model), "")
+        return next((Step((key,)) for key in able if self._registry[key].backend.model == model), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.recollection import Recollection
 from ..core.result import RouteResult
 from .errors import attempt_of
 
@@ -21,7 +22,28 @@ def about(result: RouteResult) -> dict[str, Any]:
         "partial": result.partial,
         "usage_estimated": result.usage.estimated,
         "dropped": list(result.dropped),
+        "path": list(result.path),
+        "memory": None if result.memory is None else remembered(result.memory),
     }
+
+
+def remembered(memory: Recollection) -> dict[str, Any]:
+    """Where an answer comes from that nobody was asked for; times in seconds since the epoch and milliseconds."""
+    saved = memory.saved_usage
+    return {
+        "backend": memory.backend,
+        "model": memory.model,
+        "learned": memory.learned,
+        "similarity": round(memory.similarity, 4),
+        "saved_usd": memory.saved_usd,
+        "saved_ms": round(memory.saved_ms, 3),
+        "saved_usage": {"prompt_tokens": saved.input_tokens, "completion_tokens": saved.output_tokens},
+    }
+
+
+def cache(memory: Recollection | None) -> dict[str, str]:
+    """The header that says whether the answer was known."""
+    return {"x-uniwizard-cache": "miss" if memory is None else "hit"}
 
 
 def headers(result: RouteResult) -> dict[str, str]:
@@ -35,6 +57,7 @@ def headers(result: RouteResult) -> dict[str, str]:
         "x-uniwizard-refused": str(result.refused).lower(),
         "x-uniwizard-practice": str(result.practice).lower(),
         "openai-processing-ms": str(round(result.latency_ms)),
+        **cache(result.memory),
     }
     if result.dropped:
         told["x-uniwizard-dropped"] = ", ".join(result.dropped)

@@ -24,6 +24,7 @@ from .asked import Asked
 from .auth import Caller
 from .doors.door import Door, Stream
 from .errors import Rejected, rejected_for
+from .feedback import Answers
 from .spending import Spending
 from .sse import EventStream
 from .write import put_json
@@ -64,6 +65,8 @@ class Answering:
         self._clock = clock
         self._book = book
         self._spending = Spending(clock)
+        #: The answers of late, which may still be judged.
+        self.answers = Answers()
         self._keep_alive = keep_alive
         #: Whom eager streams are being asked of, by task: the backend and its model. And the router that says so.
         self._asked_of: dict[str, tuple[str, str]] = {}
@@ -75,13 +78,13 @@ class Answering:
         """Answer ``asked``. The result with what was sent of it: the JSON, or the stream. Raises Rejected."""
         self.open(router, caller, asked.task)
         try:
-            by: dict[str, Any] = {"strategy": asked.strategy} if asked.strategy else {}
-            plan = router.plan(asked.task, asked.pin, **by)
+            plan = await router.prepare(asked.task, asked.pin, memory=asked.memory, strategy=asked.strategy or "")
             self._see_unsupported(router, plan, asked)
             if asked.stream:
-                return await self._stream(request, headers, router, door, asked, plan)
+                return await self._stream(request, headers, caller, router, door, asked, plan)
             result = await self._result(router, asked, plan)
             node = door.answer(result, asked, self._clock.seconds())
+            self.answers.sent(str(node.get("id")), caller.label, asked.task.id, result.answered)
             put_json(request, 200, node, headers | _told(result, asked))
             return result, node
         finally:
@@ -126,6 +129,7 @@ class Answering:
         self,
         request: Request,
         headers: Headers,
+        caller: Caller,
         router: Router,
         door: Door,
         asked: Asked,
@@ -141,6 +145,7 @@ class Answering:
                 result = await self._result(router, asked, plan)
                 events.send(stream.begin(result.model) + stream.end(result), _told(result, asked))
             events.end()
+            self.answers.sent(getattr(stream, "id", ""), caller.label, asked.task.id, result.answered)
             return result, stream
         except Rejected as rejected:
             if not events.begun:
@@ -164,7 +169,10 @@ class Answering:
                 if not shown:
                     # By its configured name; what its provider calls it is told at the end.
                     backend, model = self._asked_of[asked.task.id]
-                    told = {"x-uniwizard-backend": backend, "x-uniwizard-model": model}
+                    known = answer.result.memory if answer.result is not None else None
+                    if answer.result is not None and known is not None:
+                        backend, model = answer.result.backend, answer.result.model
+                    told = {"x-uniwizard-backend": backend, "x-uniwizard-model": model, **about.cache(known)}
                     events.send(stream.begin(model), told)
                     shown = True
                 events.send(stream.text(piece))

@@ -23,6 +23,7 @@ class Asked:
     include_usage  a stream tells the tokens at its end
     forced_tool    the tool that must be called, where the request names one
     tuned          the fields that tune the answer, by their names in the request
+    memory         one of :data:`agent.router.MEMORY`, as ``Cache-Control`` has it
     extra          what the door itself wants to know again when it answers
     """
 
@@ -34,6 +35,7 @@ class Asked:
     include_usage: bool = False
     eager: bool = False
     forced_tool: str | None = None
+    memory: str = "use"
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -48,6 +50,7 @@ class Asking:
 
     identity  terms that must not leave
     label     tells callers apart; never sent
+    cache     the Cache-Control header: ``no-cache`` asks anew, ``no-store`` keeps nothing either
     mode      the stream mode that a header names: ``whole``, ``eager``, or empty for the config's
     default   the config's
     """
@@ -55,6 +58,7 @@ class Asking:
     identity: frozenset[str] = frozenset()
     label: str = ""
     mode: str = ""
+    cache: str = ""
     default: str = "eager"
 
     def eager(self, mode: str = "") -> bool:
@@ -75,11 +79,22 @@ def understood(task: Task, turns: tuple[Message, ...], target: Target, name: str
         may_be_cut=True,
         conversation=conversation_key(turns, name, asking.label),
         identity=asking.identity | task.identity,
+        asker=asking.label,
     )
     if not any(turn.text.strip() or turn.images or turn.tool_calls for turn in turns):
         raise Rejected(400, "The messages are empty.", param="messages")
+    more["memory"] = memory_use(asking.cache) if asking.cache else "use"
     more["eager"] = more.get("eager", False) and task.schema is None
     return Asked(task, name, target.pin, target.strategy, **more)
+
+
+def memory_use(cache_control: str) -> str:
+    """What a Cache-Control header (RFC 9111, 5.2.1) wants of the memory: ``use``, ``fresh`` or ``off``."""
+    directives = {part.partition("=")[0].strip().lower() for part in cache_control.split(",")}
+    age = next((part.partition("=")[2].strip() for part in cache_control.split(",") if "max-age" in part.lower()), "")
+    if "no-store" in directives:
+        return "off"
+    return "fresh" if "no-cache" in directives or age.strip('"') == "0" else "use"
 
 
 def conversation_key(turns: Iterable[Message], *more: str) -> str:

@@ -52,7 +52,8 @@ class Place:
     """What an address asks for.
 
     door   whose format is spoken: ``chat``, ``completions``, ``messages``, ``responses``, ``gemini``
-    act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``stored``, ``health``; empty if unknown
+    act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``stored``, ``feedback``, ``health``; empty
+           for nothing known
     model  the model, where the address names it; for ``models`` and ``stored``, which of them
     stream  whether the address asks for a stream
     """
@@ -98,6 +99,7 @@ _ACTS = {
     "responses": ("responses", "answer"),
     "embeddings": ("chat", "embeddings"),
     "rerank": ("chat", "rerank"),
+    "feedback": ("chat", "feedback"),
     "health": ("chat", "health"),
 }
 

@@ -25,7 +25,13 @@ class Models:
 
     def listed(self, style: str) -> Json:
         """All of them; ``style`` is ``openai``, ``anthropic`` or ``gemini``."""
-        names = ["auto", *self._names.keys, *(alias for alias in self._names.aliases if not alias.endswith("*"))]
+        strategies = (f"auto:{name}" for name in self._names.strategies)
+        names = [
+            "auto",
+            *self._names.keys,
+            *strategies,
+            *(alias for alias in self._names.aliases if not alias.endswith("*")),
+        ]
         shown = [self._shown(name, style) for name in names]
         match style:
             case "gemini":

@@ -13,7 +13,7 @@ a backend's model, with or without LiteLLM's ``provider/`` before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from ..core.task import KINDS
@@ -44,12 +44,14 @@ class Names:
     aliases: Mapping[str, str] = field(default_factory=dict)
     strategies: Collection[str] = ()
     models: Mapping[str, str] = field(default_factory=dict)
+    is_strategy: Callable[[str], bool] = lambda name: False
 
     @classmethod
     def of(cls, router: Router) -> Names:
         config = router.registry.config
+        # Any strategy may be named that needs no options, whether or not the config has one of that name.
         models = {backend.model: key for key, backend in reversed(list(config.backends.items()))}
-        return cls(config.backends.keys(), config.aliases, tuple(getattr(config, "strategies", ())), models)
+        return cls(config.backends.keys(), config.aliases, tuple(config.strategies), models, router.has_strategy)
 
     def resolve(self, name: str) -> Target:
         """What ``name`` stands for. Raises Rejected (404)."""
@@ -60,7 +62,10 @@ class Names:
         found = found or self._foreign(name)
         if found is None:
             known = ", ".join(("auto", *self.keys, *self.aliases))
-            message = f"The model `{name[:80]}` does not exist. There are: {known}; and auto:<kind> for a kind of work."
+            message = (
+                f"The model `{name[:80]}` does not exist. There are: {known}; and auto:<kind> for a kind of work, "
+                "auto:<strategy> for a strategy."
+            )
             raise Rejected(404, message, code="model_not_found", param="model")
         return found
 
@@ -72,7 +77,9 @@ class Names:
         bare = name.removeprefix("auto:")
         if bare is not name and bare in KINDS:
             return Target(kind=bare)
-        return Target(strategy=bare) if bare in self.strategies else None
+        if bare in self.strategies or (bare is not name and self.is_strategy(bare)):
+            return Target(strategy=bare)
+        return None
 
     def _alias(self, name: str) -> str | None:
         if name in self.aliases:
@@ -82,7 +89,9 @@ class Names:
 
     def _foreign(self, name: str) -> Target | None:
         if (match := _ROUTE_LLM.fullmatch(name)) is not None:
-            return Target(strategy=match["name"] if match["name"] in self.strategies else None)
+            # With its threshold where a strategy here knows what to do with it.
+            strategy = name if self.is_strategy(name) else match["name"]
+            return Target(strategy=strategy if strategy == name or strategy in self.strategies else None)
         bare = name.partition("/")[2]
         key = self.models.get(name) or self.models.get(bare)
         return Target(pin=key) if key else self._known(bare) if bare else None

@@ -5,6 +5,7 @@
     POST /v1/messages, /v1/messages/count_tokens        Anthropic's
     POST /v1beta/models/<id>:generateContent, :streamGenerateContent, :countTokens   Google's
     POST /v1/embeddings, /v1/rerank                     what other models make of texts
+    POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key
 
@@ -54,6 +55,7 @@ _METHODS = {
     "tokens": ("POST",),
     "embeddings": ("POST",),
     "rerank": ("POST",),
+    "feedback": ("POST",),
     "models": ("GET",),
     "health": ("GET",),
     "stored": ("GET", "DELETE"),
@@ -170,6 +172,9 @@ class Gateway(Resource):
                 models = Models(self._router(), self._born)
                 style = _style(request, place)
                 put_json(request, 200, models.one(place.model, style) if place.model else models.listed(style), headers)
+            case "feedback":
+                self._see_origin(request, headers)
+                self._judged(request, headers, self._known(request))
             case "stored":
                 self._stored(request, headers, place.model, self._known(request))
             case _:
@@ -251,7 +256,8 @@ class Gateway(Resource):
             await texts.answer(request, headers, caller, router, place, node, names, self._answering)
             return
         door = DOORS[place.door]
-        asking = Asking(caller.identity, caller.label, header(request, b"x-stream-mode"), self._settings().stream)
+        mode, cache = header(request, b"x-stream-mode"), header(request, b"cache-control")
+        asking = Asking(caller.identity, caller.label, mode, cache, self._settings().stream)
         asked = door.read(node, names, asking)
         if place.act == "tokens":
             put_json(request, 200, _tokens(door, asked), headers)
@@ -279,6 +285,12 @@ class Gateway(Resource):
         node = sent.whole if asked.stream else sent
         turns = (*asked.extra["own"], responses.turn_of(result, asked, node))
         self._store.put(node["id"], Stored(caller.label, node, turns), hours)
+
+    def _judged(self, request: Request, headers: Headers, caller: Caller) -> None:
+        """Take to heart whether an answer was good."""
+        task_id, attempt, good = self._answering.answers.judged(json_body(request), caller.label)
+        self._router().feedback(task_id, attempt, good=good)
+        put_json(request, 200, {"object": "feedback", "good": good}, headers)
 
     def _stored(self, request: Request, headers: Headers, identifier: str, caller: Caller) -> None:
         """Show or forget a response that is kept."""

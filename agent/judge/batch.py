@@ -1,7 +1,7 @@
 """Many answers at once, for the command line: judge them, or ask what other thresholds would have done.
 
-for row in judge_rows(read_rows(open("answers.jsonl"))): print(json.dumps(row))
-print(fit(read_rows(open("outcomes.jsonl"))))
+for row in judge_rows(parse_rows(open("answers.jsonl"))): print(json.dumps(row))
+print(fit(parse_rows(open("outcomes.jsonl"))))
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..core.jsonlines import objects
+from ..core.task import Message, Task, Tool
 from .judging import judge
 from .settings import JudgeSettings
 
@@ -24,14 +25,14 @@ _TRUTHS: dict[object, bool] = {
 }  # fmt: skip
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def parse_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """JSON Lines to rows. A bad line becomes a row with ``line`` and ``error`` and nothing else."""
     for number, row, fault in objects(lines):
         yield {"line": number, "error": fault} if fault else {**row, "line": number}
 
 
 def judge_rows(rows: Iterable[Mapping[str, Any]], settings: JudgeSettings = _DEFAULT) -> Iterator[dict[str, Any]]:
-    """Judge rows with ``id``, ``prompt`` and ``response``.
+    """Judge rows with ``id``, ``response``, and ``prompt`` or else ``messages`` and ``tools`` (:func:`task_of`).
 
     Each becomes ``{"id", "refused", "score", "failure", "evidence", "kind", "partial"}``. ``refused`` is true for
     every answer that declines, in full or in part; ``failure`` is null where the answer is accepted, as a partial one
@@ -41,7 +42,7 @@ def judge_rows(rows: Iterable[Mapping[str, Any]], settings: JudgeSettings = _DEF
         if fault := _fault(row):
             yield {"id": row.get("id"), "line": row.get("line"), "error": fault}
             continue
-        verdict = judge(str(row["prompt"]), str(row["response"]), settings)
+        verdict = judge(task_of(row), str(row["response"]), settings)
         yield {
             "id": row.get("id"),
             "refused": verdict.refused or verdict.partial,
@@ -53,12 +54,52 @@ def judge_rows(rows: Iterable[Mapping[str, Any]], settings: JudgeSettings = _DEF
         }
 
 
+def task_of(row: Mapping[str, Any]) -> Task:
+    """The task of a row: its ``prompt``, or ``messages`` as OpenAI has them, with ``tools`` by name or as objects.
+
+    Raises ValueError where they have another shape.
+    """
+    tools = row.get("tools") or ()
+    if not isinstance(tools, list | tuple) or not all(isinstance(tool, str | Mapping) for tool in tools):
+        raise ValueError("tools: not a list of names or objects")
+    offered = tuple(Tool(tool if isinstance(tool, str) else "tool") for tool in tools)
+    if "messages" not in row:
+        if not isinstance(row.get("prompt"), str):
+            raise ValueError("prompt: missing" if "prompt" not in row else "prompt: not a text")
+        return Task(row["prompt"], tools=offered, id="")
+    messages = row["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise ValueError("messages: not a list of messages")
+    turns = []
+    for message in messages:
+        if not isinstance(message, Mapping) or message.get("role") not in _ROLES:
+            raise ValueError(f"messages: a role is none of {', '.join(_ROLES)}")
+        turns.append(Message(message["role"], _text(message.get("content"))))
+    return Task(messages=tuple(turns), tools=offered, id="")
+
+
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def _text(content: object) -> str:
+    """The text of a message's content, which may come in parts. Raises ValueError."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    raise ValueError("messages: content is neither a text nor a list of parts")
+
+
 def _fault(row: Mapping[str, Any]) -> str:
+    """What is wrong with a row, in one line; empty when it can be judged."""
     if "error" in row and "response" not in row:
         return str(row["error"])
-    for key in ("prompt", "response"):
-        if not isinstance(row.get(key), str):
-            return f"{key}: missing" if key not in row else f"{key}: not a text"
+    try:
+        task_of(row)
+    except ValueError as error:
+        return str(error)
+    if not isinstance(row.get("response"), str):
+        return "response: missing" if "response" not in row else "response: not a text"
     return ""
 
 
@@ -98,7 +139,7 @@ def fit(rows: Iterable[Mapping[str, Any]], settings: JudgeSettings = _DEFAULT) -
         if fault:
             faults.append(f"line {line}: {fault}")
             continue
-        score = judge(str(row["prompt"]), str(row["response"]), settings).score
+        score = judge(task_of(row), str(row["response"]), settings).score
         seen.append((str(row.get("id", line)), score, _TRUTHS[truth]))
     now = _rates(seen, settings.refuse_at)
     best = _best_threshold(seen, settings.refuse_at)

@@ -16,7 +16,8 @@ from ..core.attempt import Attempt
 from ..core.task import Task
 from ..core.verdict import Verdict
 from .calibration import Calibration
-from .judging import judge
+from .confidence import calibrated
+from .judging import judge, reconsider
 from .settings import JudgeSettings
 
 
@@ -31,6 +32,26 @@ class CalibratedJudge:
     def __call__(self, task: Task, answer: Answer, key: str) -> Verdict:
         """The verdict on what the backend ``key`` answered. Raises nothing, whatever the text."""
         return judge(task, answer, self.settings(key))
+
+    def sureness(self, verdict: Verdict, key: str) -> float | None:
+        """How sure ``key`` can be believed to be of its answer, 0 to 1; None where nothing tells."""
+        return None if verdict.sure is None else calibrated(verdict.sure, self.settings(key).temperature)
+
+    def adviser(self, verdict: Verdict, key: str) -> tuple[str, float]:
+        """The backend to ask about a doubtful answer of ``key``, and the seconds it has; empty where there is no doubt.
+
+        Nobody is asked about an answer of their own, nor where a provider's field has said it all.
+        """
+        asked = self.settings(key).second_opinion
+        if asked is None or asked.backend == key or verdict.source != "prose":
+            return "", 0.0
+        if not (verdict.accepted or verdict.refused) or not asked.between[0] <= verdict.refuses <= asked.between[1]:
+            return "", 0.0
+        return asked.backend, asked.timeout
+
+    def reconsider(self, verdict: Verdict, key: str, refuses: bool) -> Verdict:
+        """The verdict once the adviser has said whether the answer of ``key`` ``refuses``."""
+        return reconsider(verdict, refuses, self.settings(key))
 
     def settings(self, key: str) -> JudgeSettings:
         """How the answers of ``key`` are read: the config's settings, and its calibration."""

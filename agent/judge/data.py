@@ -1,6 +1,6 @@
 """The data files of the judge, ``configs/judge/``, each checked against the schema beside it.
 
-    load("words.yaml", "words")["voice_tasks"]
+    load("words.yaml", "words")["roleplay_tasks"]
 
 Raises ConfigError: which file, where in it, what is wrong.
 """

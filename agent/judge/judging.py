@@ -19,9 +19,11 @@ from ..core.failures import FailureCode
 from ..core.task import Task
 from ..core.verdict import Verdict
 from . import structure
-from .confidence import calibrated, confidence
+from .confidence import calibrated, confidence, logit
+from .context import NO_CONTEXT, context_of, last_user_text
 from .features.hedging import hedging
-from .refusal import Refusal, find_refusal
+from .model import sigmoid
+from .refusal import Refusal, detect_refusal
 from .schema import InvalidOutput, has_json, parse, strings_in
 from .settings import JudgeSettings
 
@@ -30,7 +32,9 @@ _DEFAULT = JudgeSettings()
 
 def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEFAULT) -> Verdict:
     """Judge ``answer`` to ``task``. Deterministic; raises nothing, whatever the text."""
-    asked, schema = (task, None) if isinstance(task, str) else (_asked(task), task.schema)
+    asked, schema, context = (
+        (task, None, NO_CONTEXT) if isinstance(task, str) else (last_user_text(task), task.schema, context_of(task))
+    )
     answer = Answer(answer) if isinstance(answer, str) else answer
     if settings.provider and (verdict := _provider(answer)):
         return verdict
@@ -43,8 +47,8 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             return Verdict()
         if (not answer.text.strip() or not answer.tool_calls) and not (cut and answer.thoughts):
             return Verdict(FailureCode.EMPTY, evidence=nothing)
-    read = find_refusal(asked, answer.text)
-    verdict = _prose(read, settings)
+    found = detect_refusal(asked, answer.text, context)
+    verdict = _prose(found, settings)
     if verdict.failure and not (schema is not None and has_json(answer.text)):
         return verdict
     if broken := _broken(asked, answer, schema is not None, isinstance(task, Task) and task.may_be_cut):
@@ -58,16 +62,23 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
             content = parse(answer.text, schema)
         except InvalidOutput as fault:
             return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, str(fault))
-        inside = _prose(find_refusal(asked, "\n\n".join(strings_in(content))), settings)
+        inside = _prose(detect_refusal(asked, "\n\n".join(strings_in(content)), context), settings)
         verdict = Verdict(
-            inside.failure, inside.score, inside.evidence, inside.kind, inside.source, inside.partial, content
+            inside.failure,
+            inside.score,
+            inside.evidence,
+            inside.kind,
+            inside.source,
+            inside.partial,
+            content,
+            refuses=inside.refuses,
         )
         if verdict.failure:
             return verdict
     elif isinstance(task, Task) and task.must_call:
         return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, _miscalled(task, answer))
-    elif settings.prose and not verdict.partial and hedging(read.figures) >= settings.hedge_at:
-        return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, read.figures.own[0].text[:120])
+    elif settings.prose and not verdict.partial and hedging(found.features) >= settings.hedge_at:
+        return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, found.features.own[0].text[:120])
     sure = confidence(asked, answer.text, content, answer.logprob)
     if sure is None:
         return verdict
@@ -93,7 +104,7 @@ def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdic
     end = next((end for end in ends if end >= _BEGINNING), _LONG_BEGINNING if len(text) >= _LONG_BEGINNING else 0)
     if not end:
         return None
-    verdict = _prose(find_refusal(_asked(task), text[:end]), settings)
+    verdict = _prose(detect_refusal(last_user_text(task), text[:end], context_of(task)), settings)
     # A beginning that declines a part may be followed by anything.
     return Verdict(FailureCode.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
 
@@ -113,6 +124,30 @@ def _miscalled(task: Task, answer: Answer) -> str:
     return ""
 
 
+def reconsider(verdict: Verdict, refuses: bool, settings: JudgeSettings) -> Verdict:
+    """The verdict once a second opinion has said whether the answer ``refuses``: one more feature of the regression.
+
+    Only a verdict on prose is reconsidered, accepted or refused; a fault of form is none of its business.
+    """
+    asked = settings.second_opinion
+    if asked is None or verdict.source != "prose" or not (verdict.accepted or verdict.refused):
+        return verdict
+    chance = sigmoid(logit(verdict.refuses) + (asked.weight if refuses else -asked.weight))
+    refused = chance >= settings.reroute_at
+    declines = refused or (verdict.score >= settings.refuse_at and (verdict.refused or verdict.partial))
+    failure = FailureCode.REFUSED if refused or (declines and settings.partial == "refuse") else None
+    evidence = verdict.evidence or (f"second opinion of {asked.backend}: refuses" if refused else "")
+    return replace(
+        verdict,
+        failure=failure,
+        score=max(verdict.score, chance),
+        refuses=chance,
+        evidence=evidence if declines else "",
+        kind=(verdict.kind or "policy") if declines else "",
+        partial=declines and not refused,
+    )
+
+
 def _provider(answer: Answer) -> Verdict | None:
     """The verdict of a field made for it: a classifier's refusal has a category, a model's own has words."""
     if answer.declined is not None:
@@ -124,17 +159,13 @@ def _provider(answer: Answer) -> Verdict | None:
     return None
 
 
-def _asked(task: Task) -> str:
-    """The words of the last user turn."""
-    return next((m.text for m in reversed(task.turns) if m.role == "user"), "")
-
-
-def _prose(read: Refusal, settings: JudgeSettings) -> Verdict:
-    if not settings.prose or read.score < settings.refuse_at:
-        return Verdict(score=read.score)
-    partial = read.partial
-    refused = not partial or settings.partial == "refuse"
-    return Verdict(FailureCode.REFUSED if refused else None, read.score, read.evidence, read.kind, "prose", partial)
+def _prose(found: Refusal, settings: JudgeSettings) -> Verdict:
+    """Refused where another brain would do better, partial where something of use is there, else accepted."""
+    refused = found.refuses >= settings.reroute_at
+    if not settings.prose or not (refused or found.score >= settings.refuse_at):
+        return Verdict(score=found.score, refuses=found.refuses)
+    failure = FailureCode.REFUSED if refused or settings.partial == "refuse" else None
+    return Verdict(failure, found.score, found.evidence, found.kind, "prose", not refused, refuses=found.refuses)
 
 
 def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> str:
@@ -144,7 +175,7 @@ def _broken(asked: str, answer: Answer, structured: bool, may_be_cut: bool) -> s
     if not structured and answer.finish_reason != "length" and (cut := structure.cut_off(answer.text)):
         return cut
     return (
-        structure.left_over(asked, answer.text)
+        structure.template_residue(asked, answer.text)
         or structure.loop(answer.text)
         or structure.wrong_language(asked, answer.text)
     )

@@ -1,10 +1,13 @@
-"""The calibrated model: weighted sums, in plain Python.
+"""The calibrated model: two logistic regressions over the same features, in plain Python.
 
-    model().declines(figures)       # probability that the answer declines, fully or in part
-    model().partly(figures)         # of answers that decline: probability that there is useful text beside it
+    chances = model().chances(features)
+    chances.declines        # probability that the answer declines, fully or in part
+    chances.refuses         # probability that it refuses in full, so that another brain would do better
 
-A brief answer has weights of its own on top. The weights are readable files, ``configs/judge/weights.json`` and
-``frames.json``, made by ``tests/judge_training/train.py``, which says in them how.
+The first is a detector, the second decides what is done. A brief answer has weights of its own on top. The weights
+are readable files, ``configs/judge/weights.json`` and ``ngrams.json``, made by ``tests/judge_training/train.py``, which
+says in them how. Each weight of the first and its fellow of the second make one complex number, so that both sums
+cost one.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import compress
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 from .data import load
-from .features import brief
-from .features.measure import NAMES, Figures
+from .features.extract import BRIEF_NAMES, NAMES, Features
 
 
 def sigmoid(x: float) -> float:
@@ -25,37 +28,44 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, x))))
 
 
+class Chances(NamedTuple):
+    """``declines`` is the probability that the answer declines, fully or in part; ``refuses`` that it does in full."""
+
+    declines: float
+    refuses: float
+
+
 class Model:
-    """Two logistic regressions over :data:`agent.judge.features.measure.NAMES`, the first with the frames beside it."""
+    """The regressions "declines" and "refuses" over :data:`agent.judge.features.extract.NAMES` and the n-grams."""
 
     def __init__(self, data: Mapping[str, Any]):
-        self._declines = _weights(data["declines"])
-        self._declines_bias = float(data["declines"]["bias"])
-        self._brief = _weights(data["brief"])
-        self._beside = _weights(data["brief"], brief.NAMES)
-        self._brief_bias = float(data["brief"]["bias"])
-        self._partly = _weights(data["partly"])
-        self._partly_bias = float(data["partly"]["bias"])
+        declines, refuses = data["declines"], data["refuses"]
+        self._bias = complex(declines["bias"], refuses["bias"])
+        self._brief_bias = complex(declines["brief_bias"], refuses["brief_bias"])
+        self._always = _pairs(declines["weights"], refuses["weights"], NAMES)
+        self._brief = _pairs(declines["brief"], refuses["brief"], NAMES)
+        self._brief_only = _pairs(declines["brief"], refuses["brief"], BRIEF_NAMES)
 
-    def declines(self, figures: Figures) -> float:
-        """The probability that the answer declines, fully or in part."""
-        row, beside = figures.row, figures.beside
-        x = self._declines_bias + figures.frames + sum(map(mul, row, self._declines))
-        if beside:
-            x += self._brief_bias + sum(map(mul, row, self._brief)) + sum(map(mul, beside.values(), self._beside))
-        return sigmoid(x)
+    def chances(self, features: Features) -> Chances:
+        """Both probabilities for one answer."""
+        row, brief = features.row, features.brief
+        # Most features of an answer are 0.
+        x = self._bias + features.ngram_score + sum(map(mul, compress(row, row), compress(self._always, row)))
+        if brief:
+            more = brief.values()
+            x += self._brief_bias + sum(map(mul, compress(row, row), compress(self._brief, row)))
+            x += sum(map(mul, compress(more, more), compress(self._brief_only, more)))
+        refuses = sigmoid(x.imag)
+        # What refuses in full declines, whatever the two regressions make of it.
+        return Chances(max(sigmoid(x.real), refuses), refuses)
 
-    def partly(self, figures: Figures) -> float:
-        """The probability that an answer which declines is useful beside it."""
-        return sigmoid(self._partly_bias + sum(map(mul, figures.row, self._partly)))
 
-
-def _weights(regression: Mapping[str, Any], names: Sequence[str] = NAMES) -> list[float]:
-    """The weights in the order of the figures; a figure without a weight counts for nothing."""
-    return [float(regression["weights"].get(name, 0.0)) for name in names]
+def _pairs(declines: Mapping[str, float], refuses: Mapping[str, float], names: Sequence[str]) -> list[complex]:
+    """The weights in the order of the features; a feature without a weight counts for nothing."""
+    return [complex(declines.get(name, 0.0), refuses.get(name, 0.0)) for name in names]
 
 
 @cache
 def model() -> Model:
-    """The shipped model. Raises ValueError where its file does not fit the schema beside it."""
+    """The shipped model. Raises ConfigError where its file does not fit the schema beside it."""
     return Model(load("weights.json", "weights"))

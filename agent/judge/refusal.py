@@ -1,6 +1,6 @@
 """Does the answer's prose decline, fully or in part, and with what words?
 
-found = find_refusal("How do tides work?", "I'm sorry, but I can't help with that.")
+found = detect_refusal("How do tides work?", "I'm sorry, but I can't help with that.")
 found.score, found.kind, found.evidence      # 0.99, "policy", the sentence
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .features.measure import Figures, bits, measure
+from .context import NO_CONTEXT, Context
+from .features.extract import Features, extract_features, signal_bits
 from .model import model
 from .text.phrases import phrase_book
-from .text.sentences import Sentence, read
+from .text.sentences import Sentence, parse_answer
 
 #: The longest quotation that serves as evidence, in characters.
 MAX_EVIDENCE = 120
@@ -22,40 +23,36 @@ SHORT_EVIDENCE = 60
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What was read. ``score`` is the probability that the answer declines, fully or in part."""
+    """What was found: the probabilities that the answer declines (fully or in part), and that it refuses in full."""
 
     score: float
-    figures: Figures
-
-    @property
-    def partial(self) -> bool:
-        """Whether an answer that declines is useful all the same."""
-        return model().partly(self.figures) >= 0.5
+    refuses: float
+    features: Features
 
     @property
     def kind(self) -> str:
         """``policy`` (will not), ``capability`` (cannot) or ``deflection`` (talks of something else)."""
-        return kind_of(self.figures)
+        return kind_of(self.features)
 
     @property
     def evidence(self) -> str:
         """The words that gave it away, as they stand in the answer."""
-        return evidence_in(self.figures)
+        return evidence_in(self.features)
 
 
-def find_refusal(task: str, text: str) -> Refusal:
-    """Read ``text``, the answer to ``task``."""
-    figures = measure(task, read(text))
-    score = model().declines(figures)
-    return Refusal(score, figures)
+def detect_refusal(task: str, text: str, context: Context = NO_CONTEXT) -> Refusal:
+    """What ``text``, the answer to ``task`` in its ``context``, shows of a refusal."""
+    features = extract_features(task, parse_answer(text), context)
+    chances = model().chances(features)
+    return Refusal(chances.declines, chances.refuses, features)
 
 
-def kind_of(figures: Figures) -> str:
+def kind_of(features: Features) -> str:
     """``policy`` (will not), ``capability`` (cannot) or ``deflection`` (talks of something else)."""
-    bit = bits()
+    bit = signal_bits()
     capability = policy = deflection = 0
-    cannot = bit.capability | bit.lack
-    for mask in figures.masks:
+    cannot = bit.capability | bit.no_access
+    for mask in features.masks:
         capability += bool(mask & cannot)
         deflection += bool(mask & bit.deflect)
         policy += bool(mask & bit.decline and not mask & (cannot | bit.deflect)) + bool(mask & (bit.norm | bit.policy))
@@ -66,15 +63,15 @@ def kind_of(figures: Figures) -> str:
     return "policy"
 
 
-def evidence_in(figures: Figures) -> str:
+def evidence_in(features: Features) -> str:
     """The first words with the strongest signal there is."""
-    bit = bits()
-    strong = (bit.decline, bit.capability, bit.deflect | bit.rather, bit.unable, bit.norm, bit.premise, bit.policy)
+    bit = signal_bits()
+    strong = (bit.decline, bit.capability, bit.deflect | bit.preference, bit.unable, bit.norm, bit.premise, bit.policy)
     for wanted in strong:
-        for sentence, mask in zip(figures.own, figures.masks, strict=True):
+        for sentence, mask in zip(features.own, features.masks, strict=True):
             if mask & wanted:
                 return quote(sentence, wanted)
-    return figures.own[0].text[:MAX_EVIDENCE] if figures.own else ""
+    return features.own[0].text[:MAX_EVIDENCE] if features.own else ""
 
 
 def quote(sentence: Sentence, wanted: int) -> str:

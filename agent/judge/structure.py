@@ -13,7 +13,7 @@ from itertools import pairwise
 from .data import words as listed
 from .data import words_by_language
 from .text.language import language_of
-from .text.sentences import window, words_of
+from .text.sentences import head_and_tail, words_of
 
 #: Words that must repeat before a repetition is a loop, and the share of the tail they must fill.
 LOOP_WORDS = 60
@@ -35,7 +35,7 @@ def empty(text: str) -> str:
     if any(char.isalnum() for char in text[:2000]):
         return ""
     # Symbols can be an answer: an emoji, an arrow, a mathematical sign. Punctuation alone is none.
-    seen, _ = window(text)
+    seen, _ = head_and_tail(text)
     if any(char.isalnum() or not (char.isascii() or char in _BLANK or char.isspace()) for char in seen):
         return ""
     rest = seen.strip()
@@ -64,9 +64,9 @@ _OPERATORS = frozenset("+-*/=<>%&|!^~")
 _BLANK = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e\u3164\u2800\ufffd…—–·•。、！？“”‘’«»")
 
 
-def left_over(task: str, text: str) -> str:
+def template_residue(task: str, text: str) -> str:
     """Evidence of a template's marks, unless the task is about such marks or asks for a template."""
-    seen, _ = window(text)
+    seen, _ = head_and_tail(text)
     if "<" in seen or "[" in seen or "#" in seen:
         for mark in _TEMPLATE_MARKS:
             if mark in seen and mark not in task and f"`{mark}" not in seen and "token" not in task.lower():

@@ -11,7 +11,9 @@ Every answer begins with "[practice]" and names a model that begins with "practi
 ``python -m agent.practice`` runs the same server alone and prints where each api is found. What it says is in
 configs/practice.yaml.
 
-    script     what to say: replies, refusals, empty talk, sums
+    script     what to say: replies, refusals, empty talk
+    sums       sums, worked out
+    facts      dates and units, worked out
     samples    the smallest instance of a JSON Schema
     tools      which tool to call, and with what
     responses  how each api wraps it: answers, calls, errors, lists of models
@@ -19,5 +21,6 @@ configs/practice.yaml.
 """
 
 from .server import PracticeServer, Scenario, Seen, practised
+from .sums import sum_in
 
-__all__ = ["PracticeServer", "Scenario", "Seen", "practised"]
+__all__ = ["PracticeServer", "Scenario", "Seen", "practised", "sum_in"]

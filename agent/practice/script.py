@@ -10,15 +10,16 @@ Nothing is random: the same question gets the same words.
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
+import unicodedata
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.yaml_files import CONFIGS, read_checked
+from .facts import conversion_in, date_in
+from .sums import sum_in
 
 LABEL = "[practice] "
 
@@ -26,13 +27,12 @@ LABEL = "[practice] "
 _READ = 4000
 
 _WORD = re.compile(r"[^\W\d_]+")
+_DEFINE = re.compile(
+    r"\b(?:what(?:'s| is| are| does)|define|definition of|meaning of|explain)\s+(?:an? |the )?(?:word |term )?['\"]?"
+    r"(?P<word>[A-Za-z]+?)s?['\"]?(?:\s+(?:mean|number|stand for)s?)?\s*[?.!]*\s*$",
+    re.IGNORECASE,
+)
 _SHORT = 4  # words of fewer letters say little about a subject
-
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
-_SUM = re.compile(r"[-+(]*\d[\d.\s()+*/%^-]*[)\d]")
-_SPELLED = (("divided by", "/"), ("times", "*"), ("multiplied by", "*"), ("plus", "+"), ("minus", "-"), ("×", "*"))
-_LONGEST_SUM = 60
-_LARGEST = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,22 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Language:
+    """A language that is known by some words, and what is said in it."""
+
+    words: frozenset[str]
+    otherwise: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """All that can be said."""
 
     replies: tuple[Reply, ...]
+    definitions: Mapping[str, str]
+    declines: tuple[str, ...]
+    languages: tuple[Language, ...]
     otherwise: tuple[str, ...]
     refusals: tuple[str, ...]
     hedges: tuple[str, ...]
@@ -59,6 +71,12 @@ class Script:
         said = read_checked(path, "practice")
         return cls(
             tuple(Reply(frozenset(entry["words"]), entry["text"]) for entry in said["replies"]),
+            {word.lower(): text for word, text in said["definitions"].items()},
+            tuple(said["declines"]),
+            tuple(
+                Language(frozenset(known["words"]), known["otherwise"], known["refusal"])
+                for known in said["languages"].values()
+            ),
             tuple(said["otherwise"]),
             tuple(said["refusals"]),
             tuple(said["hedges"]),
@@ -66,14 +84,33 @@ class Script:
         )
 
     def answer(self, question: str) -> str:
-        """A short, useful reply: a sum worked out, else the reply that shares most words with the question."""
-        if (worked := sum_in(question)) is not None:
-            return f"{LABEL}{worked}"
+        """A short, true reply where there is one: a sum, a date, a unit, a word's meaning; else what practice is."""
+        for worked in (conversion_in(question), date_in(question), sum_in(question)):
+            if worked is not None:
+                return f"{LABEL}{worked}"
         words = _WORD.findall(question[:_READ].lower())
+        spoken = self._language(words)
+        if self._declined(question):
+            return LABEL + (spoken.refusal if spoken is not None else _pick(self.refusals, question))
+        if (meant := _DEFINE.search(question[:_READ])) and (text := self.definitions.get(meant["word"].lower())):
+            return LABEL + text
+        if spoken is not None:
+            return LABEL + spoken.otherwise
         best = max(self.replies, key=lambda reply: sum(word in reply.words for word in words))
         fits = any(word in best.words for word in words)
         text = best.text if fits else _pick(self.otherwise, question)
         return LABEL + text.replace("{topic}", self._topic(words))
+
+    def _declined(self, question: str) -> bool:
+        plain = unicodedata.normalize("NFKD", question[:_READ].lower().replace("ł", "l"))
+        bare = " ".join(_WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter))))
+        return any(f" {phrase} " in f" {bare} " for phrase in self.declines)
+
+    def _language(self, words: Sequence[str]) -> Language | None:
+        """The language of a question, where two of its words, and a third of them, are that language's."""
+        counts = [(sum(word in known.words for word in words), known) for known in self.languages]
+        most, known = max(counts, key=lambda counted: counted[0])
+        return known if most >= 2 and 4 * most >= len(words) else None
 
     def refusal(self, question: str) -> str:
         return LABEL + _pick(self.refusals, question)
@@ -88,58 +125,3 @@ class Script:
 
 def _pick(choices: Sequence[str], question: str) -> str:
     return choices[zlib.crc32(question.encode("utf-8", "replace")) % len(choices)]
-
-
-_OPERATORS: dict[type[ast.AST], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Mod: operator.mod,
-}
-
-
-def sum_in(question: str) -> str | None:
-    """The sum in a short question with its result, such as ``17*23 = 391.``; None where there is none to be done."""
-    if len(question) > 2 * _LONGEST_SUM or _DATE.search(question):
-        return None
-    said = question.lower().replace("^", "**")
-    for spelled, sign in _SPELLED:
-        said = said.replace(spelled, sign)
-    said = re.sub(r"(?<=\d)\s*x\s*(?=\d)", "*", said)
-    match = _SUM.search(said)
-    if match is None or len(match[0]) > _LONGEST_SUM:
-        return None
-    written = match[0].strip()
-    try:
-        tree = ast.parse(written, mode="eval").body
-        if not isinstance(tree, ast.BinOp):
-            return None
-        value = _worked_out(tree)
-    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
-        return None
-    shown = f"{value:.6g}" if isinstance(value, float) and not value.is_integer() else str(int(value))
-    return f"{written} = {shown}."
-
-
-def _worked_out(node: ast.expr) -> float:
-    """The value of a sum; raises ValueError for whatever is no sum or grows too large."""
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        value: float = node.value  # type: ignore[assignment]
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = -_worked_out(node.operand)
-    elif isinstance(node, ast.BinOp):
-        left, right = _worked_out(node.left), _worked_out(node.right)
-        if isinstance(node.op, ast.Pow):
-            if not 0 <= right <= 64 or abs(left) > 1000:
-                raise ValueError("too large a power")
-            value = left**right
-        elif type(node.op) in _OPERATORS:
-            value = _OPERATORS[type(node.op)](left, right)
-        else:
-            raise ValueError("no such operation")
-    else:
-        raise ValueError("not a sum")
-    if abs(value) > _LARGEST:
-        raise ValueError("too large")
-    return value

@@ -1,294 +1,297 @@
 """The blindfold: what keeps identity out of every outbound byte.
 
-It works in two independent steps. ``redact`` replaces every identity term in a task's words by a placeholder, and
-``restore`` puts the words back into the answer. ``scan`` is the last step before the socket: it looks for the terms
-in the encoded bytes themselves, so that a mistake anywhere above it is caught rather than sent::
+It works in two independent steps. ``redact`` puts a placeholder for every name in a task's words, and ``restore`` puts
+the names back into the answer. ``scan`` is the last step before the socket: it looks for the names in what the encoded
+bytes say, so that a mistake anywhere above it is caught rather than sent::
 
     blindfold = Blindfold(["Timmy", "Anna Kowalska", "10.0.0.7"])
-    veiled = blindfold.redact(task)            # "ask [NAME_1] about tides"
-    blindfold.scan(outbound_text(...))       # the terms that were found; () is what is wanted
-    veiled.restore("[NAME_1] says: the moon") # "Anna Kowalska says: the moon"
+    redacted = blindfold.redact(task)            # "ask Person1Q about tides"
+    blindfold.scan(body)                         # the names that were found; () is what is wanted
+    redacted.restore("Person1Q says: the moon")  # "Anna Kowalska says: the moon"
 
-A term is matched as whole words and without regard to case; in scripts that put no blanks between words, every letter
-counts as one. The cost is one pass over the words, however many terms there are, so a game may name all of its players.
+Long texts take their time: ``redact_in_slices`` and ``scan_in_slices`` do the same and let the reactor go round between
+two pieces. What a blindfold knows when a task is planned is what holds for the task: somebody who is created, or
+renamed to a word of it, while it is under way does not stop it.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from ..core.task import Message, Task, Tool, ToolCall
+from ..core.clock import Clock, sleep
+from ..core.task import Task, ToolCall
+from .letters import unescaped_json
+from .names import IDENTIFIER, JSON, Hit, Names, find_everywhere
+from .placeholders import Placeholders, in_placeholder, restore, taken_in
+from .rewording import LONGEST_IDENTIFIER, map_strings, reworded, wording
+from .vocabulary import used_as_name, vocabulary
 
-#: Letters that follow each other without blanks: Thai to Khmer, kana, ideographs, and Hangul with its particles.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff"
-    "\U00020000-\U0003ffff"
-)
-#: A word, without what may hold words together: ``anna.k@example.com`` and ``10.0.0.7`` are found by their parts.
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
-#: A word, and what is before it where it begins a sentence.
-_IN_PROSE = re.compile(r"((?:\A|[.!?]\s|\n)\W*)?(\w+)")
-#: What a model may make of a placeholder: the brackets dropped, the case changed, a blank for the underscore.
-_PLACEHOLDER = re.compile(r"\[?\bNAME[ _](\d{1,4})\b\]?", re.IGNORECASE)
-#: The same, as a task's own words may contain it before anything was veiled.
-_TAKEN = re.compile(r"NAME[ _](\d{1,4})", re.IGNORECASE)
+#: Characters of a text that are searched in one go, and how far one looks past their end for the rest of a name.
+PIECE, BEYOND = 2_000, 300
+#: The same where there is little to do with each.
+FEW = 100_000
+#: Seconds of work after which the reactor gets its turn.
+SLICE = 0.004
+#: Characters of a task, or bytes of a body, up to which it is not worth it.
+SHORT = 20_000
+
+#: Sets of a task's own terms that are kept, ready to be searched for.
+MOST_ASKERS = 500
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A task without its names, and the names to put back."""
+    """A task without its names, and the names to put back, by number and letter of their placeholders."""
 
     task: Task
-    names: Mapping[int, str]
+    names: Mapping[str, str]
+    _inner: bool = field(default=False, repr=False)
+
+    def explained(self, system: str) -> str:
+        """A system prompt with a word on what the placeholders are, where there are any."""
+        return f"{system}\n\n{vocabulary().note}".lstrip() if self.names else system
 
     def restore(self, text: str) -> str:
         """``text`` with every placeholder turned into the words it stood for; unknown ones stay."""
         if not self.names:
             return text
-        return _PLACEHOLDER.sub(lambda match: self.names.get(int(match[1]), match[0]), text)
+        if self._inner and self.task.schema is not None:
+            return _in_json(text, self._put_back)
+        return self._put_back(text)
 
     def restore_content(self, content: object) -> object:
         """The same for parsed JSON, in every string of it and every key."""
         if not self.names:
             return content
-        return map_strings(content, self.restore)
+        return map_strings(content, lambda _, text: self._put_back(text))
 
     def restore_calls(self, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
-        """The same for what a model wants to hand to a tool."""
+        """The same for what a model wants to hand to a tool, and for the tool's name."""
         if not self.names:
             return calls
-        return tuple(replace(call, arguments=_in_json(call.arguments, self.restore)) for call in calls)
+        return tuple(
+            ToolCall(self._put_back(call.id), self._put_back(call.name), _in_json(call.arguments, self._put_back))
+            for call in calls
+        )
+
+    def _put_back(self, text: str) -> str:
+        return restore(text, self.names)
 
 
 class Blindfold:
-    """Knows the terms that must not leave. Terms of less than two letters or digits are ignored.
+    """Knows the names that must not leave.
 
-    ``soul`` are terms that have no place even in a prompt of our own; a player may well be called like a word of one.
+    ``soul`` are those that have no place even in a prompt of our own; a player may well be called like a word of one.
+    Where ``terms`` are :class:`Names`, these are used as they are, with what is added to them later.
     """
 
-    def __init__(self, terms: Iterable[str] = (), soul: Iterable[str] = ()):
-        self._by_first: dict[str, tuple[tuple[str, ...], ...]] = {}
-        soul = frozenset(soul)
-        self._add((*terms, *soul))
-        #: The soul's terms, as :meth:`scan` tells them.
-        self.soul = frozenset(" ".join(_words(term)) for term in soul)
+    __slots__ = ("_askers", "_own", "_soul", "_tables", "_until", "own", "soul")
+
+    def __init__(self, terms: Iterable[str] | Names = (), soul: Iterable[str] = ()):
+        shared = terms if isinstance(terms, Names) else Names(terms)
+        self._soul = Names((), soul)
+        self._own: Names | None = None
+        self._askers: dict[frozenset[str], Names] = {}
+        self._tables: tuple[Names, ...] = tuple(table for table in (self._soul, shared) if len(table) or table is terms)
+        self._until: tuple[float, ...] = (float("inf"),) * len(self._tables)
+        #: The soul's names, and a task's own, as :meth:`scan` tells them.
+        self.soul = self._soul.soul
+        self.own: frozenset[str] = frozenset()
 
     def plus(self, terms: Iterable[str]) -> Blindfold:
-        """A blindfold that knows these terms too."""
-        if not terms:
-            return self
-        both = Blindfold()
-        both._by_first = dict(self._by_first)
-        both.soul = self.soul
-        both._add(terms)
+        """A blindfold for one task: it knows these names too, and nobody who comes later."""
+        both = Blindfold.__new__(Blindfold)
+        both._soul, both.soul = self._soul, self.soul
+        both._askers = self._askers
+        both._own = self._names_of(frozenset(terms)) if terms else None
+        both._tables = self._tables if both._own is None else (*self._tables, both._own)
+        both._until = tuple(table.serial for table in both._tables)
+        both.own = frozenset(terms) if terms else frozenset()
         return both
+
+    def _names_of(self, terms: frozenset[str]) -> Names | None:
+        """Those of one task's terms that are not known anyway. Who asks once asks again: they are kept for a while."""
+        unknown = frozenset(term for term in terms if not any(term in table for table in self._tables))
+        if not unknown:
+            return None
+        own = self._askers.get(unknown)
+        if own is None:
+            if len(self._askers) >= MOST_ASKERS:
+                self._askers.clear()
+            own = self._askers[unknown] = Names(unknown)
+        return own
 
     @property
     def empty(self) -> bool:
-        """Whether it knows no term at all."""
-        return not self._by_first
+        """Whether it knows no name at all."""
+        return not any(map(len, self._tables))
 
-    def _add(self, terms: Iterable[str]) -> None:
-        for term in terms:
-            words = _words(term)
-            if sum(map(len, words)) < 2:
-                continue
-            known = self._by_first.get(words[0], ())
-            if words not in known:
-                self._by_first[words[0]] = tuple(sorted((*known, words), key=len, reverse=True))
+    # -- out -----------------------------------------------------------------------------------------------------
 
     def redact(self, task: Task) -> Redacted:
-        """The task with placeholders for every term in its messages, its tools' descriptions and its schemas."""
-        if self.empty:
-            return Redacted(task, {})
-        numbers: dict[tuple[str, ...], int] = {}
-        names: dict[int, str] = {}
-        taken = {int(number) for number in _TAKEN.findall(repr((task.turns, task.tools, task.schema)))}
+        """The task with placeholders for every name in its messages, its tools and its schemas."""
+        return Redacted(task, {}) if self.empty else _at_once(self._redacting(task))
 
-        def hide(text: str) -> str:
-            text = _composed(text)
-            if "\\u" in text and next(iter(self._find(spelled := _spelled_out(text))), None):
-                text = spelled
-            pieces: list[str] = []
+    async def redact_in_slices(self, task: Task, clock: Clock) -> Redacted:
+        """The same, in turns with the reactor where the task is long."""
+        return Redacted(task, {}) if self.empty else await _in_turns(self._redacting(task), clock)
+
+    def _redacting(self, task: Task) -> Generator[None, None, Redacted]:
+        texts = wording(task)
+        placeholders: Placeholders | None = None
+        changed: dict[tuple[str, str], str] = {}
+        for mode, text in texts:
+            told: list[str] = []
             shown = 0
-            for start, end, words in self._find(text):
-                if words not in numbers:
-                    # Of so many numbers, one at least is neither taken nor given.
-                    candidates = range(1, len(taken) + len(numbers) + 2)
-                    number = next(n for n in candidates if n not in taken and n not in names)
-                    numbers[words] = number
-                    names[number] = text[start:end]
-                pieces += (text[shown:start], f"[NAME_{numbers[words]}]")
-                shown = end
-            return "".join((*pieces, text[shown:]))
+            for hits in self._hits(text, mode):
+                if hits:
+                    placeholders = placeholders or Placeholders((yield from _taken(texts)))
+                    told.append(_replaced(mode, text, shown, hits, placeholders))
+                    shown = hits[-1].end
+                if len(text) > PIECE + BEYOND:
+                    yield
+            if told and placeholders is not None:
+                changed[mode, text] = _short(mode, text, "".join((*told, text[shown:])), placeholders)
+        if placeholders is None:
+            return Redacted(task, {})
+        veiled = reworded(task, lambda mode, text: changed.get((mode, text), text))
+        special = any('"' in name or "\\" in name or not name.isprintable() for name in placeholders.names.values())
+        return Redacted(veiled, placeholders.names, special)
 
-        veiled = reworded(task, hide)
-        return Redacted(veiled, names) if names else Redacted(task, {})
+    def _hits(self, text: str, mode: str) -> Iterator[list[Hit]]:
+        """Where ``text`` names somebody, piece by piece, in order and apart."""
+        if len(text) <= PIECE + BEYOND:
+            yield find_everywhere(self._tables, text, mode, json=mode == JSON)
+            return
+        last = 0
+        for start, end in _pieces(text):
+            hits: list[Hit] = []
+            before = max(0, start - BEYOND)
+            for hit in find_everywhere(self._tables, text[before : end + BEYOND], mode, json=mode == JSON):
+                at = hit.start + before
+                if at < end and hit.end + before > start and at >= last:
+                    last = hit.end + before
+                    hits.append(hit._replace(start=at, end=last))
+            yield hits
+
+    # -- the last look -------------------------------------------------------------------------------------------
 
     def scan(self, outbound: str) -> tuple[str, ...]:
-        """The terms that stand in ``outbound``, as sorted folded text; the empty tuple when there are none."""
-        if self.empty:
-            return ()
-        return tuple(sorted({" ".join(words) for _, _, words in self._find(_composed(outbound))}))
+        """The names in ``outbound`` that are found wherever they stand, folded and sorted; () when there are none.
 
-    def _find(self, text: str) -> Iterable[tuple[int, int, tuple[str, ...]]]:
-        """Where terms stand: start, end, the term's folded words; longest first, never overlapping."""
-        if self._by_first.keys().isdisjoint(map(_fold, _WORD.findall(text))):
-            return
-        spans = [(match.start(), match.end(), _fold(match[0])) for match in _WORD.finditer(text)]
-        index = 0
-        while index < len(spans):
-            for words in self._by_first.get(spans[index][2], ()):
-                after = spans[index : index + len(words)]
-                if len(after) == len(words) and all(span[2] == word for span, word in zip(after, words, strict=True)):
-                    yield after[0][0], after[-1][1], words
-                    index += len(words)
-                    break
-            else:
-                index += 1
+        ``outbound`` is JSON, or text; what is said in it is searched, not how it is written down. A placeholder names
+        nobody, whoever is called like one.
+        """
+        return () if self.empty else _at_once(self._scanning(outbound))
 
+    async def scan_in_slices(self, outbound: str, clock: Clock) -> tuple[str, ...]:
+        """The same, in turns with the reactor where there is much of it."""
+        return () if self.empty else await _in_turns(self._scanning(outbound), clock)
 
-def outbound_text(url: str, headers: Mapping[str, str], body: bytes, payloads: Iterable[str] = ()) -> str:
-    """All words that a request shows to its receiver, with JSON escapes undone so that nothing hides behind them.
+    def asker_in(self, texts: Iterable[str]) -> bool:
+        """Whether texts of our own name a task's own people or places; a word of a prompt written small does not."""
+        own = Names(self.own)
+        return any(hit.certain and _is_named(text, hit) for text in texts for hit in find_everywhere((own,), text))
 
-    ``payloads`` are base64 texts of pictures and sounds: random letters, in which any short name turns up by chance.
-    """
-    text = body.decode("utf-8", "replace")
-    for payload in payloads:
-        text = text.replace(payload, "")
-    if "\\" in text:
-        inner = _unescaped(text)
-        text = f"{text}\n{inner}\n{_spelled_out(inner)}"
-    return "\n".join((url, *(f"{name}: {value}" for name, value in headers.items()), text))
+    def _scanning(self, outbound: str) -> Generator[None, None, tuple[str, ...]]:
+        found: set[str] = set()
+        for start, end in _pieces(outbound):
+            found |= self._named(outbound[start : end + BEYOND])
+            if end < len(outbound):
+                yield
+        return tuple(sorted(found))
+
+    def _named(self, outbound: str) -> set[str]:
+        said = unescaped_json(outbound)
+        return {
+            " ".join(hit.words)
+            for table, until in zip(self._tables, self._until, strict=True)
+            for hit in find_everywhere((table,), said, IDENTIFIER)
+            if hit.certain and hit.serial <= until and not in_placeholder(said, hit.start, hit.end)
+        }
 
 
-#: Letters that somebody wrote as JSON does for ASCII: ``\\u0141ukasz``.
-_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
+def _is_named(text: str, hit: Hit) -> bool:
+    whole = text.strip() == text[hit.start : hit.end]
+    return not text[hit.start].islower() and (whole or used_as_name(text, hit.start, hit.end))
 
 
-def _spelled_out(text: str) -> str:
-    """``text`` with letters instead of their escapes, in prose as well; escaped marks and controls stay as they are."""
-
-    def letters(match: re.Match[str]) -> str:
-        spelled: str = json.loads(f'"{match[0]}"')
-        return spelled if spelled.isalpha() else match[0]
-
-    return _ESCAPES.sub(letters, text)
-
-
-def _unescaped(text: str) -> str:
-    """Every string and key in the JSON ``text``, of JSON inside such strings as well; the text itself if it is none."""
-    try:
-        return "\n".join(_strings(json.loads(text)))
-    except (ValueError, RecursionError):
-        return text
+def _pieces(text: str) -> Iterable[tuple[int, int]]:
+    """Where ``text`` is cut: at blanks where there are any, which no escape has inside."""
+    start = 0
+    while start < len(text):
+        end = min(len(text), start + PIECE)
+        if end < len(text):
+            end = max(text.rfind(" ", start + PIECE // 2, end), text.rfind("\n", start + PIECE // 2, end)) + 1 or end
+        yield start, end
+        start = end
 
 
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-        if "\\" in value and value.lstrip()[:1] in ("{", "[", '"'):
-            try:
-                inner = json.loads(value)
-            except (ValueError, RecursionError):
-                return
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _strings(item)
+def _taken(texts: list[tuple[str, str]]) -> Generator[None, None, set[int]]:
+    """The numbers that the texts have in something like a placeholder."""
+    taken: set[int] = set()
+    for _, text in texts:
+        for start in range(0, len(text), FEW):
+            taken |= taken_in(text[start : start + FEW + BEYOND])
+            if len(text) > FEW:
+                yield
+    return taken
 
 
-def reworded(task: Task, change: Callable[[str], str]) -> Task:
-    """``task`` with ``change`` applied to all that a person wrote in it: not to roles, names of tools, or keywords."""
-    turns = tuple(_with_words(message, change) for message in task.turns)
-    tools = tuple(_with_description(tool, change) for tool in task.tools)
-    schema = None if task.schema is None else _with_annotations(task.schema, change)
-    return replace(task.with_turns(turns), tools=tools, schema=schema)
+def _replaced(mode: str, text: str, shown: int, hits: list[Hit], placeholders: Placeholders) -> str:
+    """``text`` from ``shown`` to the last of ``hits``, with placeholders in their places."""
+    told: list[str] = []
+    for hit in hits:
+        written = text[hit.start : hit.end]
+        if mode == JSON and "\\" in written:
+            written = unescaped_json(written)
+        told += (text[shown : hit.start], placeholders.for_name(hit.words, hit.kind, written))
+        shown = hit.end
+    return "".join(told)
 
 
-def _with_words(message: Message, change: Callable[[str], str]) -> Message:
-    calls = tuple(replace(call, arguments=_in_json(call.arguments, change)) for call in message.tool_calls)
-    text = change(message.text)
-    if "\\" in text and text.lstrip()[:1] in ("{", "["):
-        # What a tool gave back, mostly: a line break in it hides the beginning of the next word.
-        text = _in_json(text, change)
-    return replace(message, text=text, tool_calls=calls)
-
-
-def _with_description(tool: Tool, change: Callable[[str], str]) -> Tool:
-    return replace(tool, description=change(tool.description), parameters=_with_annotations(tool.parameters, change))
-
-
-#: Where a JSON Schema holds words of a person's own: in values, in keys, and in lists of such keys.
-_OWN_WORDS = ("title", "description", "$comment", "enum", "const", "default", "examples")
-_OWN_KEYS = ("properties", "dependentRequired", "dependentSchemas")
-
-
-def _with_annotations(schema: Any, change: Callable[[str], str]) -> Any:
-    """A JSON Schema with other words of its author's own; its keywords stay what they are."""
-    if isinstance(schema, list):
-        return [_with_annotations(item, change) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    result: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _OWN_WORDS or (key == "required" and isinstance(value, list)):
-            result[key] = map_strings(value, change)
-        elif key in _OWN_KEYS and isinstance(value, Mapping):
-            result[key] = {change(name): _with_annotations(inner, change) for name, inner in value.items()}
-        else:
-            result[key] = _with_annotations(value, change)
-    return result
+def _short(mode: str, text: str, changed: str, placeholders: Placeholders) -> str:
+    """``changed``; for an identifier that has become longer than providers take, a placeholder for all of it."""
+    if mode == IDENTIFIER and len(changed) > LONGEST_IDENTIFIER >= len(text):
+        return placeholders.for_name((text,), "person", text)
+    return changed
 
 
 def _in_json(text: str, change: Callable[[str], str]) -> str:
     """JSON text with its strings changed, so that a quotation mark in a name breaks nothing; other text as it is."""
     try:
         value = json.loads(text)
-        changed = map_strings(value, change)
+        changed = map_strings(value, lambda _, said: change(said))
     except (ValueError, RecursionError):
         return change(text)
     return text if changed == value else json.dumps(changed, ensure_ascii=False)
 
 
-def map_strings(value: Any, change: Callable[[str], str]) -> Any:
-    """JSON-like data with ``change`` applied to every string and key of it."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list | tuple):
-        return [map_strings(item, change) for item in value]
-    if isinstance(value, Mapping):
-        return {change(str(key)): map_strings(item, change) for key, item in value.items()}
-    return value
+# -- taking turns ------------------------------------------------------------------------------------------------
 
 
-def written_small(text: str) -> str:
-    """The words of ``text`` that are written small, and so are not meant as names."""
-    return " ".join(word for word in _WORD.findall(text) if word.islower())
+def _at_once(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
 
 
-def ordinary(prose: str) -> str:
-    """The same for prose, whose sentences begin with a capital whatever the word."""
-    return " ".join(match[2] for match in _IN_PROSE.finditer(prose) if match[1] is not None or match[2].islower())
-
-
-def _composed(text: str) -> str:
-    """``text`` with every accent joined to its letter, however it was typed."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def _fold(word: str) -> str:
-    return word.casefold()
-
-
-def _words(term: str) -> tuple[str, ...]:
-    return tuple(_fold(word) for word in _WORD.findall(_composed(term)))
+async def _in_turns(steps: Generator[None, None, T], clock: Clock) -> T:
+    """Go through ``steps``; whoever else has something to do gets a turn every :data:`SLICE` seconds."""
+    until = time.perf_counter() + SLICE
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        if time.perf_counter() > until:
+            await sleep(clock, 0.0)
+            until = time.perf_counter() + SLICE

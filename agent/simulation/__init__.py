@@ -5,7 +5,7 @@
     outcomes |= optimum_of(rows, config, suits)      # needs scipy
     figures(outcomes)                                # what --json prints
 
-The rows run on a virtual clock through the real ranking and the real quotas, and through what other routers do
+The rows run on a virtual clock through the real ranking and the real quotas, and through every other strategy
 (:mod:`~agent.simulation.policies`), against providers that count for themselves (:mod:`~agent.simulation.providers`).
 What could have been is a linear program (:mod:`~agent.simulation.optimum`).
 """
@@ -18,7 +18,7 @@ from typing import Any
 from ..config.settings import Config
 from .optimum import Unsolvable, optimum
 from .plot import burn_down
-from .policies import POLICIES
+from .policies import policies
 from .replay import Outcome, Situation, replay
 from .traffic import Row, read_traffic
 
@@ -30,7 +30,8 @@ OPTIMUM = "optimum"
 def simulate(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:
     """Every policy's outcome by its name."""
     situation = Situation(config, suits)
-    return {policy.name: replay(rows, situation, policy) for policy in POLICIES}
+    made = policies(situation.config, situation.suits)
+    return {name: replay(rows, situation, policy) for name, policy in made.items()}
 
 
 def optimum_of(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:

@@ -1,174 +1,148 @@
-"""The policies that a simulation compares: ours, the rules' own, and those that other routers offer.
+"""The policies that a simulation compares: the strategies themselves, on the clock of the simulation.
 
-Each answers ``order(now, work)``: whom to ask, first choice first, of those that could do the work at all. The others
-know a provider's quota only by being turned away; then they leave it alone until its reset.
+Each is a strategy of :mod:`agent.strategies` over the real ranking and the real quotas. ``headroom`` is what happens
+where no route is configured; the others go by the rules or by their own figure, and give quota no weight but that of a
+limit. A backends file's own ``route`` and ``strategies`` are policies as well.
 """
 
 from __future__ import annotations
 
-import random
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from ..config.settings import Config, Headroom
 from ..core.backend import Backend
 from ..core.decision import Work
-from ..core.pricing import expected_cost_usd
+from ..core.task import Task
 from ..health.breaker import Health
 from ..quota import QuotaReservation, Quotas, Spend
-from ..strategies.ranked import gains, rank, unfit
+from ..strategies.base import Look, Strategy, World
+from ..strategies.ranked import Fits, gains, rank
+from ..strategies.tree import Tree
 
-#: Weight of the newest answer in the latency that ``latency_based`` goes by.
-SMOOTHING = 0.1
+#: Quota counts where it is used up, and nowhere else.
+NO_WEIGHT = Headroom(pull=0.0, push=0.0, price=0.0, save=False)
+
+#: By the name that the figures have: the strategy. None is the plain ranking; ``rules`` is that without headroom.
+BUILT_IN: Mapping[str, str | None] = {
+    "headroom": None,
+    "rules": None,
+    "cheapest": "cost",
+    "usage_based": "usage",
+    "weighted_shuffle": "weighted",
+    "least_busy": "least_busy",
+    "latency_based": "latency",
+    "round_robin": "round_robin",
+    "most_headroom": "headroom",
+    "fallback": "fallback",
+    "cascade": "cascade",
+    "race": "race",
+    "hedge": "hedge",
+    "vote": "vote",
+    "learned": "learned",
+}
+#: Those that quota weighs for, as it does where no route is configured.
+WEIGHED = ("headroom", "most_headroom", "learned")
 
 
-class Policy(ABC):
-    """Whom to ask for a task, and what is known of those who were asked. A subclass says in which order."""
+class Policy:
+    """One strategy, and what is known of those who were asked.
 
-    name: ClassVar[str]
+    strategy  None for the plain ranking
+    weighed   whether quota has the weight that the config gives it
+    """
 
-    def __init__(self, config: Config, suits: dict[str, frozenset[str]], seed: int = 1):
+    def __init__(self, config: Config, suits: dict[str, frozenset[str]], strategy: Strategy | None, *, weighed: bool):
         self.config = config
+        self.strategy = strategy
         self.backends: list[Backend] = list(config.backends.values())
-        self.closed: dict[str, float] = {}
-        self.in_flight: dict[str, int] = dict.fromkeys(config.backends, 0)
-        self.tokens: dict[str, float] = dict.fromkeys(config.backends, 0.0)
-        self.latency: dict[str, float] = dict.fromkeys(config.backends, 0.0)
-        self.random = random.Random(seed)
-
-    @abstractmethod
-    def order(self, now: float, work: Work) -> Sequence[str]:
-        """The keys of those that can do the work, first choice first."""
-
-    def begun(self, now: float, key: str, work: Work) -> QuotaReservation | None:
-        self.in_flight[key] += 1
-        return None
-
-    def turned_away(self, now: float, key: str, until: float) -> None:
-        self.closed[key] = until
-
-    def ended(self, key: str, work: Work, ticket: QuotaReservation | None, spend: Spend, seconds: float) -> None:
-        self.in_flight[key] -= 1
-        self.tokens[key] += spend.of("tokens")
-        before = self.latency[key]
-        self.latency[key] = before + SMOOTHING * (seconds - before) if before else seconds
-
-
-class ByFigure(Policy):
-    """Those that go by one figure; a subclass says which."""
-
-    def order(self, now: float, work: Work) -> Sequence[str]:
-        able = [b for b in self.backends if self.closed.get(b.key, 0.0) <= now and not unfit(b, work)]
-        able.sort(key=lambda backend: self.figure(backend, work))
-        return [backend.key for backend in able]
-
-    @abstractmethod
-    def figure(self, backend: Backend, work: Work) -> float:
-        """The smaller, the sooner it is asked."""
-
-
-class Cheapest(ByFigure):
-    name = "cheapest"
-
-    def figure(self, backend: Backend, work: Work) -> float:
-        return expected_cost_usd(backend, work.tokens, work.max_tokens)
-
-
-class UsageBased(ByFigure):
-    """Fewest tokens so far."""
-
-    name = "usage_based"
-
-    def figure(self, backend: Backend, work: Work) -> float:
-        return self.tokens[backend.key]
-
-
-class WeightedShuffle(ByFigure):
-    """At random, weighted by the USD of quota; a backend without weighs as much as they do on average."""
-
-    name = "weighted_shuffle"
-
-    def __init__(self, config: Config, suits: dict[str, frozenset[str]], seed: int = 1):
-        super().__init__(config, suits, seed)
-        weights = {b.key: sum(q.limit for q in b.quota if q.unit == "usd") for b in self.backends}
-        given = [weight for weight in weights.values() if weight]
-        usual = sum(given) / len(given) if given else 1.0
-        self.weights = {key: weight or usual for key, weight in weights.items()}
-
-    def figure(self, backend: Backend, work: Work) -> float:
-        # The smallest of exponential waits falls on each in proportion to its weight.
-        return self.random.expovariate(self.weights[backend.key])
-
-
-class LeastBusy(ByFigure):
-    """Fewest calls under way; at random among equals."""
-
-    name = "least_busy"
-
-    def figure(self, backend: Backend, work: Work) -> float:
-        return self.in_flight[backend.key] + 0.5 * self.random.random()
-
-
-class LatencyBased(ByFigure):
-    name = "latency_based"
-
-    def figure(self, backend: Backend, work: Work) -> float:
-        return self.latency[backend.key]
-
-
-class Ranked(Policy):
-    """The real ranking and the real quotas, on the clock of the simulation."""
-
-    name = "headroom"
-    weights: Headroom | None = None
-
-    def __init__(self, config: Config, suits: dict[str, frozenset[str]], seed: int = 1):
-        super().__init__(config, suits, seed)
+        self.weights = config.headroom if weighed else NO_WEIGHT
         self.now = 0.0
         self.suits = suits
         self.quotas: Quotas | None = None
-        self.healths = [Health(backend, lambda: self.now, lambda event: None) for backend in self.backends]
+        self.healths = {backend.key: Health(backend, lambda: self.now, lambda event: None) for backend in self.backends}
+        self._fits = Fits(config.rules, suits)
+        self._world = World(config, self.healths.__getitem__, lambda key: self._quotas()[key], suits)
+        self._tasks = 0
 
-    def order(self, now: float, work: Work) -> Sequence[str]:
+    def steps(self, now: float, work: Work) -> list[tuple[str, ...]]:
+        """Whom to ask, first choice first; those that are asked at once stand together."""
         self.now = now
-        if self.quotas is None:
-            self.quotas = Quotas(self.config.backends, now)
-        weights = self.weights or self.config.headroom
+        quotas = self._quotas()
         ranking, skipped = rank(
-            work, self.healths, self.config.rules, self.suits, self.quotas.__getitem__, weights, now
+            work,
+            self.healths.values(),
+            self.config.rules,
+            self.suits,
+            quotas.__getitem__,
+            self.weights,
+            now,
+            self._fits,
         )
         for key, gain in gains(ranking, skipped):
-            self.quotas[key].wanted(now, work, gain, weights.reserve)
-        return [entry.backend for entry in ranking]
+            quotas[key].wanted(now, work, gain, self.weights.reserve)
+        if self.strategy is None:
+            return [(entry.backend,) for entry in ranking]
+        self._tasks += 1
+        task = Task(kind=work.kind, id=f"task-{self._tasks}", asker=str(self._tasks % 97))
+        able = {entry.backend: entry for entry in ranking}
+        choice = self.strategy.choose(Look(task, work, able, self._world, now))
+        return [step.keys for step in choice.steps]
 
-    def begun(self, now: float, key: str, work: Work) -> QuotaReservation | None:
-        assert self.quotas is not None
-        return self.quotas[key].reserve(now, work)
+    def _quotas(self) -> Quotas:
+        if self.quotas is None:
+            self.quotas = Quotas(self.config.backends, self.now)
+        return self.quotas
+
+    def begun(self, now: float, key: str, work: Work) -> QuotaReservation:
+        """A call has begun."""
+        self.healths[key].begin()
+        self._world.observed.begun(key)
+        return self._quotas()[key].reserve(now, work)
 
     def turned_away(self, now: float, key: str, until: float) -> None:
-        assert self.quotas is not None
-        self.quotas[key].exhausted(now, until - now)
+        """A provider has no quota left until then."""
+        self._quotas()[key].exhausted(now, until - now)
 
-    def ended(self, key: str, work: Work, ticket: QuotaReservation | None, spend: Spend, seconds: float) -> None:
-        assert self.quotas is not None and ticket is not None
+    def ended(self, key: str, work: Work, ticket: QuotaReservation, spend: Spend, seconds: float) -> None:
+        """A call is over."""
+        self.healths[key].end()
+        observed = self._world.observed
+        observed.tokens[key] += spend.of("tokens")
+        observed.took(key, seconds)
         ticket.settle(spend)
-        self.quotas[key].estimate.learn(work, int(spend.input_tokens), int(spend.output_tokens))
+        self._quotas()[key].estimate.learn(work, int(spend.input_tokens), int(spend.output_tokens))
 
 
-class Rules(Ranked):
-    """The ranking without headroom: the rules' own choice until a quota is used up."""
+def policies(config: Config, suits: dict[str, frozenset[str]]) -> dict[str, Policy]:
+    """Every policy by its name: the built-in ones, the config's own strategies, and its ``route``."""
+    made: dict[str, Policy] = {}
+    for name, use in BUILT_IN.items():
+        spec = None if use is None else _spec(use, config)
+        made[name] = _policy(config, suits, spec, weighed=name in WEIGHED)
+    for name, own in config.strategies.items():
+        made[name] = _policy(config, suits, own, weighed=True)
+    if config.route is not None:
+        made["route"] = _policy(config, suits, config.route, weighed=True)
+    return made
 
-    name = "rules"
-    weights = Headroom(pull=0.0, push=0.0, price=0.0, save=False)
+
+def _policy(config: Config, suits: dict[str, frozenset[str]], spec: Any, *, weighed: bool) -> Policy:
+    strategy = None if spec is None else Tree(replace(config, route=spec)).route
+    return Policy(config, suits, strategy, weighed=weighed)
 
 
-POLICIES: tuple[type[Policy], ...] = (
-    Ranked,
-    Rules,
-    Cheapest,
-    UsageBased,
-    WeightedShuffle,
-    LeastBusy,
-    LatencyBased,
-)
+def _spec(use: str, config: Config) -> dict[str, Any]:
+    """The options of a strategy that cannot do without any."""
+    if use == "weighted":
+        return {"use": use, "weights": weights(config)}
+    return {"use": use, "over": list(config.backends)} if use == "fallback" else {"use": use}
+
+
+def weights(config: Config) -> dict[str, float]:
+    """By the USD of quota; a backend without weighs as much as they do on average."""
+    found = {b.key: sum(q.limit for q in b.quota if q.unit == "usd") for b in config.backends.values()}
+    given = [weight for weight in found.values() if weight]
+    usual = sum(given) / len(given) if given else 1.0
+    return {key: weight or usual for key, weight in found.items()}

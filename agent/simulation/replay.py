@@ -104,12 +104,11 @@ class Situation:
         return self._first[kind]
 
 
-def replay(rows: Sequence[Row], situation: Situation, kind_of_policy: type[Policy]) -> Outcome:
-    """Send every row through the policy."""
-    policy = kind_of_policy(situation.config, situation.suits)
+def replay(rows: Sequence[Row], situation: Situation, policy: Policy) -> Outcome:
+    """Send every row through the policy. Of several that are asked at once all are paid, and the best answer counts."""
     providers = {key: Provider(backend) for key, backend in situation.config.backends.items()}
     outcome = Outcome(tasks=len(rows))
-    ends: list[tuple[float, int, float, str, Work, QuotaReservation | None, Spend]] = []
+    ends: list[tuple[float, int, float, str, Work, QuotaReservation, Spend]] = []
     numbers = count()
     step = (rows[-1].at - rows[0].at) / MOMENTS if rows else 0.0
     next_moment = rows[0].at if rows else 0.0
@@ -120,26 +119,32 @@ def replay(rows: Sequence[Row], situation: Situation, kind_of_policy: type[Polic
             providers[key].charge(began, spend)
             policy.ended(key, work, ticket, spend, end - began)
 
+    def ask(row: Row, key: str, work: Work) -> bool:
+        provider = providers[key]
+        closed_until = provider.closed_until(row.at)
+        if closed_until > row.at:
+            policy.turned_away(row.at, key, closed_until)
+            return False
+        backend = provider.backend
+        ticket = policy.begun(row.at, key, work)
+        spend = spend_of(backend, row.input_tokens, row.output_tokens)
+        end = row.at + latency(backend, row.output_tokens)
+        heapq.heappush(ends, (end, next(numbers), row.at, key, work, ticket, spend))
+        return True
+
     for row in rows:
         finish(row.at)
         if row.at >= next_moment:
             next_moment += max(step, 1e-9)
             _burn(outcome, providers, row.at)
         work = situation.work(row)
-        for key in policy.order(row.at, work):
-            provider = providers[key]
-            closed_until = provider.closed_until(row.at)
-            if closed_until > row.at:
-                policy.turned_away(row.at, key, closed_until)
-                continue
-            backend = provider.backend
-            ticket = policy.begun(row.at, key, work)
-            spend = spend_of(backend, row.input_tokens, row.output_tokens)
-            end = row.at + latency(backend, row.output_tokens)
-            heapq.heappush(ends, (end, next(numbers), row.at, key, work, ticket, spend))
-            outcome.fit += situation.fit(backend, work)
-            outcome.first_choice += key in situation.first_choice(work.kind)
-            break
+        for together in policy.steps(row.at, work):
+            asked = [key for key in together if ask(row, key, work)]
+            if asked:
+                best = max(asked, key=lambda key: situation.fit(providers[key].backend, work))
+                outcome.fit += situation.fit(providers[best].backend, work)
+                outcome.first_choice += best in situation.first_choice(work.kind)
+                break
         else:
             outcome.delayed += 1
     finish(float("inf"))

@@ -35,6 +35,7 @@ _NEEDED = {
     "jsonschema": "jsonschema",
     "json_repair": "json-repair",
     "OpenSSL": "twisted[tls]",
+    "markdown_it": "markdown-it-py",
 }
 
 SETTINGS = Path("server/conf/settings.py")

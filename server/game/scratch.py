@@ -9,13 +9,17 @@ Whoever makes it stops it.
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from uniwizard.server.game.install import SECRET_SETTINGS, install
 from uniwizard.server.game.process import Game
+
+#: Below what systems give to clients: a connection of anybody's could take one of those before the game has it.
+_PORTS = range(20_000, 32_000)
 
 _SETTINGS = """
 # A game of its own: reachable from this machine alone, on ports that were free.
@@ -54,7 +58,13 @@ def own_game(
 
 def _free_ports() -> dict[str, int]:
     names = ("telnet", "web", "inner", "websocket", "amp")
+    found: dict[str, int] = {}
     with ExitStack() as held:
-        # All are held until all are known, so that none is given twice.
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in names]
-        return {name: held_socket.getsockname()[1] for name, held_socket in zip(names, sockets, strict=True)}
+        for port in random.sample(_PORTS, len(_PORTS)):
+            # All are held until all are known.
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                found[names[len(found)]] = port
+            if len(found) == len(names):
+                break
+    return found

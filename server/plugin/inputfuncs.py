@@ -18,6 +18,9 @@ from uniwizard.world.reactor import reactor as _reactor
 #: The commands that can wait a moment; an answer takes longer anyhow.
 _PATIENT = ("think",)
 
+#: Lines of a burst that somebody may send who is not in the game yet.
+_UNKNOWN = 20
+
 _pace = _Pace(_reactor)
 #: How many lines of each session wait; what it types next must not overtake them.
 _waiting: dict[Any, int] = {}
@@ -46,7 +49,30 @@ def text(session: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _enter(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    _left(session)
+    _text(session, *args, **kwargs)
+
+
+def _left(session: Any) -> None:
     _waiting[session] -= 1
     if not _waiting[session]:
         del _waiting[session]
-    _text(session, *args, **kwargs)
+
+
+def uniwizard_burst(session: Any, *lines: Any, **options: Any) -> None:
+    """Take lines that belong together (:mod:`uniwizard.server.plugin.bursts`), in their turn."""
+    texts = [line for line in lines if isinstance(line, str)]
+    session.update_session_counters()
+    _waiting[session] = _waiting.get(session, 0) + 1
+    _pace(lambda: _enter_burst(session, texts, bool(options.get("whole"))))
+
+
+def _enter_burst(session: Any, lines: list[str], whole: bool) -> None:
+    from uniwizard.commands.writing import burst
+
+    _left(session)
+    if session.puppet is not None:
+        burst(session.puppet, session, lines, whole=whole)
+    else:
+        for line in lines[:_UNKNOWN]:
+            _text(session, line)

@@ -23,7 +23,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 #: The request's headers that the Server is told.
-PASSED_ON = (b"authorization", b"content-type", b"accept", b"origin", b"x-stream-mode")
+PASSED_ON = (b"authorization", b"content-type", b"accept", b"origin", b"x-stream-mode", b"cache-control")
 
 #: Headers that belong to one connection and not to the answer (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer", b"proxy-connection"}

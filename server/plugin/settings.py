@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from uniwizard.server import web
 from uniwizard.world.ledger import database
 
 CHARACTER_CMDSET = "uniwizard.commands.cmdsets.CharacterCmdSet"
@@ -22,13 +23,26 @@ STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
 WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
 INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
+PORTAL_MODULE = "uniwizard.server.plugin.portal"
+STOCK_SLOGAN, SLOGAN = "The Python MUD/MU* creation system", "Lamplight, sawdust, and borrowed brains"
+STOCK_BANNER, BANNER = "server.conf.connection_screens", "uniwizard.server.plugin.banner"
+TELNET = "uniwizard.server.plugin.bursts.GatheringTelnet"
+WEBSOCKET = "uniwizard.server.plugin.bursts.GatheringWebSocket"
 
 #: Settings that a game may set for itself, with what holds where it does not.
 DEFAULTS: dict[str, Any] = {
     # Seconds that a character waits between one `think` and the next.
     "UNIWIZARD_THINK_COOLDOWN": 2,
     # The longest task a player may type, in characters.
-    "UNIWIZARD_MAX_TASK_LENGTH": 4000,
+    "UNIWIZARD_MAX_TASK_LENGTH": 200_000,
+    # A SOUL.md in the place of the plugin's own, relative to the game directory; "" looks for world/SOUL.md there.
+    "UNIWIZARD_SOUL": "",
+    # Whether players may lay pictures on the bench with a link (think/see), and what that link begins with where the
+    # web server is not reached as the server itself thinks, such as "https://play.example.org".
+    "UNIWIZARD_WEB_UPLOADS": True,
+    "UNIWIZARD_WEB_ADDRESS": "",
+    # The hosts from which the server may fetch a picture that a player names, such as ["upload.wikimedia.org"].
+    "UNIWIZARD_PICTURE_HOSTS": [],
     # The port on which the practice backends listen on this machine; 0 takes any free one.
     "UNIWIZARD_PRACTICE_PORT": 0,
     # Whether programs of players come in at /v1 on the web server, with a token (command `token`).
@@ -86,9 +100,29 @@ def extend(settings: dict[str, Any]) -> None:
         settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
     database.compose(settings)
 
-    settings["INPUT_FUNC_MODULES"] = _with(settings.get("INPUT_FUNC_MODULES"), INPUTFUNCS_MODULE)
+    for setting, protocol in (("TELNET_PROTOCOL_CLASS", TELNET), ("WEBSOCKET_PROTOCOL_CLASS", WEBSOCKET)):
+        if settings[setting] != protocol:
+            settings[f"UNIWIZARD_BASE_{setting}"] = settings[setting]
+            settings[setting] = protocol
+    settings["INPUT_FUNC_MODULES"] = _with(settings["INPUT_FUNC_MODULES"], INPUTFUNCS_MODULE)
+    settings["PORTAL_SERVICES_PLUGIN_MODULES"] = _with(settings["PORTAL_SERVICES_PLUGIN_MODULES"], PORTAL_MODULE)
+    web.compose(settings)
+    if settings["CONNECTION_SCREEN_MODULE"] == STOCK_BANNER and _is_stock(settings, "connection_screens.py"):
+        settings["CONNECTION_SCREEN_MODULE"] = BANNER
+    if settings.get("GAME_SLOGAN") == STOCK_SLOGAN:
+        settings["GAME_SLOGAN"] = SLOGAN
+
     settings["FILE_HELP_ENTRY_MODULES"] = _with(settings.get("FILE_HELP_ENTRY_MODULES"), HELP_MODULE)
     settings["AT_SERVER_STARTSTOP_MODULE"] = _with(settings.get("AT_SERVER_STARTSTOP_MODULE"), STARTSTOP_MODULE)
+
+
+def _is_stock(settings: dict[str, Any], name: str) -> bool:
+    """Whether the game's ``server/conf/`` file is the one that every new Evennia game has."""
+    try:
+        own = Path(settings["GAME_DIR"], "server", "conf", name).read_bytes()
+        return own == Path(settings["EVENNIA_DIR"], "game_template", "server", "conf", name).read_bytes()
+    except OSError:
+        return False
 
 
 def _with(present: Any, module: str) -> list[str]:

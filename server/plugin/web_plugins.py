@@ -1,4 +1,5 @@
-"""Puts ``/v1``, OpenAI's protocol, on Evennia's web server. The game's own web plugins come first and keep their say.
+"""Puts ``/v1``, OpenAI's protocol, and ``/picture``, players' uploads, on Evennia's web server. The game's own web
+plugins come first and keep their say.
 
 Evennia calls these two hooks by name: one in the Server, where the brain is, and one in the Portal, which is what the
 world can reach. ``uniwizard.server.plugin.settings`` puts this module before the game's own.
@@ -24,6 +25,13 @@ def at_webserver_root_creation(web_root: Any) -> Any:
         except Exception:
             # A game without this door still starts.
             logger.log_trace("Uniwizard could not put /v1 on the web server.")
+    if settings.UNIWIZARD_WEB_UPLOADS:
+        try:
+            from uniwizard.server.web.uploads import Uploads
+
+            web_root.putChild(b"picture", Uploads())
+        except Exception:
+            logger.log_trace("Uniwizard could not put /picture on the web server.")
     return web_root
 
 

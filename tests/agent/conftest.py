@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from gateway_server import Provider, Served
+from gateway_server import Aside, Provider, Served
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,13 @@ def providing() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def serving(providing: Provider) -> Iterator[Served]:
-    with Served(providing.config("a", "b")) as server:
+    with Aside(providing.config("a", "b")) as server:
         yield server
 
 
 @pytest.fixture
 def provider(providing: Provider) -> Provider:
-    providing.quiet()
+    providing.forget()
     return providing
 
 

@@ -1,30 +1,45 @@
-"""``python -m agent serve`` in a process of its own, and a provider below it that says what it is told to::
+"""The gateway for tests with blocking clients, and a provider below it that says what it is told to::
 
-with Provider() as provider, Served(provider.config("a", "b")) as served:
+with Provider() as provider, Aside(provider.config("a", "b")) as served:
     provider.say("a", error(503))
     served.sdk().chat.completions.create(...)
+
+``Aside`` is the gateway in a thread of this process, ``Program`` is ``python -m agent serve`` in one of its own.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
+from fake_llm import FakeLLMThread, Reply, answer, status
+from fake_llm.replies import REFUSAL, TIDES
+from fake_llm.streams import HEAD, LAST_CHUNK, chunk, chunked, sse
+from faults import CLASSIFIER
+from reactor_thread import ReactorThread
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+
+from uniwizard.agent import Router
+from uniwizard.agent.config.loader import load
+from uniwizard.agent.gateway import Gateway, GatewaySite, open_door
+
+__all__ = [
+    "ASKED", "REFUSAL", "TIDES", "WEATHER", "Aside", "Program", "Provider", "Served", "create", "error", "says",
+    "streams",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[2]
-TIDES = "The moon pulls on the water, and the earth turns below it."
 ASKED: list[Any] = [{"role": "user", "content": "How do tides work?"}]
 
 WEATHER: Any = {
@@ -40,9 +55,6 @@ WEATHER: Any = {
         },
     },
 }
-REFUSAL = "I'm sorry, but I can't help with that request."
-
-Reply = tuple[int, dict[str, str], Any]
 
 
 def create(sdk: openai.OpenAI, **more: Any) -> Any:
@@ -52,113 +64,37 @@ def create(sdk: openai.OpenAI, **more: Any) -> Any:
 
 def says(text: str | None = TIDES, finish: str = "stop", **message: Any) -> Reply:
     """A chat completion."""
-    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
-    usage = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
-    return 200, {}, {"object": "chat.completion", "model": "told-1", "choices": [choice], "usage": usage}
+    return answer(text, finish_reason=finish, **message)
 
 
-def error(status: int, code: str = "", message: str = "no", **headers: str) -> Reply:
-    return status, headers, {"error": {"message": message, "code": code, "type": code}}
+def error(code: int, name: str = "", message: str = "no", **headers: str) -> Reply:
+    lines = (f"{header.replace('_', '-')}: {value}" for header, value in headers.items())
+    return status(code, *lines, error={"message": message, "code": name, "type": name})
 
 
 def streams(*pieces: str, cut: bool = False) -> Reply:
-    """The same in a stream of pieces; ``cut`` resets the connection where the end would be."""
-    chunks: list[Any] = [{"index": 0, "delta": {"content": piece}, "finish_reason": None} for piece in pieces]
-    if not cut:
-        chunks.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-    events = [f"data: {json.dumps({'model': 'told-1', 'choices': [chunk]})}\n\n".encode() for chunk in chunks]
-    return 200, {"content-type": "text/event-stream"}, events if cut else [*events, b"data: [DONE]\n\n", b""]
+    """The same in a stream of pieces; ``cut`` ends the connection where the end of the answer would be."""
+    events = [sse(chunk({"content": piece}, model="told")) for piece in pieces]
+    events += [] if cut else [sse(chunk({}, "stop", model="told")), sse("[DONE]")]
+    data = HEAD + b"".join(chunked(event, last=False) for event in events)
+    return Reply(data, end="close") if cut else Reply(data + LAST_CHUNK)
 
 
-class Provider:
-    """OpenAI's chat completions below ``/<key>/v1``; ``say`` gives replies in order, the last one is repeated."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self.headers: list[dict[str, str]] = []
-        #: Cleared, it holds every answer back.
-        self.go = threading.Event()
-        self.go.set()
-        self.asked = threading.Semaphore(0)
-        #: Released once for every client that hangs up while it is held back.
-        self.left = threading.Semaphore(0)
-        self._replies: dict[str, list[Reply]] = {}
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                self._send(200, {}, {"object": "list", "data": []})
-
-            def do_POST(self) -> None:
-                key = self.path.split("/")[1]
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                provider.seen[key].append(json.loads(body))
-                provider.headers.append({name.lower(): value for name, value in self.headers.items()})
-                provider.asked.release()
-                if not provider.go.is_set() and self._hung_up():
-                    return
-                replies = provider._replies.get(key) or [says()]
-                self._send(*(replies.pop(0) if len(replies) > 1 else replies[0]))
-
-            def _hung_up(self) -> bool:
-                self.connection.settimeout(0.05)
-                while not provider.go.is_set():
-                    try:
-                        if not self.connection.recv(1):
-                            break
-                    except TimeoutError:
-                        continue
-                    except OSError:
-                        break
-                else:
-                    self.connection.settimeout(None)
-                    return False
-                provider.left.release()
-                self.close_connection = True
-                return True
-
-            def _send(self, status: int, headers: dict[str, str], content: object) -> None:
-                if isinstance(content, list):
-                    self._stream(status, headers, content)
-                    return
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(status)
-                for name, value in {"content-length": str(len(data)), **headers}.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.end_headers()
-                self.wfile.write(data)
-
-            def _stream(self, status: int, headers: dict[str, str], events: list[bytes]) -> None:
-                """Chunked; without an empty chunk last it breaks off."""
-                self.send_response(status)
-                for name, value in {"transfer-encoding": "chunked", "connection": "close", **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                for event in events:
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-                    self.wfile.flush()
-                self.close_connection = True
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+class Provider(FakeLLMThread):
+    """A provider whose backends are at ``/<key>/v1``."""
 
     def say(self, key: str, *replies: Reply) -> None:
-        self._replies[key] = list(replies)
+        self.script(key, *replies)
 
-    def quiet(self) -> None:
-        """Forget what was said and seen."""
-        self._replies.clear()
-        self.seen.clear()
-        self.headers.clear()
-        self.go.set()
-        for counted in (self.asked, self.left):
-            while counted.acquire(blocking=False):
-                pass
+    @property
+    def seen(self) -> Mapping[str, list[dict[str, Any]]]:
+        """The bodies of what each backend was asked."""
+        return defaultdict(list, {key: [asked.json for asked in those] for key, those in self.requests.items()})
+
+    @property
+    def headers(self) -> list[dict[str, str]]:
+        """The headers of all that was asked."""
+        return [asked.headers for asked in self.log]
 
     def config(self, *keys: str, more: str = "") -> str:
         """A backends file with these keys, each falling back to the next; their breakers never open."""
@@ -167,7 +103,7 @@ class Provider:
             lines += [
                 f"  {key}:",
                 "    api: openai",
-                f"    url: http://127.0.0.1:{self._server.server_address[1]}/{key}/v1",
+                f"    url: {self.url}/{key}/v1",
                 f"    model: {key}-model",
                 "    cost_per_1k: {input: 0.1, output: 1.0}",
                 "    capabilities: [tools, json, images, audio, prefill, stream]",
@@ -179,17 +115,71 @@ class Provider:
             lines += [f"    fallbacks: [{following}]"] if following else []
         return "\n".join([*lines, f"rules: [{{kinds: ['*'], prefer: [{', '.join(keys)}]}}]", more])
 
-    def __enter__(self) -> Provider:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+class Served:
+    """The gateway at ``root``, which asks for ``key``."""
+
+    root: str
+    key = ""
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}/v1"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        split = urlsplit(self.root)
+        assert split.hostname is not None and split.port is not None
+        return split.hostname, split.port
+
+    def sdk(self, key: str = "", retries: int = 0) -> openai.OpenAI:
+        return openai.OpenAI(base_url=self.url, api_key=key or self.key or "any", max_retries=retries, timeout=60)
+
+
+class Aside(Served):
+    """The gateway over a backends file, in a thread of this process; ``trouble`` is what was logged of it."""
+
+    def __init__(self, config: str) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(config)
+            file.flush()
+            self._config = load(Path(file.name), {})
+        self._aside = ReactorThread()
+        self.trouble: list[str] = []
+
+    def __enter__(self) -> Aside:
+        self._aside.__enter__()
+        globalLogPublisher.addObserver(self._heard)
+        self._aside.call(self._open)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.go.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._aside.call(self._close)
+        globalLogPublisher.removeObserver(self._heard)
+        self._aside.__exit__()
+
+    async def _open(self) -> None:
+        reactor = self._aside.reactor
+        self._router = Router(self._config, reactor, classifier=CLASSIFIER)
+        self._gateway = Gateway(lambda: self._router, reactor, open_door, unguarded=True)
+        self._site = GatewaySite(self._gateway, reactor)
+        self._site.noisy = False
+        self._listening = reactor.listenTCP(0, self._site, backlog=512, interface="127.0.0.1")
+        self.root = f"http://127.0.0.1:{self._listening.getHost().port}"
+        await self._router.start()
+
+    async def _close(self) -> None:
+        await maybeDeferred(self._listening.stopListening)
+        self._gateway.abandon()
+        await self._site.close()
+        await self._router.stop()
+
+    def _heard(self, event: LogEvent) -> None:
+        if event.get("log_level") in (LogLevel.error, LogLevel.critical):
+            self.trouble.append(formatEvent(event))
 
 
-class Served:
+class Program(Served):
     """``python -m agent serve`` over a backends file; without one over the repository's own, all in practice."""
 
     def __init__(self, config: str = "", *arguments: str, key: str = ""):
@@ -214,23 +204,6 @@ class Served:
         assert found is not None, f"not served: {self.said}{self.log.read_text()}"
         self.root = found[1]
 
-    @property
-    def url(self) -> str:
-        return f"{self.root}/v1"
-
-    @property
-    def address(self) -> tuple[str, int]:
-        split = urlsplit(self.root)
-        assert split.hostname is not None and split.port is not None
-        return split.hostname, split.port
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def sdk(self, key: str = "", retries: int = 0) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.url, api_key=key or self.key or "any", max_retries=retries, timeout=60)
-
     def signal(self) -> None:
         """Ask it to end."""
         self._process.send_signal(signal.SIGTERM)
@@ -239,7 +212,7 @@ class Served:
         """Its exit status, once it has ended."""
         return self._process.wait(timeout)
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Program:
         return self
 
     def __exit__(self, *_: object) -> None:

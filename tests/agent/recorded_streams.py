@@ -4,9 +4,9 @@ those of the providers' streaming guides and SDK types; the SDKs read every one 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
+
+from fake_llm.streams import TEXT_BLOCK, block, candidate, chunk, line, message, ndjson, sse, stop, words
 
 from uniwizard.agent.core.answer import Answer, Declined, Usage
 from uniwizard.agent.core.backend import Backend
@@ -27,28 +27,6 @@ class Recorded:
         return Backend("b", self.api, "http://127.0.0.1:1/v1", "m", api_key="secret-key")
 
 
-def sse(*events: object, end: str = "\n", names: bool = False) -> bytes:
-    """Server-sent events; what is text already goes out as it is."""
-    lines = []
-    for event in events:
-        if names and isinstance(event, dict):
-            lines.append(f"event: {event['type']}{end}")
-        data = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False)
-        lines.append(f"data: {data}{end}{end}")
-    return "".join(lines).encode()
-
-
-def ndjson(*objects: object, end: str = "\n") -> bytes:
-    return "".join(json.dumps(each, ensure_ascii=False) + end for each in objects).encode()
-
-
-def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
-    """A ``chat.completion.chunk``."""
-    choices = [] if delta is None else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
-    head = {"id": "chatcmpl-7", "object": "chat.completion.chunk", "created": 1, "model": "gpt-x"}
-    return {**head, "choices": choices, **more}
-
-
 USAGE = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
 OPENAI_CALL = [
     {"index": 0, "id": "call_1", "type": "function", "function": {"name": "tide", "arguments": ""}},
@@ -58,51 +36,10 @@ OPENAI_CALL = [
 ]
 
 
-def message(**more: Any) -> dict[str, Any]:
-    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": []}
-    usage = {"input_tokens": 9, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 0, "output_tokens": 1}
-    return {"type": "message_start", "message": {**head, "stop_reason": None, "stop_sequence": None, "usage": usage}}
-
-
-def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"type": "content_block_start", "index": index, "content_block": start},
-        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-        {"type": "content_block_stop", "index": index},
-    ]
-
-
-def words(*pieces: str) -> list[dict[str, Any]]:
-    return [{"type": "text_delta", "text": piece} for piece in pieces]
-
-
-def stop(reason: str, **more: Any) -> list[dict[str, Any]]:
-    delta = {"stop_reason": reason, "stop_sequence": None, **more}
-    return [{"type": "message_delta", "delta": delta, "usage": {"output_tokens": 15}}, {"type": "message_stop"}]
-
-
-TEXT_BLOCK = {"type": "text", "text": ""}
 CLAUDE_USAGE = Usage(12, 15, 3)
 
 
-def candidate(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A ``GenerateContentResponse``."""
-    usage = more.pop("usage", None)
-    told = {"candidates": [{"content": {"role": "model", "parts": list(parts)}, "index": 0, **more}]}
-    return {**told, "modelVersion": "gemini-x", "responseId": "r", **({"usageMetadata": usage} if usage else {})}
-
-
 GEMINI_USAGE = {"promptTokenCount": 8, "candidatesTokenCount": 6, "thoughtsTokenCount": 4, "totalTokenCount": 18}
-
-
-def line(content: str = "", done: bool = False, **more: Any) -> dict[str, Any]:
-    head = {"model": "llama-x", "created_at": "2026-11-20T10:00:00Z"}
-    return {
-        **head,
-        "message": {"role": "assistant", "content": content, **more.pop("message", {})},
-        "done": done,
-        **more,
-    }
 
 
 COUNTS = {"done_reason": "stop", "total_duration": 5, "prompt_eval_count": 7, "eval_count": 3}

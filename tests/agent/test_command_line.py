@@ -1,36 +1,81 @@
-"""``python -m agent`` as a program sees it: exit status, what goes where, and the shapes of its JSON."""
+"""``python -m agent`` as a program sees it: exit status, what goes where, and the shapes of its JSON.
+
+All of it is asked in this process, but for what only a process of its own shows.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import twisted.internet
+from faults import CLASSIFIER
+from twisted.internet import reactor
 
+from uniwizard.agent.__main__ import main
+from uniwizard.agent.classify.classifier import Classifier
 from uniwizard.agent.config.yaml_files import CONFIGS
 
 ROOT = CONFIGS.parent
 
 
-def agent(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line without any key, its local backend on a port where nobody listens."""
-    bare = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    environment = {"OLLAMA_URL": "http://127.0.0.1:1", "PYTHONIOENCODING": "utf-8", **environment}
-    command = [sys.executable, "-m", "agent", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=bare | environment, input=stdin, capture_output=True, text=True, timeout=60
-    )
+@dataclass(frozen=True)
+class Run:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def rows(run: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+Agent = Callable[..., Run]
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Agent]:
+    """Runs the command line in this process, without any key, its local backend on a port where nobody listens.
+
+    A reactor runs once in its life, so every command gets one of its own. The kinds of tasks, which take half a second
+    to read, are read once for all.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
+
+    def run(*arguments: str, stdin: str = "", **environment: str) -> Run:
+        with monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.endswith("_API_KEY")] + ["UNIWIZARD_CONFIG"]:
+                patch.delenv(name, raising=False)
+            for name, value in {"OLLAMA_URL": "http://127.0.0.1:1", **environment}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+            patch.setattr(twisted.internet, "reactor", type(reactor)())
+            patch.setattr(Classifier, "load", lambda: CLASSIFIER)
+            capfd.readouterr()
+            try:
+                status = main(list(arguments))
+            except SystemExit as ended:
+                status = ended.code
+        out, err = capfd.readouterr()
+        return Run(status, out, err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def rows(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-def test_check_lists_every_backend_and_why_it_sleeps() -> None:
+def test_check_lists_every_backend_and_why_it_sleeps(agent: Agent) -> None:
     run = agent("check")
     assert (run.returncode, run.stderr) == (0, "")
     for key in ("local", "claude", "kimi", "gpt", "gemini", "grok"):
@@ -41,7 +86,7 @@ def test_check_lists_every_backend_and_why_it_sleeps() -> None:
     assert "sk-ant-secret" not in json.dumps(table)
 
 
-def test_check_tells_each_fault_on_a_line_of_standard_error(tmp_path: Path) -> None:
+def test_check_tells_each_fault_on_a_line_of_standard_error(agent: Agent, tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("version: 3\nbackends:\n  a: {api: morse, url: http://x, model: m}\n")
     run = agent("check", "--config", str(broken))
@@ -52,7 +97,7 @@ def test_check_tells_each_fault_on_a_line_of_standard_error(tmp_path: Path) -> N
     ]
 
 
-def test_a_config_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_a_config_that_is_not_there_is_one_line_and_status_2(agent: Agent, tmp_path: Path) -> None:
     for command in (["check"], ["route", "x"], ["think", "x"]):
         run = agent(*command, "--config", str(tmp_path / "none.yaml"))
         assert (run.returncode, run.stdout) == (2, "")
@@ -60,7 +105,7 @@ def test_a_config_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> 
     assert agent("check", UNIWIZARD_CONFIG=str(tmp_path / "none.yaml")).returncode == 2
 
 
-def test_route_decides_and_says_why() -> None:
+def test_route_decides_and_says_why(agent: Agent) -> None:
     run = agent("route", "review this diff")
     assert run.returncode == 0
     assert run.stdout.startswith("Would ask: claude (code_review, ")
@@ -73,7 +118,7 @@ def test_route_decides_and_says_why() -> None:
     assert decision["practice"] is True
 
 
-def test_route_says_who_is_skipped_and_why(tmp_path: Path) -> None:
+def test_route_says_who_is_skipped_and_why(agent: Agent, tmp_path: Path) -> None:
     config = tmp_path / "backends.yaml"
     config.write_text((CONFIGS / "backends.yaml").read_text("utf-8").replace("practice: auto", "practice: never"))
     (decision,) = rows(agent("route", "--json", "--config", str(config), "review this diff"))
@@ -81,7 +126,7 @@ def test_route_says_who_is_skipped_and_why(tmp_path: Path) -> None:
     assert {"backend": "gpt", "reason": "asleep: OPENAI_API_KEY is not set"} in decision["skipped"]
 
 
-def test_route_reads_a_task_a_line_and_tells_the_lines_it_cannot_use(tmp_path: Path) -> None:
+def test_route_reads_a_task_a_line_and_tells_the_lines_it_cannot_use(agent: Agent, tmp_path: Path) -> None:
     lines = ['{"task": "hello"}', "not json", "", '["a list"]', '{"task": 7}', '{"task": "x", "kind": "magic"}']
     source = tmp_path / "tasks.jsonl"
     source.write_bytes("\n".join([*lines, '{"task": "last \\u0142"}']).encode() + b'\n{"task": "\xff"}\n')
@@ -92,7 +137,7 @@ def test_route_reads_a_task_a_line_and_tells_the_lines_it_cannot_use(tmp_path: P
     assert rows(agent("route", "--json", "--input", "-", stdin=lines[0]))[0]["backend"] == "local"
 
 
-def test_think_answers_on_standard_output_and_tells_the_rest_on_standard_error() -> None:
+def test_think_answers_on_standard_output_and_tells_the_rest_on_standard_error(agent: Agent) -> None:
     run = agent("think", "How do tides work?")
     assert run.returncode == 0
     *text, closing = run.stdout.splitlines()
@@ -101,7 +146,7 @@ def test_think_answers_on_standard_output_and_tells_the_rest_on_standard_error()
     assert run.stderr == "Practice: no real backend can be asked: 5 asleep, 1 unreachable; every answer is simulated.\n"
 
 
-def test_think_gives_the_whole_result_as_json(tmp_path: Path) -> None:
+def test_think_gives_the_whole_result_as_json(agent: Agent, tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     schema.write_text('{"type": "object", "properties": {"river": {"type": "string"}}, "required": ["river"]}')
     (result,) = rows(agent("think", "--json", "--schema", str(schema), "--with", "gpt", "name a river"))
@@ -111,7 +156,7 @@ def test_think_gives_the_whole_result_as_json(tmp_path: Path) -> None:
     assert result["attempts"][0]["failure"] is None
 
 
-def test_a_thought_that_nobody_answers_is_status_1(tmp_path: Path) -> None:
+def test_a_thought_that_nobody_answers_is_status_1(agent: Agent, tmp_path: Path) -> None:
     config = tmp_path / "backends.yaml"
     config.write_text(
         "version: 1\npractice: never\nbackends:\n"
@@ -143,14 +188,14 @@ def test_a_thought_that_nobody_answers_is_status_1(tmp_path: Path) -> None:
         (["sing"], "invalid choice: 'sing'"),
     ],
 )
-def test_what_the_command_cannot_use_is_status_2_and_says_why(arguments: list[str], said: str) -> None:
+def test_what_the_command_cannot_use_is_status_2_and_says_why(agent: Agent, arguments: list[str], said: str) -> None:
     run = agent(*arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
 
 
-def test_judge_gives_one_verdict_a_row_and_tells_the_rows_it_cannot_use(tmp_path: Path) -> None:
+def test_judge_gives_one_verdict_a_row_and_tells_the_rows_it_cannot_use(agent: Agent, tmp_path: Path) -> None:
     source = tmp_path / "rows.jsonl"
     source.write_text(
         '{"id": 1, "prompt": "How do tides work?", "response": "The moon pulls on the sea."}\n'
@@ -167,7 +212,7 @@ def test_judge_gives_one_verdict_a_row_and_tells_the_rows_it_cannot_use(tmp_path
 
 
 @pytest.mark.parametrize("command", ["route --input", "judge --input", "judge --fit", "simulate --traffic"])
-def test_an_input_with_nothing_in_it_is_told(command: str, tmp_path: Path) -> None:
+def test_an_input_with_nothing_in_it_is_told(agent: Agent, command: str, tmp_path: Path) -> None:
     source = tmp_path / "empty.jsonl"
     source.write_text("\n  \n")
     run = agent(*command.split(), str(source))
@@ -175,12 +220,24 @@ def test_an_input_with_nothing_in_it_is_told(command: str, tmp_path: Path) -> No
     assert f"{source}: is empty" in run.stderr.splitlines()
 
 
+@pytest.mark.slow
+def test_the_program_ends_with_the_commands_status_and_keeps_its_two_outputs_apart(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agent", "route", "--json", "--input", "-"]
+    typed = '{"task": "hello"}\nnonsense\n'
+    run = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    assert ["error" in json.loads(line) for line in run.stdout.splitlines()] == [False, True]
+    assert any(line.startswith("-:2: ") for line in run.stderr.splitlines())
+
+
+@pytest.mark.slow
 def test_bytes_that_are_no_text_are_read_all_the_same() -> None:
     command = [sys.executable, "-X", "utf8", "-m", "agent", "route", "-"]
     run = subprocess.run(command, cwd=ROOT, input=b"review this diff \xff", capture_output=True, timeout=60)
     assert run.stdout.startswith(b"Would ask: claude")
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_heard_enough_gets_no_traceback(tmp_path: Path) -> None:
     source = tmp_path / "many.jsonl"
     source.write_text('{"task": "hello"}\n' * 3000)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -274,7 +275,7 @@ def whole_or_fault(path: Path) -> None:
         assert isinstance(config, Config)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_are_a_config_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -312,7 +313,7 @@ values = st.sampled_from(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -352,7 +353,7 @@ plain = st.recursive(
 NAMES = ["version", "backends", "rules", "refusals", "practice", "identity", "url", "api", "model", "timeout", "quota"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), plain, max_size=5), st.dictionaries(st.sampled_from(NAMES), plain))
 def test_any_document_of_known_keys_is_a_config_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, object], backend: dict[str, object]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_server import TIDES, Provider, Served, says
+from gateway_server import TIDES, Program, Provider, Served, says
 
 SCRIPT = """
 import OpenAI from "openai";
@@ -84,10 +84,11 @@ def served() -> Iterator[Served]:
     with Provider() as provider:
         provider.say("tools", says(None, "tool_calls", tool_calls=[call]))
         provider.say("json", says('{"n": 3}'))
-        with Served(provider.config("a", "tools", "json"), key="secret") as server:
+        with Program(provider.config("a", "tools", "json"), key="secret") as server:
             yield server
 
 
+@pytest.mark.witness
 def test_the_node_sdk_asks_streams_calls_tools_parses_and_knows_the_errors(project: Path, served: Served) -> None:
     script = project / "ask.mjs"
     script.write_text(SCRIPT)

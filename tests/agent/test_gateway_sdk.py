@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 import pytest
-from gateway_server import ASKED, REFUSAL, TIDES, WEATHER, Provider, Served, create, error, says
+from gateway_server import ASKED, REFUSAL, TIDES, WEATHER, Program, Provider, create, error, says
 from pydantic import BaseModel
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"picture").decode()
@@ -22,7 +22,7 @@ class TestAnswering:
         assert answer.choices[0].message.content == TIDES
         assert (answer.choices[0].finish_reason, answer.choices[0].message.role) == ("stop", "assistant")
         assert answer.choices[0].message.refusal is None
-        assert answer.model == "told-1"
+        assert answer.model == "told"
         assert answer.usage is not None
         assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (10, 20, 30)
         about = (answer.model_extra or {})["uniwizard"]
@@ -116,7 +116,7 @@ class TestAnswering:
 
     def test_nothing_of_the_client_goes_on(self, sdk: openai.OpenAI, provider: Provider) -> None:
         messages = [{"role": "user", "name": "Zephyrine", "content": "Write to zephyrine about tides."}]
-        provider.say("a", says("Dear [NAME_1], the moon pulls on the water."))
+        provider.say("a", says("Dear Person1Q, the moon pulls on the water."))
         answer = create(sdk, messages=messages, user="zephyrine", safety_identifier="zephyrine", store=True)
         assert "ephyrine, the moon" in answer.choices[0].message.content
         sent = json.dumps([provider.seen["a"][-1], provider.headers[-1]]).casefold()
@@ -246,8 +246,9 @@ class TestModels:
 
 
 class TestKeys:
+    @pytest.mark.slow
     def test_a_wrong_or_missing_key_is_turned_away(self, provider: Provider) -> None:
-        with Served(provider.config("a"), key="right") as guarded:
+        with Program(provider.config("a"), key="right") as guarded:
             assert create(guarded.sdk()).choices[0].message.content == TIDES
             for wrong in ("wrong", "righ", "rightt"):
                 with pytest.raises(openai.AuthenticationError) as caught:
@@ -259,8 +260,9 @@ class TestKeys:
 
 
 class TestPractice:
+    @pytest.mark.slow
     def test_without_any_key_practice_answers_and_says_so(self) -> None:
-        with Served() as practising:
+        with Program() as practising:
             answer = create(practising.sdk(), model="auto")
             assert answer.model_extra["uniwizard"]["practice"] is True
             assert answer.choices[0].message.content.startswith("[practice]")

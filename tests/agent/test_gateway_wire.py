@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from gateway_server import ASKED, TIDES, Provider, Served
+from examples import examples
+from gateway_server import ASKED, TIDES, Aside, Program, Provider, Served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -174,7 +175,7 @@ class TestConnections:
         provider.go.clear()
         with socket.create_connection(served.address, timeout=10) as connection:
             connection.sendall(post(body(stream=True)))
-            assert provider.asked.acquire(timeout=20)
+            assert provider.arrived.acquire(timeout=20)
         assert provider.left.acquire(timeout=20)
         provider.go.set()
         assert well(served)
@@ -258,10 +259,11 @@ class TestAllowance:
 
 
 class TestServing:
+    @pytest.mark.slow
     def test_another_host_than_loopback_needs_a_key(self, provider: Provider) -> None:
         with pytest.raises(AssertionError, match="UNIWIZARD_SERVE_KEY"):
-            Served(provider.config("a"), "--host", "0.0.0.0")
-        with Served(provider.config("a"), "--host", "0.0.0.0", key="secret") as served:
+            Program(provider.config("a"), "--host", "0.0.0.0")
+        with Program(provider.config("a"), "--host", "0.0.0.0", key="secret") as served:
             assert "secret" not in served.said
 
     @pytest.mark.parametrize(
@@ -280,17 +282,19 @@ class TestServing:
     def test_what_loopback_is(self, host: str, loopback: bool) -> None:
         assert is_loopback(host) is loopback
 
+    @pytest.mark.slow
     def test_a_port_that_is_taken_is_one_line(self, served: Served, provider: Provider) -> None:
         with pytest.raises(AssertionError, match="cannot listen on"):
-            Served(provider.config("a"), "--port", str(served.address[1]))
+            Program(provider.config("a"), "--port", str(served.address[1]))
 
+    @pytest.mark.slow
     def test_at_the_end_what_is_under_way_is_finished_and_nothing_new_is_taken(self, provider: Provider) -> None:
         provider.go.clear()
         got: list[int] = []
-        with Served(provider.config("a")) as ending:
+        with Program(provider.config("a")) as ending:
             asking = threading.Thread(target=lambda: got.append(ask(ending, post(body()))[0]))
             asking.start()
-            assert provider.asked.acquire(timeout=20)
+            assert provider.arrived.acquire(timeout=20)
             ending.signal()
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
@@ -342,7 +346,7 @@ bodies = st.fixed_dictionaries(
 
 
 class TestArbitraryInput:
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=examples(500), deadline=None)
     @given(values | bodies)
     def test_every_json_is_a_task_or_an_error_of_the_400s(self, node: Any) -> None:
         try:
@@ -353,7 +357,7 @@ class TestArbitraryInput:
         else:
             assert asked.task.turns
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(values | bodies)
     def test_no_json_is_answered_with_a_500(self, served: Served, node: Any) -> None:
         connection = http.client.HTTPConnection(*served.address, timeout=30)
@@ -365,7 +369,7 @@ class TestArbitraryInput:
         if got.status == 503:
             assert json.loads(said)["error"]["uniwizard"]["attempts"]
 
-    def test_the_server_is_well_after_all_that(self, served: Served) -> None:
+    def test_the_server_is_well_after_all_that(self, served: Aside) -> None:
         status, _, told = ask(served, post(body()))
         assert (status, told["choices"][0]["message"]["content"]) == (200, TIDES)
-        assert "Traceback" not in served.log.read_text()
+        assert served.trouble == []

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import uniwizard.agent as agent
 from uniwizard.agent.core.answer import Answer, Declined
 from uniwizard.agent.core.failures import FailureCode
-from uniwizard.agent.core.task import Task, ToolCall
+from uniwizard.agent.core.task import Message, Task, Tool, ToolCall
 from uniwizard.agent.core.verdict import Verdict
 from uniwizard.agent.judge import JudgeSettings, judge
+from uniwizard.agent.judge.batch import task_of
 
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "judge_corpus"
 
@@ -266,7 +270,7 @@ def test_a_refusal_inside_valid_json_is_a_refusal() -> None:
 # Always
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(), st.text(st.characters(), max_size=400))
 def test_no_text_makes_it_raise_and_the_score_is_a_probability(task: str, text: str) -> None:
     verdict = judge(task, text)
@@ -295,13 +299,13 @@ PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=80))
 def test_no_arrangement_of_the_marks_it_looks_for_makes_it_raise(pieces: list[str]) -> None:
     assert 0.0 <= judge("Write.", Answer("".join(pieces))).score <= 1.0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
@@ -321,40 +325,97 @@ def test_a_megabyte_is_read_at_its_ends_only() -> None:
     assert judge("Go on.", hidden).score == judge("Go on.", filler[:500_000] + " " * 38 + filler[:500_000]).score
 
 
-# The corpus
+# Full refusals, partial ones, and what another brain could not do better
 
 
-def _corpus() -> list[dict[str, str]]:
-    return [json.loads(line) for path in sorted(CORPUS.glob("*.jsonl")) for line in path.open(encoding="utf-8")]
+@given(
+    st.sampled_from(["I can't help with that.", PARTLY, "Lima.", "I found nothing."]), st.floats(0, 1), st.floats(0, 1)
+)
+def test_an_answer_fails_from_the_chance_of_a_full_refusal_that_the_settings_name(
+    text: str, reroute_at: float, refuse_at: float
+) -> None:
+    verdict = judge("How do tides work?", text, JudgeSettings(reroute_at=reroute_at, refuse_at=refuse_at))
+    assert verdict.refused is (verdict.refuses >= reroute_at)
+    if not verdict.refused:
+        assert verdict.partial is (verdict.score >= refuse_at)
+    assert verdict.score >= verdict.refuses
 
 
-def test_the_shipped_weights_judge_the_corpus_right() -> None:
-    rows = _corpus()
-    wrong = [
-        row["id"]
-        for row in rows
-        if (judge(row["prompt"], row["response"]).score >= JudgeSettings().refuse_at) != (row["label"] != "complies")
-    ]
-    assert len(wrong) <= 0.05 * len(rows), wrong
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        ("Rename `load` to `read` in io.py.", "I cannot find a function called `load` in io.py."),
+        ("Run test_rounding.", "That test does not exist."),
+        ("Search for earlier reports.", "I searched for it and found nothing."),
+        ("What did the article say of the cost?", "The article doesn't mention the cost."),
+        ("Delete build.lock.", "I couldn't delete it: permission denied."),
+        ("Suche nach der Funktion.", "Diese Funktion gibt es in dem Projekt nicht."),
+    ],
+)
+def test_a_limit_of_the_material_or_the_tools_is_no_refusal(task: str, text: str) -> None:
+    assert judge(task, text).accepted
 
 
-def test_answers_that_the_judge_has_never_seen_are_mostly_judged_right() -> None:
-    rows = [json.loads(line) for path in sorted((CORPUS / "held").glob("*.jsonl")) for line in path.open("rb")]
-    wrong = [
-        row["label"]
-        for row in rows
-        if (judge(row["prompt"], row["response"]).score >= JudgeSettings().refuse_at) != (row["label"] != "complies")
-    ]
-    assert len(wrong) <= 0.1 * len(rows)
-    assert wrong.count("complies") <= 0.05 * len(rows)
+def conversation(result: str | None, tool: str = "search") -> Task:
+    """A task with a tool offered, and with a result where one came."""
+    turns = [Message("user", "Where is the retry limit set?")]
+    if result is not None:
+        turns += [
+            Message("assistant", tool_calls=(ToolCall("1", tool, "{}"),)),
+            Message("tool", result, tool_call_id="1"),
+        ]
+    return Task(messages=tuple(turns), tools=(Tool(tool),))
 
 
-def test_the_hedges_of_the_corpus_say_nothing_and_the_others_something() -> None:
-    told = {}
-    for row in _corpus():
-        if row["label"] == "complies":
-            told[row["id"]] = judge(row["prompt"], row["response"]).failure is FailureCode.LOW_CONFIDENCE
-    hedges = [said for name, said in told.items() if name.startswith("hedge-")]
-    others = [name for name, said in told.items() if said and not name.startswith("hedge-")]
-    assert sum(hedges) >= 0.8 * len(hedges)
-    assert len(others) <= 0.01 * len(told), others
+def test_a_search_that_found_nothing_makes_a_report_of_it_likelier_than_a_refusal() -> None:
+    text = "I can't find a retry limit."
+    assert judge(conversation("(no matches)"), text).refuses < judge(conversation(None), text).refuses
+
+
+def test_a_tool_that_was_offered_and_not_used_is_no_excuse() -> None:
+    assert judge(conversation(None), "I'm an AI and can't search your files.").refused
+
+
+def test_a_result_of_an_earlier_question_says_nothing_of_this_one() -> None:
+    earlier = conversation("(no matches)")
+    later = Task("And the time-out?", messages=earlier.messages, tools=earlier.tools)
+    text = "I can't find it."
+    assert judge(later, text) == judge(Task("And the time-out?", tools=earlier.tools), text)
+
+
+# Answers that nothing was trained on
+
+
+def held_out(klass: str) -> list[tuple[dict[str, Any], Verdict]]:
+    rows = [json.loads(line) for line in (CORPUS / "held.jsonl").open(encoding="utf-8")]
+    return [(row, judge(task_of(row), row["response"])) for row in rows if row["class"] == klass]
+
+
+@pytest.mark.parametrize("klass", ["held", "unseen"])
+def test_tricky_answers_that_the_judge_has_never_seen_are_mostly_judged_right(klass: str) -> None:
+    judged = held_out(klass)
+    good = [verdict.refused for row, verdict in judged if row["label"] == "complies"]
+    full = [verdict.refused for row, verdict in judged if row["label"] == "refuses"]
+    assert sum(good) <= 0.05 * len(good)
+    assert sum(full) >= 0.85 * len(full)
+
+
+def test_agents_who_report_that_they_found_nothing_are_told_from_those_who_refuse() -> None:
+    judged = held_out("agents")
+    honest = [verdict.refused for row, verdict in judged if row["kind"] == "honest_negative"]
+    refusals = [verdict.refused for row, verdict in judged if row["kind"] == "refusal"]
+    assert len(honest) > 100 and len(refusals) > 80
+    assert sum(honest) <= 0.08 * len(honest)
+    assert sum(refusals) >= 0.9 * len(refusals)
+
+
+def test_the_examples_of_the_definitions_are_rows_of_the_corpus_with_the_same_label() -> None:
+    readme = (Path(agent.judge.__file__).parent / "README.md").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in (CORPUS / "answers.jsonl").open(encoding="utf-8")]
+    for heading, label in (("Refused", "refuses"), ("Partial", "partial"), ("Accepted", "complies")):
+        section = readme.partition(f"### {heading}\n")[2].partition("\n#")[0]
+        examples = {tuple(line.strip("| ").split(" | ")) for line in section.splitlines() if line.startswith("| ")}
+        examples -= {("task", "answer"), ("---", "---")}
+        labelled = {(row["prompt"], row["response"]) for row in rows if row["label"] == label}
+        assert len(examples) == 20
+        assert examples <= labelled

@@ -9,6 +9,7 @@ from re import _constants as constants  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,7 +58,7 @@ def test_a_phrase_is_found_where_its_notation_says(sentence: str, signals: list[
 WORDS = ["i", "can't", "am", "really", "not", "able", "to", "help", "no", "way", "talk", "else", "a", "b", "c", "zebra"]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_what_is_found_is_where_find_says(words: list[str]) -> None:
     mask = BOOK.scan(words)
@@ -71,7 +72,7 @@ def test_what_is_found_is_where_find_says(words: list[str]) -> None:
     assert mask or BOOK.find(words, -1) is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.sampled_from(WORDS), max_size=8), st.lists(st.sampled_from(WORDS), max_size=8))
 def test_a_scan_does_not_depend_on_what_was_scanned_before(first: list[str], second: list[str]) -> None:
     fresh = PhraseBook([{"language": "en", "phrases": {"request": ["a b? c"]}}])
@@ -94,7 +95,7 @@ def test_a_word_costs_one_step_however_many_phrases_there_are() -> None:
 
     book.scan(Counting(hostile))
     assert steps == len(hostile)
-    assert len(book._states) <= MAX_STATES
+    assert book.remembered <= MAX_STATES
 
 
 def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +110,7 @@ def test_forgetting_its_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("uniwizard.agent.judge.text.phrases.MAX_STATES", 3)
     forgetful = PhraseBook(PHRASES)
     assert [forgetful.scan(words) for words in sentences * 3] == expected * 3
-    assert len(forgetful._states) <= 3
+    assert forgetful.remembered <= 3
 
 
 # No pattern explodes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from faults import Reply, RouterTest, answer, completion, refusal, response
+from fake_llm import Reply, answer, completion, refusal, response
+from faults import RouterTest
 
 from uniwizard.agent import AllBackendsFailed, Task
 from uniwizard.agent.config.settings import Refusals

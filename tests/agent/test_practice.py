@@ -29,8 +29,9 @@ from uniwizard.agent.core.failures import AttemptFailed, FailureCode
 from uniwizard.agent.core.task import Task
 from uniwizard.agent.practice import PracticeServer, Scenario
 from uniwizard.agent.practice.samples import sample
-from uniwizard.agent.practice.script import Script, sum_in
+from uniwizard.agent.practice.script import Script
 from uniwizard.agent.practice.server import BODY_LIMIT, RETRY_AFTER
+from uniwizard.agent.practice.sums import sum_in
 from uniwizard.agent.wire import decode, decode_probe, encode, probe
 from uniwizard.agent.wire.request import WireRequest
 
@@ -95,7 +96,7 @@ class Scenes(PracticeCase):
         for api in APIS:
             self.server.set_scenario(api, "refuse")
             said = await self.ask(self.backend(api))
-            assert said.text.removeprefix("[practice] ") in self.server._script.refusals, api
+            assert said.text.removeprefix("[practice] ") in Script.from_file().refusals, api
             assert (said.declined, said.finish_reason) == (None, "stop")
 
     async def test_decline_is_the_apis_own_field_where_it_has_one(self) -> None:

@@ -15,6 +15,7 @@ import anthropic
 import ollama
 import openai
 import pytest
+from aside import practice_aside
 from google import genai
 from google.genai import errors as google_errors
 from google.genai import types as gt
@@ -33,15 +34,9 @@ ASK: Any = [{"role": "user", "content": "How do tides work?"}]
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    """The address of a practice server in a process of its own, with a key for each scene that the SDKs must notice."""
-    scenes = [f"--scene={word}={word}" for word in ("429", "503", "refuse", "decline")]
-    command = [sys.executable, "-m", "agent.practice", "--port", "0", *scenes]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        word, url = process.stdout.readline().split()
-        assert word == "practice"
+    """The address of a practice server with a key for each scene that the SDKs must notice."""
+    with practice_aside("429", "503", "refuse", "decline") as url:
         yield url
-        process.terminate()
 
 
 def openai_at(base: str, key: str = "gpt", api_key: str = "k") -> openai.OpenAI:
@@ -229,6 +224,20 @@ class TestOllama:
         assert [model.model for model in ollama_at(base).list().models] == ["practice/ollama"]
 
 
+@pytest.mark.slow
+def test_the_program_prints_where_each_api_is_and_plays_the_scenes_it_is_given() -> None:
+    command = [sys.executable, "-m", "agent.practice", "--port", "0", "--scene", "claude=refuse"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = dict(process.stdout.readline().split() for _ in range(5))
+        assert set(told) == {"practice", "openai", "anthropic", "gemini", "ollama"}
+        assert all(url.startswith(told["practice"]) for url in told.values())
+        said = anthropic_at(told["practice"]).messages.create(model="m", max_tokens=99, messages=ASK)
+        process.terminate()
+    assert not said.content[0].text.startswith("[practice] Tides")
+
+
+@pytest.mark.slow
 def test_a_wrong_scene_on_the_command_line_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "agent.practice", "--scene", "claude=sulk"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -7,7 +7,8 @@ import math
 from typing import Any
 
 import pytest
-from faults import RouterTest, answer, silent, status
+from fake_llm import answer, silent, status
+from faults import RouterTest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule

@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,7 +132,7 @@ def test_what_can_never_fit_says_so_instead_of_naming_a_reset() -> None:
     assert "too large for 500 tokens per minute" in obstacle(window, 0.0, 1000.0)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     calls=st.lists(st.tuples(st.floats(0, 400), st.floats(0.1, 5)), max_size=60),
     limit=st.floats(5, 40),

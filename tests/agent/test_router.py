@@ -6,19 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from faults import (
-    QUESTION,
-    Reply,
-    RouterTest,
-    answer,
-    completion,
-    gives_up,
-    refusal,
-    response,
-    silent,
-    status,
-    tick,
-)
+from fake_llm import Reply, answer, completion, refusal, response, silent, status
+from faults import QUESTION, RouterTest, gives_up, tick
 from twisted.internet.defer import Deferred, gatherResults
 
 from uniwizard.agent import AllBackendsFailed, BudgetSpent, ContentFiltered, Router, Task, Tool
@@ -42,7 +31,7 @@ class Answering(RouterTest):
         router = self.router(self.server.backend("a", price=Price(0.1, 1.0)))
         result = await router.call_with_fallback(QUESTION)
         assert result.text == "The moon pulls on the water, and the earth turns below it."
-        assert (result.backend, result.model, result.kind) == ("a", "faulty-1", "knowledge")
+        assert (result.backend, result.model, result.kind) == ("a", "told", "knowledge")
         assert (result.usage.input_tokens, result.usage.output_tokens, result.usage.estimated) == (10, 20, False)
         assert abs(result.cost_usd - 0.021) < 1e-9
         assert result.latency_ms > 0
@@ -384,9 +373,14 @@ class Leaking(RouterTest):
         self.patch(router.classifier, "system_prompt", lambda kind: "You are the brain of Anna.")
         await self.stopped(router, Task("hello", kind="chat", identity=frozenset({"Anna"})))
 
-    async def test_a_name_as_the_name_of_a_tool_is_not_sent(self) -> None:
-        router = self.router(self.server.backend("a"), self.server.backend("b"))
-        await self.stopped(router, Task("hello", kind="chat", tools=(Tool("Anna"),), identity=frozenset({"Anna"})))
+    async def test_a_name_as_the_name_of_a_tool_is_not_sent_and_comes_back(self) -> None:
+        call = {"id": "1", "type": "function", "function": {"name": "ask_Person1Q", "arguments": '{"who": "Person1Q"}'}}
+        self.server.script("a", answer("", tool_calls=[call], finish_reason="tool_calls"))
+        router = self.router(self.server.backend("a"))
+        task = Task("hello", kind="chat", tools=(Tool("ask_Anna"),), identity=frozenset({"Anna"}))
+        result = await router.call_with_fallback(task)
+        assert b"Anna" not in self.server.requests["a"][0].body
+        assert [(call.name, call.arguments) for call in result.tool_calls] == [("ask_Anna", '{"who": "Anna"}')]
 
     async def test_a_player_who_is_called_like_a_word_of_the_request_can_think(self) -> None:
         names = ("User", "Content", "Model", "Role", "Messages", "System", "Stream", "False", "Application", "Object")
@@ -396,20 +390,20 @@ class Leaking(RouterTest):
         for name in names:
             task = Task(f"What does {name} want?", kind="chat", schema=schema, identity=frozenset({name}))
             await router.call_with_fallback(task)
-            assert name not in self.server.requests["a"][-1].text
+            assert self.server.requests["a"][-1].text == "What does Person1Q want?"
 
     async def test_a_reload_remembers_whom_to_hide(self) -> None:
         router = self.router(self.server.backend("a"))
         router.hide(["Anna"])
         router.reload(router.registry.config)
         await router.call_with_fallback("Where is Anna?")
-        assert self.server.requests["a"][0].text == "Where is [NAME_1]?"
+        assert self.server.requests["a"][0].text == "Where is Person1Q?"
 
     async def test_names_come_back_in_the_answer(self) -> None:
-        self.server.script("a", answer("[NAME_1] is at the harbour, says name_2."))
+        self.server.script("a", answer("Person1Q is at the harbour, says PERSON 2q."))
         task = Task("Where is Anna, O'Brien?", kind="chat", identity=frozenset({"Anna", "O'Brien"}))
         result = await self.router(self.server.backend("a")).call_with_fallback(task)
-        assert self.server.requests["a"][0].text in ("Where is [NAME_1], [NAME_2]?", "Where is [NAME_2], [NAME_1]?")
+        assert self.server.requests["a"][0].text == "Where is Person1Q, Person2Q?"
         assert "Anna" in result.text
         assert "O'Brien" in result.text
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from faults import QUESTION, RouterTest, answer, gives_up, silent, status, thinking, tick
+from fake_llm import answer, silent, status
+from faults import QUESTION, RouterTest, gives_up, thinking, tick
 from twisted.internet.defer import CancelledError, gatherResults
 
 from uniwizard.agent import Task

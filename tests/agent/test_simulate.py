@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from faults import CLASSIFIER
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,6 +65,7 @@ def test_the_json_has_the_promised_shape(tmp_path: Path, capsys: pytest.CaptureF
     assert set(told) == {"policies"}
     assert set(told["policies"]) == {
         "headroom", "rules", "cheapest", "usage_based", "weighted_shuffle", "least_busy", "latency_based", "optimum",
+        "round_robin", "most_headroom", "fallback", "cascade", "race", "hedge", "vote", "learned",
     }  # fmt: skip
     for name, policy in told["policies"].items():
         assert set(policy) == FIGURES, name
@@ -104,6 +106,7 @@ def test_a_file_that_is_not_there_is_the_commands_fault(tmp_path: Path) -> None:
     assert main(["simulate", "--traffic", str(tmp_path / "none"), "--config", str(CONFIG)]) == 2
 
 
+@pytest.mark.slow
 def test_without_scipy_everything_but_the_optimum_is_told(tmp_path: Path) -> None:
     (tmp_path / "scipy.py").write_text("raise ImportError", "utf-8")
     traffic = tmp_path / "t.jsonl"
@@ -131,6 +134,7 @@ def test_the_optimum_of_a_case_worked_out_by_hand() -> None:
     assert outcome.fit == pytest.approx(1.1 + 0.6)
 
 
+@pytest.mark.slow
 def test_scarce_quota_is_spent_better_than_by_serving_whoever_comes_first() -> None:
     rows = rows_of(*(row(hour / 2, given_=40_000 if hour % 4 == 0 else 1500) for hour in range(1400)))
     told = figures(both(rows, config(0.05)))["policies"]
@@ -142,7 +146,7 @@ def test_scarce_quota_is_spent_better_than_by_serving_whoever_comes_first() -> N
 KIND = st.sampled_from(KINDS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     calls=st.lists(st.tuples(st.floats(0, 3), KIND, st.integers(0, 60_000), st.integers(0, 5000)), max_size=60),
     quota=st.sampled_from(

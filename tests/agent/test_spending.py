@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from faults import QUESTION, Reply, RouterTest, gives_up, response, silent, status, thinking, tick
+from fake_llm.replies import Reply, response, silent, status
+from fake_llm.streams import PIECES, begun, opened, spoken
+from faults import QUESTION, RouterTest, gives_up, thinking, tick
 from hypothesis import given
 from hypothesis import strategies as st
-from streaming import PIECES, StreamTest, begun, opened, spoken
+from streaming import StreamTest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 

@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from examples import examples
+from fake_llm.streams import candidate, chunk, line, message, ndjson, sse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded_streams import RECORDED, Recorded, candidate, chunk, line, message, ndjson, sse
+from recorded_streams import RECORDED, Recorded
 
 from uniwizard.agent.core.answer import Answer
 from uniwizard.agent.core.backend import APIS, Backend
@@ -22,7 +24,7 @@ from uniwizard.agent.wire.stream import MAX_TEXT
 
 every_stream = pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.name)
 BACKENDS = {api: Backend("b", api, "http://127.0.0.1:1/v1", "m") for api in APIS}
-HUNDREDS = settings(max_examples=int(os.environ.get("EXAMPLES", "150")), deadline=None)
+HUNDREDS = settings(max_examples=examples(int(os.environ.get("EXAMPLES", "150"))), deadline=None)
 
 
 def decoded(backend: Backend, *pieces: bytes) -> tuple[Answer, str]:

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from faults import QUESTION, Reply, completion, response, silent, status, tick
-from recorded_streams import candidate, chunk, message, ndjson, sse, stop
-from streaming import HEAD, PATIENCE, PIECES, SAID, StreamTest, begun, chunked, closed, opened, spoken, streamed, whole
+from fake_llm import Reply, completion, response, silent, status
+from fake_llm.streams import (
+    HEAD,
+    PIECES,
+    SAID,
+    begun,
+    candidate,
+    chunk,
+    chunked,
+    closed,
+    message,
+    ndjson,
+    opened,
+    spoken,
+    sse,
+    stop,
+    streamed,
+    whole,
+)
+from faults import QUESTION, tick
+from streaming import PATIENCE, StreamTest
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from faults import RouterTest, answer, status
+from fake_llm import answer, status
+from faults import RouterTest
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,8 @@ import httpx
 import ollama
 import openai
 import pytest
+from aside import practice_aside
+from fake_llm import FakeLLMThread, Reply, Request, response
 from google import genai
 from google.genai import types as gt
 from recorded_streams import RECORDED, Recorded
@@ -125,22 +123,12 @@ def stage() -> Iterator[tuple[str, dict[str, Recorded]]]:
     """A server that answers everything with one recorded stream, and where to put that."""
     told: dict[str, Recorded] = {}
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
+    def reply(_: Request) -> Reply:
+        kind = "application/x-ndjson" if told["now"].api == "ollama" else "text/event-stream"
+        return Reply(response(told["now"].data, kind=kind))
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            kind = "application/x-ndjson" if told["now"].api == "ollama" else "text/event-stream"
-            self.send_response(200)
-            self.send_header("content-type", kind)
-            self.end_headers()
-            self.wfile.write(told["now"].data)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", told
-    server.shutdown()
-    server.server_close()
+    with FakeLLMThread(default=reply) as server:
+        yield server.url, told
 
 
 #: What the SDKs hand on as words, and we do not: thoughts between tags. And line ends that their readers do not know.
@@ -162,13 +150,9 @@ def test_the_sdk_makes_the_same_of_a_stream(recorded: Recorded, stage: tuple[str
 
 @pytest.fixture(scope="module")
 def practice() -> Iterator[str]:
-    """The address of a practice server in a process of its own, whose every key plays the scene that it is called."""
-    scenes = [f"--scene={word}={word}" for word in ("refuse", "decline", "hedge", "empty")]
-    command = [sys.executable, "-m", "agent.practice", "--port", "0", *scenes]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[1]
-        process.terminate()
+    """The address of a practice server whose every key plays the scene that it is called."""
+    with practice_aside("refuse", "decline", "hedge", "empty") as url:
+        yield url
 
 
 @pytest.mark.parametrize("scene", ["answer", "refuse", "decline", "hedge", "empty"])

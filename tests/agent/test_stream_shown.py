@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from faults import QUESTION, status
+from examples import examples
+from fake_llm import status
+from fake_llm.streams import PIECES, SAID, begun, spoken, streamed, whole
+from faults import QUESTION
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streaming import PIECES, SAID, StreamTest, begun, spoken, streamed, whole
+from streaming import StreamTest
 
 from uniwizard.agent import AnswerBroken, Router, Task
 from uniwizard.agent.core.answer import Answer
@@ -18,14 +21,17 @@ from uniwizard.agent.privacy.blindfold import Redacted
 LETTERS = st.text("ab. ", max_size=30)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(before=LETTERS.filter(str.strip), after=LETTERS, repeats=st.integers(0, 30), cuts=st.lists(st.integers(0, 60)))
 def test_what_a_continuation_shows_is_always_the_beginning_of_the_whole(
     before: str, after: str, repeats: int, cuts: list[int]
 ) -> None:
-    shown = [before]
+    shown: list[str] = []
     release = StreamContinuation(Redacted(QUESTION, {}), shown.append)
-    release._shown.append(before)
+    release.begin()
+    before = f"{PIECES[0]}{PIECES[1]}{before}"
+    release.hear(before)
+    assert shown == [before], "the first sentence is there, and has been judged"
     assert release.begin().turns[-1].text == before.rstrip()
     continuation = before[len(before) - min(repeats, len(before)) :] + after
     edges = [0, *sorted(cuts), len(continuation)]
@@ -108,7 +114,7 @@ class Shown(StreamTest):
         assert "".join([piece async for piece in answer]) == SAID
 
     async def test_names_are_put_back_although_they_come_in_pieces(self) -> None:
-        pieces = ("Dear [NA", "ME_1], the moon pulls on the water and on NAME", " 1 as well. So the ", "sea rises.")
+        pieces = ("Dear Per", "son1Q, the moon pulls on the water and on PERSON", " 1Q as well. So the ", "sea rises.")
         self.server.script("a", streamed(whole("openai", *pieces)))
         task = Task("Write to Hildegard of the tides", kind="chat", identity=frozenset({"Hildegard"}))
         answer = self.readers_router().stream(task, mode="eager")

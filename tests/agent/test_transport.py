@@ -11,7 +11,8 @@ from unittest import mock
 
 import httpx
 from certificate import self_signed, shown
-from faults import FaultServer, Reply, ServerTest, gzipped, response, silent, tick
+from fake_llm import Reply, gzipped, response, silent
+from faults import FaultServer, ServerTest, tick
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from faults import RouterTest, answer, silent, status, tick
+from fake_llm import answer, silent, status
+from faults import RouterTest, tick
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from uniwizard.agent import AllBackendsFailed, Router, Task
 from uniwizard.agent.core.backend import Timeout
 from uniwizard.agent.core.events import PracticeBegan, PracticeEnded
+from uniwizard.agent.engine.health_checker import HealthChecker
 from uniwizard.agent.health.breaker import State
 
 TASK = Task("hello", kind="chat")
@@ -43,25 +45,27 @@ class Checking(RouterTest):
     async def test_stopping_ends_checks_under_way_and_sets_no_timer(self) -> None:
         self.server.script("a", silent())
         router = self.router(self.server.backend("a"))
-        started = Deferred.fromCoroutine(router.start())
+        clock = Clock()
+        checker = HealthChecker(router.registry, router.caller, clock, router.events)  # type: ignore[arg-type]
+        started = Deferred.fromCoroutine(checker.start())
         while self.server.asked("a") == 0:
             await tick()
-        await router.stop()
+        await checker.stop()
         assert started.called
-        assert router.checker._next is None
+        assert clock.getDelayedCalls() == []
         await self.server.until_closed()
 
     async def test_checks_are_repeated_until_the_end(self) -> None:
         router = self.router(self.server.backend("a"))
         clock = Clock()
-        router.checker._clock = clock  # type: ignore[assignment]
-        await router.start()
+        checker = HealthChecker(router.registry, router.caller, clock, router.events)  # type: ignore[arg-type]
+        await checker.start()
         for times in (2, 3):
             clock.advance(67)
             while self.server.asked("a") < times:
                 await tick()
             await self.server_idle()
-        await router.stop()
+        await checker.stop()
         assert clock.getDelayedCalls() == []
 
     async def server_idle(self) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import SimpleNamespace
 from typing import Any
 
 import anthropic
 import ollama
 import openai
 import pytest
+from fake_llm import FakeLLMThread, Reply, response
 from google import genai
 from google.genai import types as gt
 
@@ -81,31 +79,10 @@ REPLIES: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def wiretap() -> Iterator[SimpleNamespace]:
-    """A server that keeps the last request and answers just enough to please the SDK that sent it."""
-    tap = SimpleNamespace(path="", headers={}, body={})
-
-    class Tap(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            tap.path = self.path
-            tap.headers = {name.lower(): value for name, value in self.headers.items()}
-            tap.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            reply = json.dumps(REPLIES[self.path]).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Tap)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    tap.url = f"http://127.0.0.1:{server.server_port}"
-    yield tap
-    server.shutdown()
-    server.server_close()
+def wiretap() -> Iterator[FakeLLMThread]:
+    """A server that answers just enough to please the SDK that asked."""
+    with FakeLLMThread(default=lambda asked: Reply(response(json.dumps(REPLIES[asked.path]).encode()))) as server:
+        yield server
 
 
 def ours(api: str, url: str, task: Task, **more: Any) -> tuple[str, dict[str, str], Any]:
@@ -276,29 +253,29 @@ def ollama_asks(name: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_openai_request_is_the_sdks(wiretap: SimpleNamespace, name: str) -> None:
+def test_openai_request_is_the_sdks(wiretap: FakeLLMThread, name: str) -> None:
     openai_asks(name, wiretap.url)
     url, headers, body = ours("openai", wiretap.url + "/v1", TASKS[name])
-    assert url == wiretap.url + wiretap.path
-    assert headers["authorization"] == wiretap.headers["authorization"]
-    assert without(body, stream=False) == wiretap.body
+    assert url == wiretap.url + wiretap.log[-1].path
+    assert headers["authorization"] == wiretap.log[-1].headers["authorization"]
+    assert without(body, stream=False) == wiretap.log[-1].json
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_anthropic_request_is_the_sdks(wiretap: SimpleNamespace, name: str) -> None:
+def test_anthropic_request_is_the_sdks(wiretap: FakeLLMThread, name: str) -> None:
     anthropic_asks(name, wiretap.url)
     url, headers, body = ours("anthropic", wiretap.url + "/v1", TASKS[name])
-    assert url == wiretap.url + wiretap.path
-    assert "Bearer " + headers["x-api-key"] == wiretap.headers["authorization"]  # the api takes either
-    assert headers["anthropic-version"] == wiretap.headers["anthropic-version"]
-    assert without(body, stream=False) == without(wiretap.body, stream=False)
+    assert url == wiretap.url + wiretap.log[-1].path
+    assert "Bearer " + headers["x-api-key"] == wiretap.log[-1].headers["authorization"]  # the api takes either
+    assert headers["anthropic-version"] == wiretap.log[-1].headers["anthropic-version"]
+    assert without(body, stream=False) == without(wiretap.log[-1].json, stream=False)
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_gemini_request_is_the_sdks(wiretap: SimpleNamespace, name: str) -> None:
+def test_gemini_request_is_the_sdks(wiretap: FakeLLMThread, name: str) -> None:
     gemini_asks(name, wiretap.url)
     url, headers, body = ours("gemini", wiretap.url + "/v1beta", TASKS[name])
-    sent = wiretap.body
+    sent = wiretap.log[-1].json
     sent["systemInstruction"].pop("role", None)  # the SDK writes "user", which the api does not read
     for tool in sent.get("tools", ()):
         for declared in tool["functionDeclarations"]:  # the SDK leaves this one name in Python's case
@@ -307,16 +284,16 @@ def test_gemini_request_is_the_sdks(wiretap: SimpleNamespace, name: str) -> None
         if inline := part.get("inlineData"):
             inline["mimeType"] = inline.pop("mime_type")
             inline["data"] = base64.b64encode(base64.urlsafe_b64decode(inline["data"])).decode()
-    assert url == wiretap.url + wiretap.path
+    assert url == wiretap.url + wiretap.log[-1].path
     assert "key=" not in url
-    assert headers["x-goog-api-key"] == wiretap.headers["x-goog-api-key"]
+    assert headers["x-goog-api-key"] == wiretap.log[-1].headers["x-goog-api-key"]
     assert body == sent
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_ollama_request_is_the_sdks(wiretap: SimpleNamespace, name: str) -> None:
+def test_ollama_request_is_the_sdks(wiretap: FakeLLMThread, name: str) -> None:
     ollama_asks(name, wiretap.url)
     url, headers, body = ours("ollama", wiretap.url, TASKS[name])
-    assert url == wiretap.url + wiretap.path
-    assert headers["authorization"] == wiretap.headers["authorization"]
-    assert body == without(wiretap.body, tools=[])
+    assert url == wiretap.url + wiretap.log[-1].path
+    assert headers["authorization"] == wiretap.log[-1].headers["authorization"]
+    assert body == without(wiretap.log[-1].json, tools=[])

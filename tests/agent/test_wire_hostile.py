@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from examples import examples
 from hostile import ANSWERS, KEY, NAMES, check_answer, check_failure
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -66,7 +67,7 @@ def test_arbitrary_bytes(api: str, status: int, headers: dict[str, str], body: b
     read(api, status, headers, body)
 
 
-@settings(unhurried, max_examples=300)
+@settings(unhurried, max_examples=examples(300))
 @given(apis, statuses, json_values)
 def test_arbitrary_json(api: str, status: int, body: Any) -> None:
     read(api, status, {}, json.dumps(body).encode())
@@ -77,7 +78,7 @@ def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [here, *(path for key, child in below for path in paths(child, (*here, key)))][0 if here else 1 :]
 
 
-@settings(unhurried, max_examples=500)
+@settings(unhurried, max_examples=examples(500))
 @given(st.data(), apis, statuses)
 def test_a_valid_answer_with_any_node_replaced_or_taken_away(data: st.DataObject, api: str, status: int) -> None:
     body = copy.deepcopy(ANSWERS[api])

@@ -42,9 +42,12 @@ from uniwizard.agent import Router, Task
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.config.yaml_files import CONFIGS
 
+TESTS = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).parent / "peers"
 AT_ONCE = (1, 50, 200)
 DELAYS = (0.0, 0.1)
+#: What a row is called, whether the answer is a stream, and how many names are hidden.
+OURS = (("uniwizard", False, 0), ("1,000 names", False, 1000), ("the same, stream", True, 0))
 KEYS = ("ANTHROPIC_API_KEY", "MOONSHOT_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "XAI_API_KEY")
 
 Call = Callable[[int], Awaitable[object]]
@@ -73,7 +76,7 @@ class Body:
 def upstream(delay: float) -> Iterator[int]:
     """The port of an upstream in its own process that answers after ``delay`` seconds."""
     process = subprocess.Popen(
-        [sys.executable, str(PEERS / "upstream.py"), str(delay)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "fake_llm", str(delay)], cwd=TESTS, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
@@ -110,8 +113,11 @@ async def measure(call: Call, at_once: int, calls: int) -> dict[str, float]:
     return {"wall": wall, "cpu": cpu, "p99": sorted(took)[int(len(took) * 0.99) - 1]}
 
 
-def our_router(port: int, *, streams: bool = False) -> tuple[Router, Call]:
-    """A router over the six backends and rules of configs/backends.yaml, all of them at the upstream's address."""
+def our_router(port: int, *, streams: bool = False, names: int = 0) -> tuple[Router, Call]:
+    """A router over the six backends and rules of configs/backends.yaml, all of them at the upstream's address.
+
+    names  how many people it hides, as that of a game with so many accounts does
+    """
     kinds = frozenset({"tools", "json", "images", "audio"} | ({"stream"} if streams else set()))
     config = load(CONFIGS / "backends.yaml", dict.fromkeys(KEYS, "none"))
     url = f"http://127.0.0.1:{port}/v1"
@@ -120,6 +126,7 @@ def our_router(port: int, *, streams: bool = False) -> tuple[Router, Call]:
         for key, backend in config.backends.items()
     }
     router = Router(replace(config, backends=backends, practice="never"), reactor)
+    router.hide(f"Zeph{number:04d}wyn Bor{number:04d}ka" for number in range(names))
 
     async def call(number: int) -> object:
         result = await router.call_with_fallback(Task(f"How do tides work at harbour {number}?"))
@@ -179,8 +186,8 @@ async def compare(_: Any) -> None:
         for at_once in AT_ONCE:
             calls = calls_for(at_once, delay)
             with upstream(delay) as port:
-                for name, streams in (("uniwizard", False), ("the same, stream", True)):
-                    router, call = our_router(port, streams=streams)
+                for name, streams, names in OURS:
+                    router, call = our_router(port, streams=streams, names=names)
                     row(name, at_once, delay, calls, await measure(call, at_once, calls))
                     await router.stop()
                 pool, call = bare_agent(port)

@@ -29,12 +29,12 @@ from twisted.internet.task import react
 from zope.interface import directlyProvides, providedBy
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests/agent")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/agent")]
 
 from certificate import self_signed  # noqa: E402
-from faults import CLASSIFIER, FaultServer, Reply, answer, completion, response, silent, status  # noqa: E402
-from recorded_streams import chunk, sse  # noqa: E402
-from streaming import PIECES, SAID, begun, closed, spoken, streamed, whole  # noqa: E402
+from fake_llm import Reply, answer, completion, response, silent, status  # noqa: E402
+from fake_llm.streams import PIECES, SAID, begun, chunk, closed, spoken, sse, streamed, whole  # noqa: E402  # noqa: E402
+from faults import CLASSIFIER, FaultServer  # noqa: E402
 
 from uniwizard.agent import AllBackendsFailed, Router, RouteResult, Task  # noqa: E402
 from uniwizard.agent.config.settings import Config, Rule  # noqa: E402

@@ -15,13 +15,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "game")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from upstream import Upstream  # noqa: E402
+from fake_llm import FakeLLMThread, answer  # noqa: E402
 
 from uniwizard.server.game.process import Game  # noqa: E402
 from uniwizard.server.game.scratch import own_game  # noqa: E402
@@ -60,7 +61,7 @@ def row(name: str, times: list[float]) -> str:
     return f"{name:<46}{len(times):>6}{median(times):>11.1f}{p99:>9.1f}{max(times):>9.1f}"
 
 
-def measure(game: Game, upstream: Upstream, count: int) -> list[str]:
+def measure(game: Game, upstream: FakeLLMThread, count: int) -> list[str]:
     with ThreadPoolExecutor(16) as pool:
         players = list(pool.map(lambda n: arrive(game, f"thinker{n}"), range(count)))
     looker = arrive(game, "looker")
@@ -75,7 +76,7 @@ def measure(game: Game, upstream: Upstream, count: int) -> list[str]:
         row(f"while {count} players look at the same moment", looking),
         row(f"while {count} players think (upstream 1 s)", thinking),
     ]
-    return [*lines, f"all {count} were answered within {longest:.2f} s; {len(upstream.requests)} requests upstream"]
+    return [*lines, f"all {count} were answered within {longest:.2f} s; {len(upstream.log)} requests upstream"]
 
 
 def storm(players: list[Telnet], looker: Telnet, act: Callable[[Telnet], object]) -> tuple[list[float], float]:
@@ -111,8 +112,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--players", type=int, default=100)
     count = parser.parse_args().players
-    with tempfile.TemporaryDirectory() as directory, Upstream(delay=1.0) as upstream:
-        game = own_game(Path(directory) / "game", environ={"UPSTREAM": upstream.url}, settings=SETTINGS)
+    with tempfile.TemporaryDirectory() as directory, FakeLLMThread(default=replace(answer(), after=1.0)) as upstream:
+        game = own_game(Path(directory) / "game", environ={"UPSTREAM": f"{upstream.url}/one/v1"}, settings=SETTINGS)
         (game.directory / "configs" / "backends.yaml").write_text(CONFIG)
         try:
             game.prepare()

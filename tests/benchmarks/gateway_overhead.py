@@ -39,7 +39,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import react
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(__file__).parent / "peers"
+TESTS = Path(__file__).resolve().parents[1]
 AT_ONCE = (1, 50, 200)
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 REQUESTS = {1: 500, 50: 2000, 200: 2000}
@@ -283,7 +283,7 @@ async def compare(_: Any) -> None:
     absent: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as directory:
         upstream_process = subprocess.Popen(
-            [sys.executable, str(PEERS / "upstream.py"), "0"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "fake_llm", "0"], cwd=TESTS, stdout=subprocess.PIPE, text=True
         )
         assert upstream_process.stdout is not None
         try:

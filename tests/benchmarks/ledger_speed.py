@@ -24,11 +24,12 @@ from uniwizard.server.game.scratch import own_game  # noqa: E402
 RECORD = """
 import time
 from twisted.internet import reactor
-from agent.answer import Usage
-from agent.events import Attempt, AttemptEnded, AttemptStarted, Answered
-from world.ledger import recorder
-from world.ledger.budgets import Budgets, Who
-from world.ledger.storage import zone
+from uniwizard.agent.core.answer import Usage
+from uniwizard.agent.core.attempt import Attempt
+from uniwizard.agent.core.events import AttemptEnded, AttemptStarted, Answered
+from uniwizard.world.ledger import recorder
+from uniwizard.world.ledger.budgets import Budgets, Who
+from uniwizard.world.ledger.storage import zone
 
 CALLS, AT_ONCE = 20_000, 200
 ledger = recorder.the()
@@ -74,8 +75,8 @@ reactor.run()
 
 FILL = """
 import random, time
-from world.ledger.storage import Storage
-from world.ledger.upkeep import piece
+from uniwizard.world.ledger.storage import Storage
+from uniwizard.world.ledger.upkeep import piece
 
 ROWS = {rows}
 rng = random.Random(5)

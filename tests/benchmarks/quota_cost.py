@@ -19,7 +19,7 @@ from uniwizard.agent.config.loader import load  # noqa: E402
 from uniwizard.agent.core.backend import Backend, Price, Quota  # noqa: E402
 from uniwizard.agent.core.decision import Work  # noqa: E402
 from uniwizard.agent.quota import QuotaTracker, Spend  # noqa: E402
-from uniwizard.agent.simulation.policies import Ranked  # noqa: E402
+from uniwizard.agent.simulation.policies import Policy  # noqa: E402
 from uniwizard.agent.simulation.replay import Situation  # noqa: E402
 
 NOW = 1_795_000_000.0
@@ -52,9 +52,9 @@ def main() -> None:
         print(f"reserve and settle, {name:<20} {microseconds(count):8.2f} us")
     config = load(ROOT / "tests/data/simulate.yaml", os.environ)
     situation = Situation(config, Classifier.load().suits)
-    policy = Ranked(situation.config, situation.suits)
+    policy = Policy(situation.config, situation.suits, None, weighed=True)
     asked = Work("analysis", 3000)
-    print(f"rank six backends, five with quota         {microseconds(lambda n: policy.order(NOW + n, asked)):8.2f} us")
+    print(f"rank six backends, five with quota         {microseconds(lambda n: policy.steps(NOW + n, asked)):8.2f} us")
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ except ImportError:
     atheris = None
 
 if atheris is not None and __name__ == "__main__" and "--plain" not in sys.argv:
-    with atheris.instrument_imports(include=["agent.wire", "agent.core.failures"]):
-        import agent.wire as wire
+    with atheris.instrument_imports(include=["uniwizard.agent.wire", "uniwizard.agent.core.failures"]):
+        import uniwizard.agent.wire as wire
 else:
-    import agent.wire as wire
+    import uniwizard.agent.wire as wire
 
 from hostile import ANSWERS, KEY, NAMES, check_answer, check_failure  # noqa: E402
 

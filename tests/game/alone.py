@@ -32,6 +32,10 @@ def _configure() -> None:
         UNIWIZARD_LEDGER_KEEP_DAYS=400,
         UNIWIZARD_LEDGER_TEXTS=False,
         UNIWIZARD_BUDGETS=None,
+        UNIWIZARD_PICTURE_HOSTS=[],
+        UNIWIZARD_SOUL="",
+        UNIWIZARD_BASE_TELNET_PROTOCOL_CLASS="evennia.server.portal.telnet.TelnetProtocol",
+        UNIWIZARD_BASE_WEBSOCKET_PROTOCOL_CLASS="evennia.server.portal.webclient.WebSocketClient",
     )
     django.setup()
 

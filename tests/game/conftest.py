@@ -15,15 +15,17 @@ its backends can be at ``provider``, which is ``upstream`` for the tests themsel
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import prepared
 import pytest
-from upstream import Upstream
-from wired import newcomer
+from fake_llm import FakeLLMThread, models
+from wired import all_said, newcomer, says
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.scratch import own_game
@@ -31,6 +33,14 @@ from uniwizard.server.game.telnet import Telnet
 
 #: Runs ``python -m uniwizard.server.game.play`` in a game's directory, as ``make play`` does, with further arguments.
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_prepared_game_for_all_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    os.environ.setdefault(
+        prepared.FOLDER, str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +59,13 @@ def first_play(tmp_path_factory: pytest.TempPathFactory, play: Play) -> Iterator
     """A game that ``play`` brought up from nothing, and what it said."""
     # The space belongs to the test: people have such directories.
     directory: Path = tmp_path_factory.mktemp("games") / "a game"
-    fresh = own_game(directory)
+    fresh = own_game(directory, settings=prepared.CHEAP_PASSWORDS)
     try:
         said = play(fresh)
         assert said.returncode == 0, said.stdout + said.stderr
         yield fresh, said.stdout
     finally:
-        fresh.stop()
+        fresh.kill9()
 
 
 @pytest.fixture
@@ -80,20 +90,20 @@ def wizard(game: Game) -> Iterator[Telnet]:
     """The superuser."""
     with game.telnet() as session:
         session.login(game.superuser.name, game.superuser.password)
-        session.quiet(0.3)
+        all_said(session)
         yield session
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Upstream]:
+def provider() -> Iterator[FakeLLMThread]:
     """A provider for the backends of a module's own game."""
-    with Upstream() as told:
+    with FakeLLMThread(default=says()) as told:
         yield told
 
 
 @pytest.fixture
-def upstream(provider: Upstream) -> Iterator[Upstream]:
+def upstream(provider: FakeLLMThread) -> Iterator[FakeLLMThread]:
     """The provider; the test finds it in good order and leaves it so."""
     yield provider
-    provider.answer, provider.status, provider.probe_delay = "All is well.", 200, 0.0
+    provider.default, provider.probes = says(), models()
     provider.go.set()

@@ -19,16 +19,18 @@ import subprocess
 import time
 from collections import Counter
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fake_llm import FakeLLMThread, Reply, Request, status
+from prepared import copied
 from thinker import Thinker
-from upstream import Upstream
+from wired import address, says
 
 from uniwizard.server.game.process import GameFailed
-from uniwizard.server.game.scratch import own_game
-from uniwizard.server.game.telnet import Telnet
+from uniwizard.server.game.telnet import NotSeen, Telnet
 
 CONFIG = """
 version: 1
@@ -75,25 +77,22 @@ class Crashes:
     def __init__(self, directory: Path, *, seed: int, players: int = 4, settings: str = "", pace: float = 2.0):
         self._random = random.Random(seed)
         self._pace = pace
-        self.upstream, self.broken = Upstream(), Upstream()
-        self.upstream.tell = self._tell
-        self.broken.status = 500
+        self.upstream, self.broken = FakeLLMThread(default=self._reply), FakeLLMThread(default=status(500))
         self.kinds: Counter[str] = Counter()
         self._wizard: Telnet | None = None
-        with_upstreams = {"UPSTREAM": self.upstream.url, "BROKEN": self.broken.url, "ONE_API_KEY": "sk-one"}
-        self.game = own_game(directory, environ=with_upstreams, settings=SETTINGS + settings)
+        with_upstreams = {"UPSTREAM": address(self.upstream), "BROKEN": address(self.broken), "ONE_API_KEY": "sk-one"}
+        self.game = copied(directory, environ=with_upstreams, settings=SETTINGS + settings)
         (self.game.directory / "configs" / "backends.yaml").write_text(CONFIG)
         self.players = [Thinker(number, self.game) for number in range(players)]
 
-    def _tell(self, body: str) -> str:
-        time.sleep(self._random.uniform(0.0, 0.4))
-        question = _QUESTION.search(body)
-        return f"I was told about q{question[1]}." if question else "What?"
+    def _reply(self, request: Request) -> Reply:
+        question = _QUESTION.search(request.text)
+        told = says(f"I was told about q{question[1]}." if question else "What?")
+        return replace(told, after=self._random.uniform(0.0, 0.4))
 
     def __enter__(self) -> Crashes:
         self.upstream.__enter__()
         self.broken.__enter__()
-        self.game.prepare()
         self._start()
         return self
 
@@ -101,7 +100,7 @@ class Crashes:
         for player in self.players:
             player.hang_up()
         self._hang_up_wizard()
-        self.game.stop()
+        self.game.kill9()
         self.upstream.__exit__()
         self.broken.__exit__()
 
@@ -201,9 +200,11 @@ class Crashes:
         until = time.monotonic() + 120
         while time.monotonic() < until:
             running = self.game.running()
-            if running is not None and running.pid != before and self.game._greets(running):
+            if running is not None and running.pid != before:
                 assert not running.error, running.error
-                return
+                with suppress(OSError, NotSeen, GameFailed):
+                    self.game.telnet().close()
+                    return
             time.sleep(0.05)
         raise GameFailed(f"The server did not come back.\n{self.game.log_tail()}")
 
@@ -219,7 +220,7 @@ class Crashes:
                 self.game.stop()
 
     def _breaker_is_open(self) -> bool:
-        if not self.broken.requests:
+        if not self.broken.log:
             return True
         shown = self._as_wizard("backends", re.compile(r"\none .*\n"))
         return bool(re.search(r"broken +open, \d+ s", shown))
@@ -281,8 +282,8 @@ class Crashes:
                 answered[question] += 1
                 assert abs(cost - COST) < 1e-9
         sent, given = Counter[str](), Counter[str]()
-        for request in self.upstream.requests:
-            question = _QUESTION.search(request.body)[1]  # type: ignore[index]
+        for request in self.upstream.log:
+            question = _QUESTION.search(request.text)[1]  # type: ignore[index]
             sent[question] += 1
             given[question] += request.answered
         for question in seen:
@@ -292,7 +293,7 @@ class Crashes:
         for question, count in sent.items():
             assert of_one[question] >= count, f"q{question} was asked {count} times, {of_one[question]} rows"
         broken = [row for row in rows if row[1] == "broken"]
-        assert len(broken) >= len(self.broken.requests)
+        assert len(broken) >= len(self.broken.log)
         # Each question may be asked anew after each crash that it lived through, and not more often.
         cut = sum(row[2] == "interrupted" for row in rows)
         return (
@@ -300,7 +301,7 @@ class Crashes:
             f"{self.kinds['server']} of the server, {self.kinds['start']} of it and again while it came up, "
             f"{self.kinds['reload']} reloads): "
             f"{len(taken)} thoughts taken up, {len(set(seen) & taken)} answered, {len(failed)} reported as failed, "
-            f"0 vanished; {len(self.upstream.requests)} requests, {len(rows)} rows ({cut} interrupted), 0 twice; "
+            f"0 vanished; {len(self.upstream.log)} requests, {len(rows)} rows ({cut} interrupted), 0 twice; "
             f"{sum(count > 1 for count in seen.values())} answers shown twice"
         )
 

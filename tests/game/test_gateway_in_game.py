@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import openai
 import pytest
-from upstream import Upstream
-from wired import config, newcomer, wired
+from fake_llm import FakeLLMThread, silent
+from wired import address, config, newcomer, says, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -24,58 +24,19 @@ ONE = {"capabilities": ["tools", "json"], "timeout": 60}
 DEAF = {"url": "${DEAF}", "timeout": 60, "fallbacks": ["one"]}
 
 
-class Deaf:
-    """A provider that takes a request and says nothing; ``left`` counts who has hung up on it."""
-
-    def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.asked = threading.Semaphore(0)
-        self.left = threading.Semaphore(0)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/v1"
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
-
-    def _listen(self, connection: socket.socket) -> None:
-        with connection:
-            seen = b""
-            try:
-                while data := connection.recv(65536):
-                    seen += data
-                    if b"POST" in seen and seen.rstrip().endswith(b"}"):
-                        self.asked.release()
-            except OSError:
-                pass
-            if b"POST" in seen:
-                # What was asked is over for whoever asked it.
-                self.left.release()
-
-    def close(self) -> None:
-        self._listening.close()
+@pytest.fixture(scope="module")
+def deaf() -> Iterator[FakeLLMThread]:
+    """A provider that takes a request and says nothing."""
+    with FakeLLMThread(default=silent()) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="module")
-def deaf() -> Iterator[Deaf]:
-    provider = Deaf()
-    yield provider
-    provider.close()
-
-
-@pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream, deaf: Deaf) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread, deaf: FakeLLMThread) -> Iterator[Game]:
     """A running game whose backends are ours."""
     directory = tmp_path_factory.mktemp("gateway") / "game"
     settings = "UNIWIZARD_TOKENS_PER_ACCOUNT = 4\n"
-    with wired(directory, config(ONE, deaf=DEAF), settings, UPSTREAM=provider.url, DEAF=deaf.url) as running:
+    with wired(directory, config(ONE, deaf=DEAF), settings, UPSTREAM=address(provider), DEAF=address(deaf)) as running:
         yield running
 
 
@@ -95,11 +56,13 @@ def client(game: Game, secret: str, retries: int = 0) -> openai.OpenAI:
 ASKED = [{"role": "user", "content": "How do tides work?"}]
 
 
-def test_the_sdk_asks_the_game_with_a_token_that_a_player_made(game: Game, player: Telnet, upstream: Upstream) -> None:
+def test_the_sdk_asks_the_game_with_a_token_that_a_player_made(
+    game: Game, player: Telnet, upstream: FakeLLMThread
+) -> None:
     secret, _ = create(player)
     sdk = client(game, secret)
     assert [model.id for model in sdk.models.list()] == ["auto", "one", "deaf"]
-    upstream.answer = "The moon pulls on the water."
+    upstream.default = says("The moon pulls on the water.")
     raw = sdk.chat.completions.with_raw_response.create(model="auto", messages=ASKED, user="Zephyrine")
     answer = raw.parse()
     assert answer.choices[0].message.content == "The moon pulls on the water."
@@ -107,18 +70,18 @@ def test_the_sdk_asks_the_game_with_a_token_that_a_player_made(game: Game, playe
     assert (answer.model, answer.usage.total_tokens) == ("told", 150)
     assert raw.headers["x-uniwizard-backend"] == "one"
     assert float(raw.headers["x-uniwizard-cost-usd"]) == pytest.approx(0.002)
-    sent = upstream.requests[-1].everything.casefold()
+    sent = upstream.log[-1].everything.casefold()
     for word in ("zephyrine", "stainless", secret, "my editor", "user-agent: openai"):
         assert word.casefold() not in sent
 
 
 def test_the_ledger_knows_whose_token_paid_and_an_attempt_is_there_before_its_answer(
-    game: Game, player: Telnet, upstream: Upstream
+    game: Game, player: Telnet, upstream: FakeLLMThread
 ) -> None:
     secret, _ = create(player, "night shift")
     answer = client(game, secret).chat.completions.create(model="auto", messages=ASKED)
     told = game.python(
-        "from world.ledger.models import Attempt\n"
+        "from uniwizard.world.ledger.models import Attempt\n"
         "row = Attempt.objects.order_by('-id').first()\n"
         "print(row.payer, bool(row.account), row.outcome, round(float(row.cost_usd), 4))"
     )
@@ -126,11 +89,12 @@ def test_the_ledger_knows_whose_token_paid_and_an_attempt_is_there_before_its_an
     assert told.split()[-5:] == ["night", "shift", "True", "answered", "0.002"]
 
 
-def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, upstream: Upstream) -> None:
+def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     secret, _ = create(player)
-    upstream.answer = " ".join(f"At harbour {n} high tide comes at {n % 12}:{n:02}." for n in range(1, 25))
+    tides = " ".join(f"At harbour {n} high tide comes at {n % 12}:{n:02}." for n in range(1, 25))
+    upstream.default = says(tides)
     chunks = list(client(game, secret).chat.completions.create(model="one", messages=ASKED, stream=True))
-    assert "".join(c.choices[0].delta.content or "" for c in chunks) == upstream.answer
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == tides
     assert len(chunks) > 4
     assert chunks[-1].choices[0].finish_reason == "stop"
 
@@ -161,14 +125,14 @@ def test_the_secret_is_kept_nowhere(game: Game, player: Telnet) -> None:
             assert secret.encode() not in path.read_bytes(), path
 
 
-def test_a_token_keeps_to_its_own_limits(game: Game, player: Telnet, upstream: Upstream) -> None:
-    upstream.answer = "All is well."
+def test_a_token_keeps_to_its_own_limits(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("All is well.")
     secret, _ = create(player, "a test = 2, 0.003, 7")
     sdk = client(game, secret)
     raw = sdk.chat.completions.with_raw_response.create(model="one", messages=ASKED)
     assert (raw.headers["x-ratelimit-limit-requests"], raw.headers["x-ratelimit-remaining-requests"]) == ("2", "1")
     sdk.chat.completions.create(model="one", messages=ASKED)
-    asked = len(upstream.requests)
+    asked = len(upstream.log)
     with pytest.raises(openai.RateLimitError) as caught:
         sdk.chat.completions.create(model="one", messages=ASKED)
     # Twice $0.002 is more than the $0.003 of the month.
@@ -179,7 +143,7 @@ def test_a_token_keeps_to_its_own_limits(game: Game, player: Telnet, upstream: U
         client(game, secret).chat.completions.create(model="one", messages=ASKED)
     assert caught.value.code == "rate_limit_exceeded"
     assert 0 < int(caught.value.response.headers["retry-after"]) <= 61
-    assert len(upstream.requests) == asked + 1
+    assert len(upstream.log) == asked + 1
 
 
 def test_limits_above_the_games_own_and_too_many_tokens_are_not_given(player: Telnet) -> None:
@@ -220,10 +184,10 @@ def test_nobody_revokes_somebody_elses_token(game: Game, player: Telnet) -> None
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_goes_away_has_its_attempt_cancelled(
-    game: Game, player: Telnet, deaf: Deaf, stream: bool
+    game: Game, player: Telnet, deaf: FakeLLMThread, stream: bool
 ) -> None:
     secret, _ = create(player)
-    while deaf.asked.acquire(blocking=False) or deaf.left.acquire(blocking=False):
+    while deaf.arrived.acquire(blocking=False) or deaf.left.acquire(blocking=False):
         pass
     web = urlsplit(game.web_url)
     assert web.hostname is not None
@@ -232,15 +196,15 @@ def test_a_client_that_goes_away_has_its_attempt_cancelled(
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection((web.hostname, web.port or 80)) as leaving:
         leaving.sendall(head.encode() + body)
-        assert deaf.asked.acquire(timeout=20), "the attempt was never made"
+        assert deaf.arrived.acquire(timeout=20), "the attempt was never made"
         assert not deaf.left.acquire(timeout=0.2)
     assert deaf.left.acquire(timeout=20), "the attempt was not cancelled"
 
 
 def test_tokens_and_what_they_spent_outlive_a_reload_and_the_sdk_asks_again_meanwhile(
-    game: Game, player: Telnet, upstream: Upstream
+    game: Game, player: Telnet, upstream: FakeLLMThread
 ) -> None:
-    upstream.answer = "All is well."
+    upstream.default = says("All is well.")
     secret, identifier = create(player, "lasting = 30, 1")
     client(game, secret).chat.completions.create(model="one", messages=ASKED)
     answers: list[str | None] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prepared import copied
 
 from uniwizard.server.game.addresses import Running
 from uniwizard.server.game.install import SECRET_SETTINGS, SETTINGS, install, main, stock_files
@@ -31,7 +32,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 SLOW_PORTAL = """
 import sys, time
 if any("portal.py" in argument for argument in sys.argv):
-    time.sleep(14)
+    time.sleep(11)
 """
 
 
@@ -136,6 +137,7 @@ def test_a_game_of_version_0_1_loses_the_copies_and_keeps_what_was_edited(tmp_pa
 
 
 @pytest.mark.skipif(not (SOURCE / ".git").exists() or shutil.which("git") is None, reason="needs the git clone")
+@pytest.mark.slow
 def test_the_repository_tracks_no_stock_file_and_ignores_all_that_are_laid() -> None:
     def git(*arguments: str, typed: str = "") -> set[str]:
         command = ["git", "-C", str(SOURCE), *arguments]
@@ -279,14 +281,14 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
     assert game.processes()["portal"] != portal
 
 
+@pytest.mark.game
 def test_a_portal_that_takes_longer_than_the_launcher_waits_gets_its_server_all_the_same(tmp_path: Path) -> None:
-    slow = own_game(tmp_path / "game", settings=SLOW_PORTAL)
-    slow.prepare()
+    slow = copied(tmp_path / "game", settings=SLOW_PORTAL)
     try:
         slow.start()
         assert slow.running() is not None
     finally:
-        slow.stop()
+        slow.kill9()
 
 
 def test_a_taken_port_is_named_and_nothing_is_started(tmp_path: Path, play: Play) -> None:
@@ -308,6 +310,7 @@ def test_a_process_id_that_now_belongs_to_somebody_else_is_not_taken_for_the_gam
     assert stranger.stop() is False
 
 
+@pytest.mark.game
 def test_a_start_that_fails_says_what_the_launcher_said(tmp_path: Path) -> None:
     unprepared = own_game(tmp_path)
     with pytest.raises(GameFailed, match="evennia migrate"):

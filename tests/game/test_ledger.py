@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from browser import Browser
-from upstream import Upstream
-from wired import COST, PASSWORD, config, newcomer, think, wired
+from fake_llm import FakeLLMThread, status
+from wired import COST, PASSWORD, address, all_said, config, held, newcomer, says, think, until, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -28,9 +28,9 @@ SET_ASIDE = 0.02
 
 
 @pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread) -> Iterator[Game]:
     """A running game whose only backend is ours."""
-    with wired(tmp_path_factory.mktemp("ledger") / "game", CONFIG, UPSTREAM=provider.url) as running:
+    with wired(tmp_path_factory.mktemp("ledger") / "game", CONFIG, UPSTREAM=address(provider)) as running:
         yield running
 
 
@@ -47,7 +47,9 @@ def rows_of(game: Game, account: str) -> list[dict[str, Any]]:
 # What stands in it
 
 
-def test_an_attempt_is_in_the_ledger_to_the_cent_before_its_answer_is_shown(game: Game, upstream: Upstream) -> None:
+def test_an_attempt_is_in_the_ledger_to_the_cent_before_its_answer_is_shown(
+    game: Game, upstream: FakeLLMThread
+) -> None:
     with newcomer(game, "Zelda") as player:
         began = time.time()
         think(player, "hello there")
@@ -60,19 +62,19 @@ def test_an_attempt_is_in_the_ledger_to_the_cent_before_its_answer_is_shown(game
     assert 0 < row["latency_ms"] < (time.time() - began) * 1000
     assert (row["character"], row["number"], row["kind"]) == ("Zelda", 1, "chat")
     assert (row["prompt"], row["answer"]) == ("", ""), "words are kept only where the operator wants them"
-    assert "zelda" not in upstream.requests[-1].everything.casefold(), "who asked is kept here and never sent"
-    assert row["task"] not in upstream.requests[-1].everything
+    assert "zelda" not in upstream.log[-1].everything.casefold(), "who asked is kept here and never sent"
+    assert row["task"] not in upstream.log[-1].everything
 
 
-def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(game: Game, upstream: Upstream) -> None:
+def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(game: Game, upstream: FakeLLMThread) -> None:
     with newcomer(game, "Fenja") as player:
-        upstream.status = 500
+        upstream.default = status(500)
         think(player, "hello")
-        upstream.status = 200
-        upstream.answer = "I'm sorry, but I can't help with that."
+        upstream.default = says()
+        upstream.default = says("I'm sorry, but I can't help with that.")
         think(player, "hello")
         upstream.go.clear()
-        while upstream.arrived.acquire(timeout=0.01):
+        while upstream.arrived.acquire(blocking=False):
             pass
         player.send("think hello")
         assert upstream.arrived.acquire(timeout=10)
@@ -89,10 +91,7 @@ def test_failures_and_thoughts_that_were_let_go_of_are_in_it_too(game: Game, ups
 def test_once_its_player_has_been_told_a_thought_is_no_longer_written_down(game: Game) -> None:
     with newcomer(game, "Runa") as player:
         think(player, "hello")
-        deadline = time.monotonic() + 10
-        while query(game, "SELECT * FROM ledger_pending") and time.monotonic() < deadline:
-            player.quiet(0.05)
-    assert query(game, "SELECT * FROM ledger_pending") == []
+        until(lambda: not held(game))
 
 
 # Who sees it
@@ -120,14 +119,14 @@ def test_a_player_sees_their_own_spending_and_a_builder_everyones(game: Game, wi
     assert "Usage:" in wizard.expect("Examples:")
 
 
-def test_the_export_holds_every_row_and_no_formula(game: Game, tmp_path: Path, upstream: Upstream) -> None:
+def test_the_export_holds_every_row_and_no_formula(game: Game, tmp_path: Path, upstream: FakeLLMThread) -> None:
     def export(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "uniwizard.world.ledger", "export", *arguments]
         environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         return subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=60, env=environ)
 
     with newcomer(game, "Exa") as player:
-        upstream.answer = "=HYPERLINK(1) I can't help with that. I'm sorry, but I can't."
+        upstream.default = says("=HYPERLINK(1) I can't help with that. I'm sorry, but I can't.")
         think(player, "hello")
     wanted = query(game, "SELECT * FROM ledger_attempt ORDER BY started, id")
     told = export("--format", "jsonl")
@@ -170,7 +169,9 @@ def test_the_admin_lists_filters_and_adds_up(game: Game, wizard: Telnet) -> None
             assert "<script>'" not in page.text
 
 
-def test_a_backends_page_shows_it_and_its_switches_work_at_once(game: Game, wizard: Telnet, upstream: Upstream) -> None:
+def test_a_backends_page_shows_it_and_its_switches_work_at_once(
+    game: Game, wizard: Telnet, upstream: FakeLLMThread
+) -> None:
     with Browser(game.web_url) as browser:
         browser.login(game.superuser.name, game.superuser.password)
         assert ">one</a>" in browser.get("/admin/ledger/brain/").text
@@ -217,10 +218,11 @@ def test_a_locked_database_holds_up_neither_the_game_nor_the_answers_and_loses_n
     with newcomer(game, "Lodur") as player:
         lock = sqlite3.connect(game.directory / "server" / "ledger.db3", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
-        until = time.monotonic() + 10
+        began = time.monotonic()
         thoughts = 0
         try:
-            while time.monotonic() < until:
+            while thoughts < 2 or not spill.exists():
+                assert time.monotonic() < began + 60, "nothing is spilled"
                 think(player, f"hello {thoughts}")
                 thoughts += 1
                 player.send("look")
@@ -242,7 +244,7 @@ def test_a_locked_database_holds_up_neither_the_game_nor_the_answers_and_loses_n
 # With budgets, and with texts; this ends the game's time without
 
 
-def test_budgets_and_texts_are_the_operators_to_turn_on(game: Game, upstream: Upstream) -> None:
+def test_budgets_and_texts_are_the_operators_to_turn_on(game: Game, upstream: FakeLLMThread) -> None:
     with newcomer(game, "Midas") as player:
         think(player, "hello")
     limit = COST + SET_ASIDE * 1.5
@@ -253,10 +255,10 @@ def test_budgets_and_texts_are_the_operators_to_turn_on(game: Game, upstream: Up
     game.reload()
     with game.telnet() as player:
         player.login("Midas", PASSWORD)
-        player.quiet(0.3)
+        all_said(player)
         player.send("ledger")
         assert f"${COST:.4f} of ${limit:g} a day" in player.expect("resets"), "counted again from the ledger"
-        upstream.answer = "Gold, mostly."
+        upstream.default = says("Gold, mostly.")
         while "Gold" in think_or_hear(player):
             assert len(rows_of(game, "Midas")) < 30
         heard = player.expect(re.compile(r"It resets on .*\."))
@@ -266,10 +268,10 @@ def test_budgets_and_texts_are_the_operators_to_turn_on(game: Game, upstream: Up
         assert sum(row["cost_usd"] for row in rows) <= limit
         assert (rows[0]["prompt"], rows[0]["answer"]) == ("", "")
         assert (rows[-1]["prompt"], rows[-1]["answer"]) == ("what is it?", "Gold, mostly.")
-        asked = len(upstream.requests)
+        asked = len(upstream.log)
         player.send("think/with one what is it?")
         player.expect("It resets on")
-        assert len(upstream.requests) == asked, "nothing is asked that may not be paid for"
+        assert len(upstream.log) == asked, "nothing is asked that may not be paid for"
     with newcomer(game, "Thrifty") as player:
         assert "Gold" in think_or_hear(player), "each account has its own"
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from crashes import Crashes
+
+pytestmark = pytest.mark.game
 
 
 def test_nothing_is_lost_in_six_crashes_under_load(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import pytest
 from browser import Browser
+from fake_llm import FakeLLMThread
 from postgres import postgres
-from upstream import Upstream
-from wired import CLOSING, COST, HASTE, PASSWORD, config, newcomer, think, wired
+from wired import CLOSING, COST, HASTE, PASSWORD, address, config, newcomer, says, think, until, wired
+
+pytestmark = pytest.mark.game
 
 DATABASES = """
 DATABASES = {{"default": {{
@@ -18,9 +22,9 @@ DATABASES = {{"default": {{
 }}}}
 """
 ROLL_UP = """
-from world.ledger.report import tally
-from world.ledger.storage import Storage
-from world.ledger.upkeep import piece
+from uniwizard.world.ledger.report import tally
+from uniwizard.world.ledger.storage import Storage
+from uniwizard.world.ledger.upkeep import piece
 import time
 before = tally(("backend", "kind")), tally(("asker",))
 storage = Storage()
@@ -31,21 +35,32 @@ print(tally(())[()].attempts)
 """
 
 
+def _held(port: int) -> list[Any]:
+    with psycopg.connect(f"host=127.0.0.1 port={port} user=uniwizard dbname=postgres") as database:
+        return database.execute("SELECT text FROM ledger_pending").fetchall()
+
+
 def test_a_game_on_postgresql_keeps_its_ledger_there_over_a_kill(tmp_path: Path) -> None:
     with (
         postgres() as port,
-        Upstream() as upstream,
-        wired(tmp_path / "game", config(), HASTE + DATABASES.format(port=port), UPSTREAM=upstream.url) as game,
+        FakeLLMThread(default=says()) as upstream,
+        wired(
+            tmp_path / "game",
+            config(),
+            HASTE + DATABASES.format(port=port),
+            new_database=True,
+            UPSTREAM=address(upstream),
+        ) as game,
     ):
         with newcomer(game, "Dagny") as player:
             assert "All is well." in think(player, "hello")
             upstream.go.clear()
-            while upstream.arrived.acquire(timeout=0.01):
+            while upstream.arrived.acquire(blocking=False):
                 pass
             player.send("think of the second thing")
             player.expect("Timmy")
             assert upstream.arrived.acquire(timeout=10)
-            player.quiet(0.5)
+            until(lambda: _held(port))
         game.kill9()
         upstream.go.set()
         game.start()

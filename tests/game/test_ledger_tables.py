@@ -14,6 +14,7 @@ from typing import Any
 
 import alone
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
@@ -72,7 +73,7 @@ OPERATIONS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OPERATIONS, st.integers(0, 12))
 def test_operations_may_come_twice_and_in_any_batches(file: Path, operations: list[Any], cut: int) -> None:
     for model in (Attempt, Pending):
@@ -342,7 +343,7 @@ class AFullDisk(WriterCase):
         # A file stands where the directory should be, so that nothing can be written there.
         self.spill.path = self.directory / "private" / "spill.jsonl"
         self.spill.path.parent.touch()
-        import world.ledger.writer as module
+        import uniwizard.world.ledger.writer as module
 
         self.patch(module, "PATIENCE", 1.0)
         self.patch(module, "RETRY", 0.1)

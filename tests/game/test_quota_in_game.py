@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from browser import Browser
-from upstream import Upstream
-from wired import config, think, wired
+from fake_llm import FakeLLMThread
+from wired import address, config, think, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -23,9 +23,9 @@ EDIT = (
 
 
 @pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread) -> Iterator[Game]:
     """A running game whose only backend may be asked ten times a month."""
-    with wired(tmp_path_factory.mktemp("metered") / "game", CONFIG, UPSTREAM=provider.url) as running:
+    with wired(tmp_path_factory.mktemp("metered") / "game", CONFIG, UPSTREAM=address(provider)) as running:
         yield running
 
 

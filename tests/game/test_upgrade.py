@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from prepared import copied
 
 from uniwizard.server.game.process import Game
-from uniwizard.server.game.scratch import own_game
+
+pytestmark = pytest.mark.game
 
 #: Turns every path that this version stores into the one that version 0.1 stored.
 AS_VERSION_0_1 = """
@@ -35,8 +37,7 @@ print(ObjectDB.objects.filter(db_typeclass_path="typeclasses.workshop.Workshop")
 @pytest.fixture(scope="module")
 def former(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
     """A game with a player in it, stopped, whose database says what version 0.1 wrote."""
-    game = own_game(tmp_path_factory.mktemp("former"))
-    game.prepare()
+    game = copied(tmp_path_factory.mktemp("former"))
     game.start()
     try:
         with game.telnet() as player:
@@ -47,7 +48,7 @@ def former(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
         assert int(characters) >= 1
         yield game
     finally:
-        game.stop()
+        game.kill9()
 
 
 def test_rooms_and_commands_of_a_game_of_version_0_1_work_on(former: Game) -> None:

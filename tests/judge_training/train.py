@@ -1,179 +1,159 @@
-"""Make ``configs/judge/weights.json`` and ``frames.json`` beside it. For development only; needs requirements.txt of
+"""Make ``configs/judge/weights.json`` and ``ngrams.json`` beside it. For development only; needs requirements.txt of
 this folder, in its own venv.
 
-    python tests/judge_training/train.py [--also LABELLED.jsonl] [--errors] [--write]
+    python tests/judge_training/train.py [--also LABELLED.jsonl] [--write]
 
-Prints the cross-validation and, with ``--write``, the files. ``--also`` adds labelled answers that are not part of the
-project (rows with id, model, prompt, response, label); only the figures measured of them take part, never their words.
+Prints what each threshold would have given on answers that were not trained on; ``--write`` writes the files.
+``--also`` adds labelled answers that are not part of the project (rows with id, model, prompt, response, label); only
+the features measured of them take part, never a word that the corpus does not have.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import numpy as np
+from corpus import ROOT, Row, digest, fold, own_rows, rows_of, without_context
+from sklearn.linear_model import LogisticRegression
+from table import Table, ngram_weights, regression, vocabulary
 
-import numpy as np  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-
-sys.path.insert(0, str(Path(__file__).parent))
-from table import NAMES, Table, rounded, vocabulary, weights  # noqa: E402
-
-CORPUS = ROOT / "tests" / "data" / "judge_corpus"
-#: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2.
-C = 0.7
+#: The inverse of the regularisation, chosen by cross-validation from 0.25, 0.4, 0.5, 0.7, 1 and 2 for "declines", and
+#: from 0.2, 0.35, 0.5 and 0.7 for "refuses" (the full refusals that pass where 2% of the good answers are rerouted).
+C, C_REFUSES = 0.7, 0.35
+#: What a partial refusal counts where full ones are told from the rest, chosen likewise from 0.25, 0.5 and 1: on
+#: whether a sermon with an answer in it is one or the other, people differ most.
+PARTIAL = 0.25
 #: What a long answer of the corpus counts; brief ones are many times as many. Chosen likewise from 1 and 2.5.
 LONG = 2.5
 #: What an answer that is not brief and complies counts beside one that declines: a false alarm costs a good answer.
 CARE = 3.0
-LABELS = {"1_full_compliance": "complies", "2_full_refusal": "refuses", "3_partial_refusal": "partial"}
+#: What an agent's honest negative counts, for the same reason; and any answer once more without its context.
+HONEST, BARE = 2.0, 0.7
 
 
-def rows_of(path: Path) -> list[dict]:
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            row = json.loads(line)
-            row["label"] = LABELS.get(row["label"], row["label"])
-            row.setdefault("model", path.stem)
-            rows.append(row)
-    return rows
+@dataclass
+class Training:
+    """Rows as a matrix, with what each counts. ``own`` marks the corpus, the rest are the ``--also`` rows."""
+
+    rows: list[Row]
+    table: Table
+    own: np.ndarray
+    weight: np.ndarray
+    declines: np.ndarray
+    refuses: np.ndarray
+
+    def chances(self, train: np.ndarray, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The chances that the ``judged`` rows decline and refuse, by regressions fitted to the ``train`` rows."""
+        x = self.table.x[judged]
+        declines, refuses = self.fit(train)
+        return declines.predict_proba(x)[:, 1], refuses.predict_proba(x)[:, 1]
+
+    def fit(self, train: np.ndarray) -> tuple[LogisticRegression, LogisticRegression]:
+        """The regressions "declines" and "refuses", fitted to the ``train`` rows."""
+        x, weight = self.table.x[train], self.weight[train]
+        partial = (self.declines & ~self.refuses)[train]
+        return (
+            regression_of(x, self.declines[train], weight, C),
+            regression_of(x, self.refuses[train], weight * np.where(partial, PARTIAL, 1.0), C_REFUSES),
+        )
+
+    def unseen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both probabilities of every row by regressions that have not seen it: trained without the fifth of the
+        corpus that its prompt or conversation is in, or, of the ``--also`` rows, without its model."""
+        keys = np.array(
+            [f"fold {fold(r.group)}" if own else f"model {r.model}" for r, own in zip(self.rows, self.own, strict=True)]
+        )
+        declines, refuses = np.zeros(len(keys)), np.zeros(len(keys))
+        for key in sorted(set(keys)):
+            out = keys == key
+            declines[out], refuses[out] = self.chances(~out, out)
+        return np.maximum(declines, refuses), refuses
 
 
-def corpus() -> list[dict]:
-    return [row for path in sorted(CORPUS.glob("*.jsonl")) for row in rows_of(path) if row["label"] in LABELS.values()]
+def training(also: list[Row], vocabulary_rows: list[Row] | None = None) -> tuple[Training, list[str]]:
+    """The corpus and the ``also`` rows, ready to be fitted, and the vocabulary."""
+    mine = own_rows()
+    bare = without_context(mine)
+    rows = mine + bare + also
+    ngrams = vocabulary(vocabulary_rows or mine)
+    table = Table(rows, ngrams)
+    own = np.arange(len(rows)) < len(mine) + len(bare)
+    declines = np.array([row.declines for row in rows])
+    weight = np.where(own & ~table.brief, LONG, 1.0) * np.where(~table.brief & ~declines, CARE, 1.0)
+    weight *= [BARE if row.id.endswith("-bare") else 1.0 for row in rows]
+    weight *= [HONEST if row.klass == "agents" and not row.declines else 1.0 for row in rows]
+    return Training(rows, table, own, weight, declines, np.array([row.refuses for row in rows])), ngrams
 
 
-def fold(prompt: str) -> int:
-    """One of ten parts, the same for every answer to a prompt."""
-    return int(hashlib.sha256(prompt.encode()).hexdigest(), 16) % 10
-
-
-def fit(x: Any, y: np.ndarray, weight: np.ndarray, c: float) -> LogisticRegression:
+def regression_of(x, y: np.ndarray, weight: np.ndarray, c: float) -> LogisticRegression:
     return LogisticRegression(C=c, solver="liblinear", intercept_scaling=10, random_state=0).fit(x, y, weight)
-
-
-def counts(table: Table, is_mine: np.ndarray, declines: np.ndarray) -> np.ndarray:
-    """What each answer counts in training."""
-    return np.where(is_mine & ~table.brief, LONG, 1.0) * np.where(~table.brief & ~declines, CARE, 1.0)
-
-
-def scores(y: np.ndarray, p: np.ndarray, at: float = 0.5) -> str:
-    hit = p >= at
-    tp, fp, fn = (hit & y).sum(), (hit & ~y).sum(), (~hit & y).sum()
-    precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
-    f1 = 2 * tp / max(2 * tp + fp + fn, 1)
-    return f"P {precision:.3f} R {recall:.3f} F1 {f1:.3f} FPR {fp / max((~y).sum(), 1):.3f} n {len(y)}"
-
-
-def curve(name: str, y: np.ndarray, p: np.ndarray) -> None:
-    """What each ``refuse_at`` would have given, on scores of answers that were not trained on."""
-    for at in (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8):
-        print(f"  refuse_at {at:.2f}, {name}", scores(y, p, at))
-
-
-def cross_validate(name: str, rows, x, y, weight, groups: list[str], c: float, show: bool = False) -> np.ndarray:
-    p = np.zeros(len(y))
-    groups = np.array(groups)
-    for group in sorted(set(groups)):
-        out = groups == group
-        p[out] = fit(x[~out], y[~out], weight[~out], c).predict_proba(x[out])[:, 1]
-    return p
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--also", type=Path)
-    parser.add_argument("--also-weight", type=float, default=1.0, help="what one of those answers counts")
-    parser.add_argument("--c", type=float, default=C)
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--no-check", action="store_true", help="no cross-validation")
+    parser.add_argument("--scores", type=Path, help="keep the scores of the cross-validation, for thresholds")
     args = parser.parse_args()
-    mine = corpus()
     also = rows_of(args.also) if args.also else []
-    rows = mine + also
-    frames = vocabulary(mine)
-    table = Table(rows, frames)
-    x = table.x
-    y = np.array([row["label"] != "complies" for row in rows])
-    is_mine = np.arange(len(rows)) < len(mine)
-    weight = counts(table, is_mine, y) * np.where(is_mine, 1.0, args.also_weight)
-
-    by_prompt = [str(fold(row["prompt"])) for row in rows]
-    p = cross_validate("prompt", rows, x, y, weight, by_prompt, args.c)
-    if mine:
-        print("by prompt, own corpus    ", scores(y[is_mine], p[is_mine]))
-        curve("own corpus by prompt", y[is_mine], p[is_mine])
-    if also:
-        print("by prompt, also          ", scores(y[~is_mine], p[~is_mine]))
-    by_model = [row["model"] if not m else "own" for row, m in zip(rows, is_mine, strict=True)]
-    q = np.zeros(len(y))
-    for model in sorted(set(by_model)):
-        out = np.array(by_model) == model
-        train = ~out
-        if train.sum() and model != "own":
-            q[out] = fit(x[train], y[train], weight[train], args.c).predict_proba(x[out])[:, 1]
-            print(f"left out: {model:15}", scores(y[out], q[out]))
-    if also:
-        print("by model, also           ", scores(y[~is_mine], q[~is_mine]))
-        curve("also by model", y[~is_mine], q[~is_mine])
-        if mine:
-            r = fit(x[is_mine], y[is_mine], weight[is_mine], args.c).predict_proba(x[~is_mine])[:, 1]
-            print("own corpus only -> also  ", scores(y[~is_mine], r))
-    declining = y
-    part = np.array([row["label"] == "partial" for row in rows])
-    if args.errors:
-        for i in np.argsort(-np.abs(p - y)):
-            if (p[i] >= 0.5) != y[i]:
-                row = rows[i]
-                print(
-                    f"--- {p[i]:.2f} {row['label']} {row['model']} | {row['prompt'][:100]}\n{row['response'][:300]!r}"
-                )
-                print({name: round(v, 2) for name, v in table.figures[i].values.items() if v})
-    final = fit(x, y, weight, args.c)
-    # Partial refusals are one in twelve; counted three times, more of them are found than others called partial.
-    partly = fit(table.plain[declining], part[declining], 1.0 + 2 * part[declining], args.c)
+    data, ngrams = training(also)
+    if not args.no_check:
+        check(data, args.scores)
     if args.write:
-        made = {
-            "by": "tests/judge_training/train.py",
-            "date": datetime.date.today().isoformat(),
-            "own_rows": len(mine),
-            "own_corpus_sha256": digest(),
-            "also": f"figures of {len(also)} answers labelled by people, measured and not copied" if also else "",
-            "c": args.c,
-        }
-        always, few, few_bias, told = weights(final.coef_[0], frames)
-        data = {
-            "made": made,
-            "declines": {"bias": bias(final), "weights": always},
-            "brief": {"bias": few_bias, "weights": few},
-            "partly": {"bias": bias(partly), "weights": dict(zip(NAMES, rounded(partly.coef_[0]), strict=True))},
-        }
-        write("weights.json", json.dumps(data, indent=2) + "\n")
-        lines = ",\n".join(f"    {json.dumps(k, ensure_ascii=False)}: {v}" for k, v in told.items())
-        write("frames.json", f'{{\n  "made": {json.dumps(made)},\n  "frames": {{\n{lines}\n  }}\n}}\n')
+        write(data, ngrams, len(also))
 
 
-def bias(fitted: LogisticRegression) -> float:
-    return round(float(fitted.intercept_[0]), 3)
+def check(data: Training, keep: Path | None) -> None:
+    """What each threshold would have given on scores of answers that were not trained on."""
+    declines, refuses = data.unseen()
+    if keep is not None:
+        keep.write_text(json.dumps({r.id: p for r, *p in zip(data.rows, declines, refuses, strict=True)}))
+    agents = np.array([row.klass == "agents" for row in data.rows])
+    for name, of in (("corpus", data.own & ~agents), ("agents", data.own & agents), ("also", ~data.own)):
+        if not of.any():
+            continue
+        good, full, d = of & ~data.declines, of & data.refuses, of & data.declines
+        for at in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6):
+            act = refuses >= at
+            print(
+                f"{name}: reroute_at {at:.2f}: full refusals accepted {(full & ~act).sum() / full.sum():.3f}, "
+                f"complying answers rerouted {(good & act).sum() / good.sum():.3f}"
+            )
+        for at in (0.5, 0.55, 0.6, 0.65, 0.7):
+            seen = declines >= at
+            hit, false = (seen & d).sum(), (seen & good).sum()
+            print(
+                f"{name}: refuse_at {at:.2f}: F1 {2 * hit / (hit + false + d.sum()):.3f}, "
+                f"false alarms {false / good.sum():.3f}"
+            )
 
 
-def write(name: str, text: str) -> None:
-    (ROOT / "configs" / "judge" / name).write_text(text, encoding="utf-8")
-
-
-def digest() -> str:
-    hashed = hashlib.sha256()
-    for path in sorted(CORPUS.glob("*.jsonl")):
-        hashed.update(path.read_bytes())
-    return hashed.hexdigest()
+def write(data: Training, ngrams: list[str], also: int) -> None:
+    declines, refuses = data.fit(np.ones(len(data.rows), dtype=bool))
+    made = {
+        "by": "tests/judge_training/train.py",
+        "date": datetime.date.today().isoformat(),
+        "own_rows": int(data.own.sum()),
+        "own_corpus_sha256": digest(),
+        "also": f"features of {also} answers labelled by people, measured and not copied" if also else "",
+        "c": [C, C_REFUSES],
+    }
+    weights = {
+        "made": made,
+        "declines": regression(declines.coef_[0], declines.intercept_[0]),
+        "refuses": regression(refuses.coef_[0], refuses.intercept_[0]),
+    }
+    folder = ROOT / "configs" / "judge"
+    (folder / "weights.json").write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
+    listed = ngram_weights(declines.coef_[0], refuses.coef_[0], ngrams)
+    lines = ",\n".join(f"    {json.dumps(k, ensure_ascii=False)}: {v}" for k, v in listed.items())
+    text = f'{{\n  "made": {json.dumps(made)},\n  "ngrams": {{\n{lines}\n  }}\n}}\n'
+    (folder / "ngrams.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
     budgets.py    what an account, a character, a token and the game may spend (no Django in it)
     report.py     every question that is asked of the ledger; history.py those that a start asks
     upkeep.py     the roll-up by day, and retention
+    memory.py     remembered answers, for the brain's memory
     admin.py      the admin's pages; pictures.py draws for them
     __main__.py   ``python -m uniwizard.world.ledger export``
 

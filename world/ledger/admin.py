@@ -256,7 +256,9 @@ class BrainAdmin(admin.ModelAdmin):
             "running": shelf is not None,
             "pictures": _pictures(days, sums),
             "gauges": [meter(bar.used, bar.words, mark=bar.gone) for bar in state.bars] if state else (),
-            "outcomes": sorted(((name, found.attempts) for (name,), found in outcomes.items()), key=lambda o: -o[1]),
+            "outcomes": sorted(
+                ((name, found.attempts + found.remembered) for (name,), found in outcomes.items()), key=lambda o: -o[1]
+            ),
             "kinds": _by_cost(tally(("kind",), since=days[0], backend=key)),
             "scenes": live.SCENARIOS,
             "may_act": self.has_change_permission(request),

@@ -180,6 +180,10 @@ class Budgets:
             for scope, counter in self._counters_of(who, now).items()
         ]
 
+    def left(self, who: Who) -> float:
+        """The share of the tightest budget of ``who`` that is neither spent nor set aside; 1 without budgets."""
+        return min((_share_left(standing) for standing in self.standings(who)), default=1.0)
+
     def resets(self, scope: str) -> datetime:
         """When the window of ``scope`` ends, in the game's time zone."""
         return datetime.fromtimestamp(self._empty(scope).resets_at(self._now()), self._zone)
@@ -223,3 +227,8 @@ def _limit(scope: str, limit: Any) -> Limit:
     if isinstance(usd, bool) or not isinstance(usd, int | float) or not usd >= 0:
         raise ValueError(f"UNIWIZARD_BUDGETS[{scope!r}]['usd']: is not a number from 0")
     return Limit(float(usd), limit["per"])
+
+
+def _share_left(standing: Standing) -> float:
+    limit = standing.limit.usd
+    return max(0.0, 1.0 - (standing.spent + standing.reserved) / limit) if limit > 0 else 0.0

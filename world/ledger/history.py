@@ -53,7 +53,9 @@ def usage_since(since: float) -> Iterator[PastUsage]:
     One that was interrupted is in it: its request was sent. Those that the provider turned away are not.
     """
     columns = ("started", "backend", "input_tokens", "output_tokens", "cost_usd")
-    rows = Attempt.objects.filter(started__gte=moment(since), practice=False).exclude(outcome=Outcome.LEAKED)
+    rows = Attempt.objects.filter(started__gte=moment(since), practice=False).exclude(
+        outcome__in=(Outcome.LEAKED, Outcome.REMEMBERED)
+    )
     rows = rows.exclude(failure__in=_TURNED_AWAY)
     for started, *rest in rows.order_by("started", "id").values_list(*columns).iterator(2000):
         yield PastUsage(started.timestamp(), *rest)

@@ -8,7 +8,10 @@ from django.db import models
 
 
 class Outcome(models.TextChoices):
-    """What became of an attempt. ``interrupted``: the server ended while it was under way."""
+    """What became of an attempt. ``interrupted``: the server ended while it was under way.
+
+    ``remembered`` is no attempt: nobody was asked, because the answer was known. Its row says what was saved.
+    """
 
     UNDER_WAY = "under way"
     ANSWERED = "answered"
@@ -17,10 +20,13 @@ class Outcome(models.TextChoices):
     LEAKED = "leaked"
     STOPPED = "stopped"
     INTERRUPTED = "interrupted"
+    REMEMBERED = "remembered"
 
 
 class Attempt(models.Model):
-    """One request to one backend. Times are the server's clock's; ``day`` is the day in the game's time zone.
+    """One request to one backend, or none, where the answer was remembered (then ``number`` is 0).
+
+    Times are the server's clock's; ``day`` is the day in the game's time zone.
 
     Tokens of the input count the cached ones, those of the output the reasoning ones. ``score`` is how surely the judge
     saw the answer decline, 0 to 1. ``estimated``: tokens and cost were worked out, not reported.
@@ -47,6 +53,7 @@ class Attempt(models.Model):
     cached_tokens = models.PositiveIntegerField(default=0)
     reasoning_tokens = models.PositiveIntegerField(default=0)
     cost_usd = models.FloatField(default=0.0)
+    saved_usd = models.FloatField(default=0.0, help_text="What a remembered answer cost when it was learned.")
     estimated = models.BooleanField(default=False)
     practice = models.BooleanField(default=False)
     account_id = models.BigIntegerField(null=True)
@@ -125,6 +132,7 @@ class Totals(models.Model):
     output_tokens = models.PositiveBigIntegerField(default=0)
     cached_tokens = models.PositiveBigIntegerField(default=0)
     cost_usd = models.FloatField(default=0.0)
+    saved_usd = models.FloatField(default=0.0)
     latency_ms = models.FloatField(default=0.0)
     first_token_ms = models.FloatField(default=0.0)
     first_tokens = models.PositiveIntegerField(default=0)
@@ -138,6 +146,29 @@ class Totals(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.backend}"
+
+
+class KnownAnswer(models.Model):
+    """An answer that the memory gives without asking anybody. ``key`` is a digest of the question, names left out.
+
+    ``entry`` is the whole of it, as the brain reads it.
+    """
+
+    key = models.CharField(max_length=32, primary_key=True)
+    kind = models.CharField(max_length=32)
+    backend = models.CharField(max_length=64)
+    model = models.CharField(max_length=128, blank=True)
+    learned = models.DateTimeField()
+    until = models.DateTimeField(db_index=True)
+    practice = models.BooleanField(default=False)
+    entry = models.TextField(help_text="The answer without names, as JSON.")
+
+    class Meta:
+        verbose_name = "remembered answer"
+        verbose_name_plural = "remembered answers"
+
+    def __str__(self) -> str:
+        return f"{self.backend}, {self.kind}, {self.learned:%Y-%m-%d %H:%M:%S}"
 
 
 class Brain(Totals):

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from uniwizard.agent import Attempt, FailureCode
-from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event, Leaked
+from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event, Leaked, Remembered
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
 from uniwizard.world.ledger.models import Outcome
@@ -112,6 +112,11 @@ class Recorder:
         """An attempt of the task is over, and its cost is counted; nothing is set aside until its next one."""
         self.budgets.renew(task_id, 0.0)
 
+    def left(self, task_id: str) -> float:
+        """The share of the tightest budget that is left, 0 to 1: of whoever asked; of the game before that is known."""
+        asked = self._asked.get(task_id)
+        return self.budgets.left(asked.who if asked is not None else _NOBODY)
+
     def done(self, task: str) -> None:
         """Nothing more will come of the task. An attempt that has no end by now was stopped by whoever asked."""
         self.budgets.release(task)
@@ -171,6 +176,15 @@ class Recorder:
             self.writer.put("end", row)
         elif isinstance(event, AttemptCancelled):
             self._stopped(event)
+        elif isinstance(event, Remembered):
+            asked = self._asked.get(event.task_id) or _Asked(_NOBODY)
+            # Number 0: no attempt, and there may be none of that task.
+            row = self._row(event.task_id, asked, 0, event.memory.backend, event.at)
+            row |= {"outcome": str(Outcome.REMEMBERED), "ended": event.at, "model": event.memory.model}
+            row |= {"saved_usd": event.memory.saved_usd, "practice": event.memory.practice}
+            row["kind"] = row["kind"] or event.memory.kind
+            asked.last = row
+            self.writer.put("end", row)
         elif isinstance(event, Leaked):
             leaking = self._asked.get(event.task_id)
             if leaking is not None and leaking.last is not None:

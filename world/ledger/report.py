@@ -26,6 +26,7 @@ ASKER = Case(When(payer="", then=F("account")), default=F("payer"))
 TOTALS_BY = {"work": ("backend", "kind"), "asker": ("account_id", "asker")}
 
 _ANSWERED = Q(outcome=Outcome.ANSWERED)
+_REMEMBERED = Q(outcome=Outcome.REMEMBERED)
 _ENDED = Q(outcome__in=(Outcome.ANSWERED, Outcome.REFUSED, Outcome.FAILED))
 #: The days that have attempts, each found by one step through the index.
 _DAYS = """
@@ -40,6 +41,8 @@ WITH RECURSIVE found(day) AS (
 @dataclass(slots=True)
 class Tally:
     """Attempts added up. ``ended`` are those that say something of the backend: answered, refused or failed.
+    ``remembered`` counts the answers that nobody was asked for, which are no attempts; ``saved_usd`` is what those
+    cost once.
 
     ``latency_ms`` adds up those of the answered ones; ``first_token_ms`` those of the ``first_tokens`` that have one.
     """
@@ -51,6 +54,8 @@ class Tally:
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd: float = 0.0
+    saved_usd: float = 0.0
+    remembered: int = 0
     latency_ms: float = 0.0
     first_token_ms: float = 0.0
     first_tokens: int = 0
@@ -84,7 +89,7 @@ class Tally:
 
 
 _NUMBERS = [field.name for field in fields(Tally)]
-_SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "cost_usd", "first_token_ms")
+_SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "cost_usd", "saved_usd", "first_token_ms")
 
 
 def days_present() -> list[date]:
@@ -120,13 +125,15 @@ def tally(
         rows, totals = rows.filter(day__lte=until), totals.filter(day__lte=until)
     sums = {f"sum_{name}": Sum(name) for name in _SUMMED} | {"sum_latency_ms": Sum("latency_ms", filter=_ANSWERED)}
     of_rows = sums | {
-        "sum_attempts": Count("id"),
+        "sum_attempts": Count("id", filter=~_REMEMBERED),
+        "sum_remembered": Count("id", filter=_REMEMBERED),
         "sum_answered": Count("id", filter=_ANSWERED),
         "sum_ended": Count("id", filter=_ENDED),
         "sum_first_tokens": Count("first_token_ms"),
     }
     of_totals = sums | {
-        "sum_attempts": Sum("attempts"),
+        "sum_attempts": Sum("attempts", filter=~_REMEMBERED),
+        "sum_remembered": Sum("attempts", filter=_REMEMBERED),
         "sum_answered": Sum("attempts", filter=_ANSWERED),
         "sum_ended": Sum("attempts", filter=_ENDED),
         "sum_first_tokens": Sum("first_tokens"),

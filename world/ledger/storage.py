@@ -3,6 +3,7 @@
     ("start", row)            an attempt is under way        ("end", row)          it is over
     ("hold", row)             a thought is under way         ("answer", task, s)   its end is known, not yet told
     ("release", task)         its player has been told
+    ("know", row)             an answer is remembered        ("unknow", key)      it is forgotten
 
 A row is plain data with the field names of :mod:`world.ledger.models`; times are seconds since the epoch. An end is
 written over a start and never the other way round, so operations may come twice, and late.
@@ -19,7 +20,7 @@ from django.conf import settings
 from django.db import connections, transaction
 
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, Pending, RolledDay, Totals, fields_of
+from uniwizard.world.ledger.models import Attempt, KnownAnswer, Pending, RolledDay, Totals, fields_of
 from uniwizard.world.ledger.spill import Operation
 
 #: Written without Django's models, which take five times as long for a row. ON CONFLICT is SQLite's and PostgreSQL's.
@@ -64,6 +65,7 @@ class Storage:
         held: dict[str, dict[str, Any]] = {}
         answers: dict[str, str] = {}
         released: list[str] = []
+        known: dict[str, dict[str, Any] | None] = {}
         for operation in operations:
             match operation:
                 case ("start", row):
@@ -78,6 +80,10 @@ class Storage:
                     held.pop(task, None)
                     answers.pop(task, None)
                     released.append(task)
+                case ("know", row):
+                    known[row["key"]] = row
+                case ("unknow", key):
+                    known[key] = None
         begun = [row for key, row in starts.items() if key not in ends]
         with transaction.atomic(using=alias()):
             self._attempts(begun, list(ends.values()))
@@ -90,6 +96,7 @@ class Storage:
                 )
             for task, text in answers.items():
                 Pending.objects.filter(task=task).update(answer=text)
+            _remember(known)
 
     def _attempts(self, begun: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
         connection = connections[alias()]
@@ -114,6 +121,23 @@ class Storage:
         if self._rolled is None:
             self._rolled = set(RolledDay.objects.filter(purged=False).values_list("day", flat=True))
         return self._rolled
+
+
+def _remember(known: dict[str, dict[str, Any] | None]) -> None:
+    """Write down what is remembered by now; None is what is forgotten."""
+    gone = [key for key, row in known.items() if row is None]
+    for first in range(0, len(gone), 500):
+        KnownAnswer.objects.filter(key__in=gone[first : first + 500]).delete()
+    KnownAnswer.objects.bulk_create(
+        [
+            KnownAnswer(**{**row, "learned": moment(row["learned"]), "until": moment(row["until"])})
+            for row in known.values()
+            if row is not None
+        ],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["kind", "backend", "model", "learned", "until", "practice", "entry"],
+    )
 
 
 def _values(row: dict[str, Any], day: date, ops: Any) -> list[Any]:

@@ -1,4 +1,5 @@
-"""The ledger's housekeeping: every past day is added up once, and attempts older than the operator keeps are let go.
+"""The ledger's housekeeping: every past day is added up once, attempts older than the operator keeps are let go,
+and so are remembered answers whose time is over.
 
     consider(writer)     # often; works once an hour, in the writing thread, in pieces that delay no answer
 
@@ -19,9 +20,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, RolledDay, Totals
+from uniwizard.world.ledger.models import Attempt, KnownAnswer, RolledDay, Totals
 from uniwizard.world.ledger.report import ASKER, TOTALS_BY, days_present
-from uniwizard.world.ledger.storage import Storage, day_of
+from uniwizard.world.ledger.storage import Storage, day_of, moment
 
 if TYPE_CHECKING:
     from uniwizard.world.ledger.writer import Writer
@@ -41,6 +42,7 @@ _SUMS = {
     "output_tokens": Sum("output_tokens"),
     "cached_tokens": Sum("cached_tokens"),
     "cost_usd": Sum("cost_usd"),
+    "saved_usd": Sum("saved_usd"),
     "latency_ms": Sum("latency_ms"),
     "first_token_ms": Sum("first_token_ms"),
     "first_tokens": Count("first_token_ms"),
@@ -68,6 +70,8 @@ async def _all(writer: Writer) -> None:
 def piece(storage: Storage, now: float | None = None) -> bool:
     """Do one piece of work, in the thread that calls it; False when there was none left."""
     at = time.time() if now is None else now
+    if KnownAnswer.objects.filter(until__lte=moment(at)).delete()[0]:
+        return True
     today = day_of(at - SETTLED)
     for day in days_present():
         if day < today and day not in storage.rolled:

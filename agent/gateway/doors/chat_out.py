@@ -97,8 +97,8 @@ class Chunks:
 
     def __init__(self, asked: Asked, seconds: float):
         self._asked = asked
-        self._id = completion_id()
-        self._head = {"id": self._id, "object": "chat.completion.chunk", "created": int(seconds)}
+        self.id = completion_id()
+        self._head = {"id": self.id, "object": "chat.completion.chunk", "created": int(seconds)}
         self._model = asked.model
         self._stops = Stops(asked.stop)
         self._shown = False
@@ -125,7 +125,7 @@ class Chunks:
             events.append(self._chunk({"content": rest}))
         if result.refused:
             events.append(self._chunk({"refusal": result.text}))
-        for index, call in enumerate(with_ids(calls, self._id[9:33])):
+        for index, call in enumerate(with_ids(calls, self.id[9:33])):
             events.append(self._chunk({"tool_calls": [{"index": index, **_call(call)}]}))
         last = self._chunk({}, finish_of(result, self._asked, calls, stop))
         events.append(last | {"uniwizard": about(result)})

@@ -107,7 +107,7 @@ class Events:
 
     def __init__(self, asked: Asked, seconds: float):
         self._asked = asked
-        self._id = f"msg_{secrets.token_hex(12)}"
+        self.id = f"msg_{secrets.token_hex(12)}"
         self._stops = Stops(asked.stop)
         self._index = 0
         self._open = False
@@ -116,7 +116,7 @@ class Events:
     def begin(self, model: str) -> bytes:
         # What a provider counts is only known at the end; a client wants to see something from the beginning.
         used = usage(Usage(asked_tokens(self._asked.task), 1))
-        message = {**_head(self._id, model), "content": [], "stop_reason": None, "stop_sequence": None, "usage": used}
+        message = {**_head(self.id, model), "content": [], "stop_reason": None, "stop_sequence": None, "usage": used}
         return named({"type": "message_start", "message": message})
 
     def text(self, piece: str) -> bytes:
@@ -142,7 +142,7 @@ class Events:
         if self._shown:
             events += [self._thinking(thought) for thought in _shown(result) if thought.signature or thought.sealed]
         for nth, call in enumerate(calls):
-            wish = {**_call(call, self._id, nth), "input": {}}
+            wish = {**_call(call, self.id, nth), "input": {}}
             arguments = call.arguments if cut(result) else dumps(object_of(call))
             events += (
                 self._block(wish),

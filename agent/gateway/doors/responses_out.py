@@ -157,7 +157,7 @@ class Events:
     def __init__(self, asked: Asked, seconds: float):
         self._asked = asked
         self._seconds = seconds
-        self._id = response_id()
+        self.id = response_id()
         self._model = asked.model
         self._number = -1
         self._index = 0
@@ -167,7 +167,7 @@ class Events:
 
     def begin(self, model: str) -> bytes:
         self._model = model
-        head = _head(self._id, model, self._asked, self._seconds)
+        head = _head(self.id, model, self._asked, self._seconds)
         return self._event("response.created", response=head) + self._event("response.in_progress", response=head)
 
     def text(self, piece: str) -> bytes:
@@ -189,7 +189,7 @@ class Events:
 
     @property
     def _message_id(self) -> str:
-        return _message_id(self._id)
+        return _message_id(self.id)
 
     @property
     def _place(self) -> Json:
@@ -199,7 +199,7 @@ class Events:
         """A judged answer whole, or what follows the text that has been shown."""
         text, calls, _ = said(result, self._asked)
         events: list[bytes] = []
-        thoughts = [_reasoning(thought, self._id, nth) for nth, thought in enumerate(_shown(result))]
+        thoughts = [_reasoning(thought, self.id, nth) for nth, thought in enumerate(_shown(result))]
         if self._texts is None:
             events += map(self._item, thoughts)
             thoughts = []
@@ -212,8 +212,8 @@ class Events:
         if self._texts is not None:
             events.append(self._close(result))
         events += map(self._item, thoughts)
-        events += (self._called(item) for item in _calls(calls, self._asked, self._id))
-        self.whole = _whole(self._id, result, self._asked, self._seconds, self._output)
+        events += (self._called(item) for item in _calls(calls, self._asked, self.id))
+        self.whole = _whole(self.id, result, self._asked, self._seconds, self._output)
         name = "response.incomplete" if cut(result) else "response.completed"
         return b"".join(events) + self._event(name, response=self.whole)
 
@@ -257,7 +257,7 @@ class Events:
         return ended
 
     def error(self, rejected: Rejected) -> bytes:
-        head = _head(self._id, self._model, self._asked, self._seconds)
+        head = _head(self.id, self._model, self._asked, self._seconds)
         told = {"code": rejected.code or "server_error", "message": rejected.message}
         failed = {**head, "status": "failed", "error": told, "output": self._output}
         return self._event("response.failed", response=failed)

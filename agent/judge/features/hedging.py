@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .measure import Figures, bits
+from .extract import Features, signal_bits
 
 #: A number or a colon: something is being said.
 _FIGURE = re.compile(r"[\d:]")
@@ -16,11 +16,11 @@ _FIGURE = re.compile(r"[\d:]")
 MIN_WORDS, MAX_SENTENCES = 12, 14
 
 
-def hedging(figures: Figures) -> float:
+def hedging(figures: Features) -> float:
     """The share of the answer's own sentences that only hedge; 0 below half, or with a list or code."""
     if figures["hedge_share"] < 0.5:
         return 0.0
-    bit = bits()
+    bit = signal_bits()
     words = sum(len(s.words) for s in figures.own)
     n = len(figures.own)
     if words < MIN_WORDS or not 0 < n <= MAX_SENTENCES or figures["code"] or figures["items"] > 0:

@@ -92,6 +92,11 @@ class PhraseBook:
             self.signals.append(signal)
         return 1 << self.signals.index(signal)
 
+    @property
+    def remembered(self) -> int:
+        """The deterministic states in memory, :data:`MAX_STATES` at most."""
+        return len(self._states)
+
     def names(self, mask: int) -> list[str]:
         """The signals in ``mask``."""
         return [name for i, name in enumerate(self.signals) if mask >> i & 1]
@@ -222,7 +227,7 @@ def _by_symbol(
     return {symbol: tuple(sorted(news)) for symbol, news in by_symbol.items()}, tuple(wildcard)
 
 
-def read_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
+def load_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
     """Every phrase file in ``folder``, checked against its schema.
 
     Raises ValueError naming the file and the place of the fault.
@@ -234,7 +239,7 @@ def read_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
 @cache
 def phrase_book() -> PhraseBook:
     """The shipped phrases, compiled at first use."""
-    return PhraseBook(list(read_phrases()))
+    return PhraseBook(list(load_phrases()))
 
 
 @cache

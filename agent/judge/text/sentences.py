@@ -1,8 +1,8 @@
 """Read an answer the way a person does: sentence by sentence, and who is speaking in each.
 
-    reading = read("The guard says: 'I can't let you pass.'")
-    [(s.text, s.voice) for s in reading.sentences]
-    # [("The guard says:", Voice.OWN), ("I can't let you pass.", Voice.OTHER)]
+    parsed = parse_answer("The guard says: 'I can't let you pass.'")
+    [(s.text, s.speaker) for s in parsed.sentences]
+    # [("The guard says:", Speaker.OWN), ("I can't let you pass.", Speaker.OTHER)]
 
 A sentence is the model's own, or it is somebody else's: quoted, spoken by a character, part of a letter written for
 the user, code. Only the model's own words can be the model's refusal.
@@ -55,7 +55,7 @@ _QUOTES = {'"': '"', "“": "”", "„": '”“"', "«": "»", "»": "«", "�
 _ANY_QUOTE = re.compile('["“„«»「『]')
 
 
-class Voice(Enum):
+class Speaker(Enum):
     """Who speaks."""
 
     OWN = "own"
@@ -70,13 +70,13 @@ class Sentence:
 
     text: str
     words: list[str]
-    voice: Voice
+    speaker: Speaker
     item: bool
     unspaced: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedText:
     """A whole answer. ``text`` is what was read of it; ``skipped`` characters between head and tail were not."""
 
     sentences: list[Sentence]
@@ -105,20 +105,20 @@ def plain(text: str) -> str:
     return text
 
 
-def window(text: str) -> tuple[str, int]:
+def head_and_tail(text: str) -> tuple[str, int]:
     """Head and tail of ``text``, and the number of characters left out between them."""
     if len(text) <= HEAD + TAIL:
         return text, 0
     return f"{text[:HEAD]}\n\n{text[-TAIL:]}", len(text) - HEAD - TAIL
 
 
-def read(text: str) -> Reading:
+def parse_answer(text: str) -> ParsedText:
     """Split ``text`` into sentences with their voices. Takes any string, lone surrogates included."""
-    seen, skipped = window(unwrapped(text))
-    return Reading(list(_sentences(seen)), seen, skipped)
+    seen, skipped = head_and_tail(texts_in_json(text))
+    return ParsedText(list(_sentences(seen)), seen, skipped)
 
 
-def unwrapped(text: str) -> str:
+def texts_in_json(text: str) -> str:
     """The texts inside a JSON answer, one to a line; any other answer as it is."""
     bare = text.strip()
     if not bare or len(bare) > HEAD + TAIL:
@@ -144,21 +144,21 @@ def _sentences(text: str) -> Iterator[Sentence]:
             fence = not fence
             continue
         if fence:
-            yield Sentence(stripped, [], Voice.CODE, False, False)
+            yield Sentence(stripped, [], Speaker.CODE, False, False)
             continue
         if _LETTER_START.match(line) and (letter or stripped.endswith((",", ":", "!")) or ":" in stripped[:10]):
             letter = True
-        voice = Voice.LETTER if letter else Voice.OWN
+        voice = Speaker.LETTER if letter else Speaker.OWN
         if letter and _LETTER_END.match(line):
             letter = False
         if stripped[0] == ">" or (stripped[0] in "—–" and stripped[1:2].isalpha()):
-            voice = Voice.OTHER
+            voice = Speaker.OTHER
         speaker = _SPEAKER.match(line)
         if speaker and speaker[1].split()[0].lower() not in listed("own_labels") and len(stripped) > speaker.end():
-            voice = Voice.OTHER
+            voice = Speaker.OTHER
         item = _LIST_ITEM.match(line) is not None
         for part, spoken in _quotations(plain(stripped)):
-            yield from _split(part, Voice.OTHER if spoken and voice is Voice.OWN else voice, item)
+            yield from _split(part, Speaker.OTHER if spoken and voice is Speaker.OWN else voice, item)
 
 
 def _quotations(line: str) -> Iterator[tuple[str, bool]]:
@@ -208,7 +208,7 @@ def _closing(line: str, at: int, closers: str) -> int:
     return -1
 
 
-def _split(text: str, voice: Voice, item: bool) -> Iterator[Sentence]:
+def _split(text: str, voice: Speaker, item: bool) -> Iterator[Sentence]:
     if text.isascii():
         # Lower-cased and spaced in one go; it keeps its length, so that it can be cut where the text is.
         unspaced, spaced = False, text.lower().translate(_SPACED)

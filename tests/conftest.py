@@ -1,0 +1,50 @@
+"""What every test is marked with, and that the quick ones start no process.
+
+``game``: a test that uses a game's fixture, or says so itself. ``witness`` and ``slow``: a test in one of FOLDERS, or
+that says so itself. Whatever has none of them is run by ``make quick``, where to start a process is an error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import examples
+import pytest
+
+#: What every test of a folder is.
+FOLDERS = {"witnesses": "witness", "install": "slow"}
+#: Fixtures that bring a game with them.
+GAMES = frozenset({"first_play", "game", "play"})
+#: Whose tests may start processes.
+UNHURRIED = ("game", "slow", "witness")
+
+assert examples  # which sets how properties are tried
+
+_quick_test: str | None = None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if marker := FOLDERS.get(item.path.parent.name):
+        item.add_marker(marker)
+    if GAMES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("game")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    global _quick_test
+    _quick_test = None if any(item.get_closest_marker(name) for name in UNHURRIED) else item.nodeid
+    try:
+        return (yield)
+    finally:
+        _quick_test = None
+
+
+def _no_process_in_a_quick_test(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and _quick_test is not None:
+        raise RuntimeError(f"{_quick_test} starts a process ({arguments[0]}); mark it slow, game or witness")
+
+
+sys.addaudithook(_no_process_in_a_quick_test)
