@@ -51,7 +51,7 @@ class Decider:
         events: Events,
         affinity: Affinity | None = None,
     ):
-        self._affinity = affinity or Affinity(clock.seconds)
+        self._affinity = affinity if affinity is not None else Affinity(clock.seconds)
         self._registry = registry
         self._classifier = classifier
         self._rank = rank

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from gateway_server import Served, create
+from gateway_server import Program, create
 from twisted.internet.task import Clock
 
-from uniwizard.agent import Router, Task
+from uniwizard.agent import FailureCode, Router, Task
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.config.yaml_files import CONFIGS
 
@@ -27,10 +26,15 @@ DECIDES = {
 }
 
 
+class AllSet(dict[str, str]):
+    """An environment in which every key is set, and every address left to its default."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return default if name.endswith("_URL") else "set"
+
+
 def router(path: Path) -> Router:
-    environment: Any = defaultdict(lambda: "set")
-    environment.get = lambda name, default=None: default if name.endswith("_URL") else "set"
-    return Router(load(path, environment), Clock())  # type: ignore[arg-type]
+    return Router(load(path, AllSet()), Clock())
 
 
 def test_there_is_one_for_each_system() -> None:
@@ -47,14 +51,15 @@ def test_it_decides_as_it_says(path: Path) -> None:
     if path.stem == "many-by-health":
         worst = brain.registry[decision.backend]
         for _ in range(3):
-            worst.failed(__import__("uniwizard.agent", fromlist=["FailureCode"]).FailureCode.OVERLOADED, "down")
+            worst.failed(FailureCode.OVERLOADED, "down")
         assert brain.route("How do tides work?") != decision.backend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_practice_answers_in_its_place(path: Path) -> None:
     text = path.read_text().replace("version: 1", "version: 1\npractice: always", 1)
-    with Served(text) as served, openai.OpenAI(base_url=served.url, api_key="any", max_retries=0) as sdk:
+    with Program(text) as served, openai.OpenAI(base_url=served.url, api_key="any", max_retries=0) as sdk:
         answer = create(sdk, model="auto")
         assert answer.model_extra is not None and answer.model_extra["uniwizard"]["practice"]
         for alias in {"strong-and-weak": ["gpt-4", "router-mf-0.11593"], "many-by-health": ["gpt-oss-120b"]}.get(

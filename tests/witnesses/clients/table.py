@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path[:0] = [str(HERE), str(ROOT / "tests" / "agent")]
 
-from gateway_server import Served  # noqa: E402
+from gateway_server import Program  # noqa: E402
 from python_clients_names import FEATURES, PACKAGES  # noqa: E402
 from upstream import AFTER, BEFORE, Upstream  # noqa: E402
 
@@ -162,7 +162,7 @@ def of_agent(name: str) -> str:
     file = scratch / "greeting.py"
     file.write_text(f'print("{BEFORE}")\n')
     subprocess.run(["git", "init", "-q"], cwd=scratch, check=True)
-    with Upstream() as upstream, Served(config(upstream)) as served:
+    with Upstream() as upstream, Program(config(upstream)) as served:
         upstream.dies("a", 0 if name == "aider" else 1)
         base = served.url.removesuffix("/v1")
         command, told = AGENTS[name](base, scratch, f"Mend the spelling in {file}")
@@ -190,7 +190,7 @@ def main(wanted: list[str]) -> int:
     from python_clients_names import CLIENTS
 
     found: dict[str, dict[str, str]] = {}
-    with Upstream() as upstream, Served(config(upstream)) as served:
+    with Upstream() as upstream, Program(config(upstream)) as served:
         base = served.url.removesuffix("/v1")
         for name in CLIENTS:
             if not wanted or name in wanted:
