@@ -10,7 +10,7 @@ in ``__all__`` are the public API, together with :mod:`agent.core.events` and :m
 move. README.md beside this file shows the way of a task, room by room.
 """
 
-from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked
+from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked, read_voice
 from .core import events
 from .core.attempt import Attempt
 from .core.backend import Quota
@@ -20,7 +20,7 @@ from .core.failures import AttemptFailed, Failure, FailureCode, UniwizardError
 from .core.identity import Place
 from .core.recollection import Recollection
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from .core.task import KINDS, Image, Message, Task, Tool
+from .core.task import KINDS, Image, Message, Task, Tool, known_kinds
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
@@ -69,9 +69,11 @@ __all__ = [
     "Tool",
     "UniwizardError",
     "events",
+    "known_kinds",
     "load",
     "practised",
     "read_checked",
+    "read_voice",
     "sum_in",
     "warm_up",
 ]

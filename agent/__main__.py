@@ -1,5 +1,8 @@
 """The command line: ``python -m agent COMMAND``; see :data:`COMMANDS`.
 
+Packages add commands with an entry point of the group ``uniwizard.commands``: an object with a ``name``, a ``help``, a
+``description``, ``declare(parser)`` and ``run(arguments)``. The plugin's own, ``install`` and ``uninstall``, are such.
+
 Exit status: 0 done; 1 nobody gave a usable answer, or a row of the input could not be used; 2 the command or the
 config is at fault. What a program reads goes to standard output, what a person should know to standard error.
 """
@@ -13,6 +16,7 @@ from pathlib import Path
 
 from .cli import calibrate, check, evaluate, import_config, judge, learn, route, serve, simulate, think
 from .cli.base import UsageError
+from .config.entry_points import added
 from .config.yaml_files import CONFIGS, ConfigError
 
 DEFAULT_CONFIG = CONFIGS / "backends.yaml"
@@ -58,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         taken.add_argument("--json", action="store_true", help="print JSON, for programs")
         command.declare(taken)
         taken.set_defaults(run=command.run)
+    for more in added("commands"):
+        taken = commands.add_parser(more.name, help=more.help, description=more.description or more.help)
+        more.declare(taken)
+        taken.set_defaults(run=more.run)
     return parser
 
 

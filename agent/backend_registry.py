@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .config.settings import Config
-from .core.backend import Backend
+from .core.backend import APIS, Backend
 from .core.clock import Clock
 from .core.events import Events
 from .health.breaker import Health, State
@@ -101,7 +101,7 @@ class Registry:
             if key in self._stand_ins:
                 # A simulated backend must never see the real key.
                 backend = replace(
-                    backend, url=self._stand_ins[key], api_key="practice-key", unconfigured="", practice=True
+                    simulated(backend), url=self._stand_ins[key], api_key="practice-key", unconfigured="", practice=True
                 )
             health.play(backend)
         now = self._clock.seconds()
@@ -110,3 +110,8 @@ class Registry:
             for key, health in self._healths.items()
             if health.backend.practice
         }
+
+
+def simulated(backend: Backend) -> Backend:
+    """The backend as a simulated one speaks for it: in OpenAI's format where its own is an extension's."""
+    return backend if backend.api in APIS else replace(backend, api="openai", options={}, headers={})

@@ -255,21 +255,25 @@ class Router:
         alone: bool = False,
         memory: str = "use",
         strategy: str = "",
+        prompts: Mapping[str, str] | None = None,
     ) -> Plan:
         """Settle what can be settled before anybody is asked: redact, classify, decide. For :meth:`run`.
 
-        pin     the backend to ask first, its fallbacks next
-        alone   ask that one and nobody else, nor the memory
-        memory  one of :data:`MEMORY`
+        pin      the backend to ask first, its fallbacks next
+        alone    ask that one and nobody else, nor the memory
+        memory   one of :data:`MEMORY`
         strategy  decides instead of ``route:``
+        prompts  system prompts that stand in for the kinds' own, by kind
 
         Raises KeyError when ``pin`` is no backend or there is no such strategy, ValueError for an unknown ``memory``,
         and InvalidSchema (a ValueError) when no answer could be held against the schema, before anything is paid.
         """
         task = self._asked(task, pin, memory, strategy)
         blindfold = self._blindfold.plus(task.identity)
-        redacted = blindfold.redact(task)
-        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy)
+        redacted = blindfold.redact(_with_persona(task))
+        return self._planned(
+            task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy, prompts=prompts or {}
+        )
 
     async def prepare(
         self,
@@ -278,13 +282,16 @@ class Router:
         *,
         alone: bool = False,
         memory: str = "use",
+        prompts: Mapping[str, str] | None = None,
         strategy: str = "",
     ) -> Plan:
         """The same as :meth:`plan`, in turns with the reactor where the task is long. Raises as that does."""
         task = self._asked(task, pin, memory, strategy)
         blindfold = self._blindfold.plus(task.identity)
-        redacted = await blindfold.redact_in_slices(task, self.clock)
-        return self._planned(task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy)
+        redacted = await blindfold.redact_in_slices(_with_persona(task), self.clock)
+        return self._planned(
+            task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy, prompts=prompts or {}
+        )
 
     def _asked(self, task: Task | str, pin: str | None, memory: str, strategy: str = "") -> Task:
         if memory not in MEMORY:
@@ -307,12 +314,21 @@ class Router:
         alone: bool,
         memory: str,
         strategy: str,
+        prompts: Mapping[str, str],
     ) -> Plan:
+        persona = None
+        if task.persona is not None:
+            first, *messages = redacted.task.messages
+            persona = first.text
+            redacted = replace(redacted, task=replace(redacted.task, messages=tuple(messages)))
         decided = self._decider.decide(redacted.task, strategy)
         decision = decided.decision
-        system = redacted.explained(self.classifier.system_prompt(decision.kind) if task.guided else "")
+        own = persona if persona is not None else prompts.get(decision.kind)
+        own = self.classifier.system_prompt(decision.kind) if own is None else own
+        system = redacted.explained(own if task.guided or persona is not None else "")
         question = None
-        if self._recall is not None and memory != "off" and not alone:
+        # What is answered in a part is no answer to the same words elsewhere.
+        if self._recall is not None and memory != "off" and not alone and own is None:
             question = self._recall.memory.question(
                 redacted.task, decision.kind, practice=decision.practice, fresh=memory == "fresh", pin=pin
             )
@@ -581,6 +597,15 @@ class Router:
         """How far each quota window of ``key`` is used. Raises KeyError."""
         return self.registry.quotas[key].status(self.clock.seconds())
 
+    def quota_frees_in(self, skipped: Iterable[Skipped]) -> float | None:
+        """Seconds until one of ``skipped`` that nothing but its quota kept from being asked has room again.
+
+        None where none of them is such: something else than quota is the obstacle.
+        """
+        now = self.clock.seconds()
+        held = [entry.backend for entry in skipped if entry.worth > 0.0 and entry.backend in self.registry]
+        return min((max(1.0, self.registry.quota(key).frees_at(now) - now) for key in held), default=None)
+
     def set_disabled(self, key: str, disabled: bool) -> None:
         """Ask ``key`` no more, because an admin says so, or ask it again. Raises KeyError."""
         self.registry[key].disabled = disabled
@@ -660,3 +685,10 @@ class Router:
     def restore_calibrations(self, kept: Mapping[str, Iterable[tuple[float, bool]]]) -> None:
         """Take up what :meth:`calibrations` gave."""
         self._judge.restore(kept)
+
+
+def _with_persona(task: Task) -> Task:
+    """``task`` with its persona before its messages, so that one person has one placeholder in both."""
+    if task.persona is None:
+        return task
+    return replace(task, persona=None, messages=(Message("system", task.persona), *task.messages))

@@ -1,5 +1,8 @@
 """The BackendRouter: a persistent Script that gives a room, and the game, a brain to borrow.
 
+However many there are, they share one Router: what is spent, what is broken and what is left of a quota is the game's.
+The oldest of them keeps it; the others differ in what their rooms prefer (Attributes ``prefer`` and ``prompts``).
+
     router = BackendRouter.find(caller.location)      # the room's own, else the game's default one
     router.route(Task("review this diff"))            # "claude"
     deferred = router.call_with_fallback(task)        # fires with a RouteResult
@@ -18,24 +21,28 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from evennia.scripts.models import ScriptDB
 from evennia.scripts.scripts import DefaultScript
 from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent import Config, ConfigError, Decision, Router, RouteResult, Task, load
+from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Plan, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import build, identity, routers, soul
+from uniwizard.world import build, identity, listeners, routers, soul, thinker
 from uniwizard.world.ledger import history, recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.mood import Mood
 from uniwizard.world.narrator import Narrator
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import Closed, GameRouter
+from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thoughts
 
 __all__ = ["BackendRouter", "Closed"]
@@ -74,30 +81,95 @@ class BackendRouter(DefaultScript):
 
     def route(self, task: Task | str) -> str:
         """The key of the backend that would be asked. Raises AllBackendsFailed, or Closed."""
-        return self.brain.route(task)
+        decision = self.explain(task)
+        if not decision.backend:
+            raise AllBackendsFailed((), decision.skipped, "nobody can be asked")
+        return decision.backend
 
     def explain(self, task: Task | str) -> Decision:
         """The same with every reason. Raises Closed."""
-        return self.brain.explain(task)
+        return self.plan(task).decision
 
-    def call(self, key: str, prompt: Task | str) -> Deferred[str]:
-        """Ask one backend and nobody else; fires with its answer, or fails with AllBackendsFailed."""
-        return Deferred.fromCoroutine(self.brain.call(key, prompt))
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, memory: str = "use") -> Plan:
+        """What is settled of a task before anybody is asked, in this room's way. Raises Closed, and KeyError.
 
-    def call_with_fallback(self, task: Task | str, pin: str | None = None) -> Deferred[RouteResult]:
-        """Have a task done; fires with a RouteResult, or fails with AllBackendsFailed. Cancel it to stop."""
-        return Deferred.fromCoroutine(self.brain.call_with_fallback(task, pin))
+        The room's way are two Attributes: ``prefer``, keys of backends that it would rather ask, and ``prompts``, a
+        dict of system prompts by kind that stand in for the usual ones.
+        """
+        task = Task(task) if isinstance(task, str) else task
+        prefer, prompts = deserialize(self.db.prefer), deserialize(self.db.prompts)
+        if isinstance(prefer, list | tuple) and not task.prefer:
+            task = replace(task, prefer=tuple(map(str, prefer)))
+        prompts = prompts if isinstance(prompts, dict) else None
+        return self.brain.plan(task, pin, alone=alone, memory=memory, prompts=prompts)
+
+    def call(self, key: str, prompt: Task | str, who: Any = None) -> Deferred[str]:
+        """Ask one backend and nobody else; fires with its answer, or fails with AllBackendsFailed.
+
+        It is booked to ``who``, a character or an account, and otherwise to the game.
+        """
+        asked = thinker.run(self, _task(prompt), thinker.payer(who, "game code"), key, alone=True)
+        return asked.addCallback(lambda result: result.text)
+
+    def call_with_fallback(self, task: Task | str, pin: str | None = None, who: Any = None) -> Deferred[RouteResult]:
+        """Have a task done; fires with a RouteResult, or fails with AllBackendsFailed. Cancel it to stop.
+
+        It is booked to ``who``, a character or an account, and otherwise to the game.
+        """
+        return thinker.run(self, _task(task), thinker.payer(who, "game code"), pin)
+
+    # -- listening -----------------------------------------------------------------------------------------------
+
+    def subscribe(
+        self, listener: str | Callable[[Event], None], events: Iterable[str] = (), backends: Iterable[str] = ()
+    ) -> str:
+        """Have ``listener(event)`` called for what happens to the brains, over reloads too; its dotted path.
+
+        listener  a function of a module, or its path
+        events    names of :mod:`agent.core.events`, such as ``"Refused"``; none means all of them
+        backends  keys of backends; none means all of them
+
+        Raises ValueError for a function that has no path, or an event that there is not.
+        """
+        path, wanted = listeners.described(listener, events, backends)
+        kept = deserialize(self.attributes.get("listeners", category="uniwizard")) or {}
+        self.attributes.add("listeners", {**kept, path: wanted}, category="uniwizard")
+        self._listen()
+        return path
+
+    def unsubscribe(self, listener: str | Callable[[Event], None]) -> None:
+        """Call ``listener`` no more."""
+        path, _ = listeners.described(listener)
+        kept = deserialize(self.attributes.get("listeners", category="uniwizard")) or {}
+        kept.pop(path, None)
+        self.attributes.add("listeners", kept, category="uniwizard")
+        self._listen()
+
+    def _listen(self) -> None:
+        """Let those that are subscribed hear the brain, and nobody else."""
+        events = self.brain.events
+        for heard in self.ndb.heard or ():
+            events.unsubscribe(heard)
+        kept = deserialize(self.attributes.get("listeners", category="uniwizard")) or {}
+        self.ndb.heard = list(listeners.made(kept))
+        for heard in self.ndb.heard:
+            events.subscribe(heard)
 
     # -- waking and sleeping -------------------------------------------------------------------------------------
 
     @property
+    def keeper(self) -> Any:
+        """The BackendRouter that keeps what all rooms of the game share: one Router, its health, quotas and scenes."""
+        return routers.keeper() or self
+
+    @property
     def brain(self) -> Router:
-        """The Router in memory, woken if need be. Raises Closed when there is no usable configuration."""
-        if self.ndb.brain is None:
-            self.wake()
-        if self.ndb.brain is None:
-            raise Closed(self.ndb.closed)
-        return self.ndb.brain
+        """The game's Router in memory, woken if need be. Raises Closed when there is no usable configuration."""
+        self.wake()
+        keeper = self.keeper
+        if keeper.ndb.brain is None:
+            raise Closed(keeper.ndb.closed or "it is going to sleep")
+        return keeper.ndb.brain
 
     @property
     def thoughts(self) -> Thoughts:
@@ -121,44 +193,70 @@ class BackendRouter(DefaultScript):
         return self.ndb.mood
 
     def wake(self) -> None:
-        """Begin to look after the backends; does nothing when awake. Called at every server start."""
-        if self.ndb.brain is not None:
+        """Begin to look after the backends; does nothing when awake. Called at every server start.
+
+        In a game that Uniwizard was taken out of, it sleeps on.
+        """
+        if self.ndb.awake or not hasattr(settings, "UNIWIZARD_CONFIG"):
             return
         routers.enter(self)
+        keeper = self.keeper
+        if keeper is self:
+            if not self._open():
+                return
+        else:
+            keeper.wake()
+            if keeper.ndb.brain is None:
+                return
+        self.ndb.awake = True
+        self.thoughts.wake()
+        keeper.ndb.brain.events.subscribe(self.narrator)
+        keeper.ndb.brain.events.subscribe(self.mood)
+        self._listen()
+        self._set_jars()
+        # Whoever can be asked is known then, practice included; before that, a thought would find half of the shelf.
+        keeper.ndb.started.addCallback(self._ready)
+
+    def _ready(self, _: Any) -> None:
+        """It is known who can be asked."""
+        self.thoughts.ready()
+        thinker.take_up(self)
+
+    def _open(self) -> bool:
+        """Make the game's one Router and take up what is known of it; False where there is no usable configuration."""
+        if self.ndb.brain is not None:
+            return True
         config, faults = self._read_config()
         for fault in faults:
             logger.log_err(f"Uniwizard: {fault}")
         if config is None:
             self.ndb.closed = "\n".join(faults)
-            return
+            return False
         recorder.the().open()
-        self.thoughts.wake()
         brain = Router(config, reactor, practice_port=settings.UNIWIZARD_PRACTICE_PORT)
-        self.ndb.brain, self.ndb.written, self.ndb.looks = brain, {}, 0
+        self.ndb.brain, self.ndb.written = brain, {}
         kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
         brain.restore_calibrations({key: map(tuple, pairs) for key, pairs in kept_outcomes.items()})
         brain.hide(identity.of_game(), soul.the().hidden)
-        for key, category in self.brain.kept():
+        for key, category in brain.kept():
             kept = self._kept(key, category)
             if isinstance(kept, dict):
                 self._restore(key, category, kept)
-        self._catch_up()
-        self._remember()
+        self._catch_up(brain)
+        self._remember(brain)
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
-        brain.events.subscribe(self.narrator)
-        brain.events.subscribe(self.mood)
         brain.events.subscribe(self._persist_on_breaker)
         brain.events.subscribe(self._persist_on_feedback)
+        if (channel := listeners.channel(settings.UNIWIZARD_CHANNEL)) is not None:
+            brain.events.subscribe(channel)
         for key, scene in self.scenes().items():
             if key in brain.backend_keys():
                 brain.stage(key, scene)
-        self._set_jars()
-        started = Deferred.fromCoroutine(brain.start())
-        started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
-        # Whoever can be asked is known now, practice included; before that, a thought would find half of the shelf.
-        started.addCallback(lambda _: self.thoughts.ready())
+        self.ndb.started = Deferred.fromCoroutine(brain.start())
+        self.ndb.started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
+        return True
 
     def at_start(self, **kwargs: Any) -> None:
         self.wake()
@@ -175,35 +273,56 @@ class BackendRouter(DefaultScript):
         self._sleep()
 
     def at_script_delete(self) -> bool:
+        last_keeper = self.keeper is self
         self._sleep()
         routers.leave(self)
+        heir = ScriptDB.objects.filter(db_key=routers.KEY).exclude(id=self.id).order_by("id").first()
+        if last_keeper and heir is not None:
+            self._hand_over(heir)
         return True
+
+    def _hand_over(self, heir: Any) -> None:
+        """Leave to the next oldest BackendRouter what is known of the backends; every other takes to it."""
+        for attribute in self.attributes.all():
+            if attribute.category in ("health", "quota", "judge", "practice"):
+                heir.attributes.add(attribute.key, attribute.value, category=attribute.category)
+        routers.inherit(heir)
+        for router in (heir, *routers.all_awake()):
+            # They listened to a Router that is no more.
+            router.ndb.awake = None
+            router.wake()
 
     def _sleep(self) -> None:
         """Write down everything that must not be forgotten, and let go of the sockets."""
         if self.ndb.thoughts is not None:
             self.ndb.thoughts.sleep()
+        self.ndb.awake = None
         if self.ndb.brain is not None:
+            thinker.sleep()
             self.persist()
             brain, self.ndb.brain = self.ndb.brain, None
             Deferred.fromCoroutine(brain.stop()).addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
 
     def at_repeat(self, **kwargs: Any) -> None:
-        if self.ndb.brain is None:
+        if not self.ndb.awake:
+            self.wake()
+            return
+        self._heed_soul()
+        self.thoughts.take_up()
+        if self.keeper is not self or self.ndb.brain is None:
             return
         self.heed_edits()
         self.persist()
-        self.ndb.looks += 1
-        self._heed_soul()
-        self.thoughts.take_up()
         upkeep.consider(recorder.the().writer)
 
     # -- configuration -------------------------------------------------------------------------------------------
 
     def reload_config(self) -> list[str]:
         """Read the backends file anew. Returns its faults, one line each; with any, the old one stays in force."""
+        if self.keeper is not self:
+            return self.keeper.reload_config()
         try:
-            config = load(settings.UNIWIZARD_CONFIG, os.environ)
+            config = _load(settings.UNIWIZARD_CONFIG)
         except ConfigError as error:
             return [str(fault) for fault in error.faults]
         _keep_last_good()
@@ -212,6 +331,7 @@ class BackendRouter(DefaultScript):
         else:
             self.ndb.brain.reload(config)
             self._remember()
+            self._remember(self.ndb.brain)
             self.ndb.brain.hide(identity.of_game(), soul.the().hidden)
             self._set_jars()
         self._heed_soul()
@@ -239,7 +359,7 @@ class BackendRouter(DefaultScript):
     def _read_config(self) -> tuple[Config | None, list[str]]:
         """The config and its faults; with faults, the last good one, where there is one."""
         try:
-            config = load(settings.UNIWIZARD_CONFIG, os.environ)
+            config = _load(settings.UNIWIZARD_CONFIG)
         except ConfigError as error:
             faults = [str(fault) for fault in error.faults]
             try:
@@ -253,13 +373,23 @@ class BackendRouter(DefaultScript):
     # -- health as Attributes ------------------------------------------------------------------------------------
 
     def heed_edits(self) -> list[str]:
-        """Take over what somebody has changed in the Attributes. Returns what could not be used, one line each."""
+        """Take over what somebody has changed in the Attributes. Returns what could not be used, one line each.
+
+        Of an edit that is right in part, that part is taken over; the rest stays as it was.
+        """
+        if self.keeper is not self:
+            return self.keeper.heed_edits()
         faults: list[str] = []
-        for key, category in self.brain.kept():
+        brain = self.brain
+        for key, category in brain.kept():
             kept = self._kept(key, category)
             if kept != self.ndb.written.get((key, category)):
                 if isinstance(kept, dict):
-                    faults += [f"{key}: {fault}" for fault in self._restore(key, category, kept)]
+                    faults += [f"{key} ({category}): {fault}" for fault in self._restore(key, category, kept)]
+                elif kept is not None:
+                    faults.append(
+                        f"{key} ({category}): is not a dict, or not written as Python writes one; it stays as it was"
+                    )
                 self._write(key, category)
         for fault in faults:
             logger.log_warn(f"Uniwizard: an edited Attribute cannot be used: {fault}")
@@ -267,28 +397,31 @@ class BackendRouter(DefaultScript):
 
     def persist(self) -> None:
         """Write every backend's state that has changed since it was last written."""
-        for key, category in self.brain.kept():
+        if self.keeper is not self:
+            self.keeper.persist()
+            return
+        brain = self.ndb.brain
+        for key, category in brain.kept() if brain is not None else ():
             written = self.ndb.written.get((key, category))
-            if not isinstance(written, dict) or self.brain.snapshot(key, category) != _without_time(written):
+            if not isinstance(written, dict) or brain.snapshot(key, category) != _without_time(written):
                 self._write(key, category)
 
     def _restore(self, key: str, category: str, kept: dict[str, Any]) -> list[str]:
         self.ndb.written[key, category] = kept
-        return self.brain.restore(key, category, _without_time(kept))
+        return self.ndb.brain.restore(key, category, _without_time(kept))
 
     def _write(self, key: str, category: str) -> None:
-        snapshot = self.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
+        snapshot = self.ndb.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
         self.attributes.add(key, snapshot, category=category)
         self.ndb.written[key, category] = snapshot
 
-    def _remember(self) -> None:
+    def _remember(self, brain: Router) -> None:
         """Give the brain's memory its table, where the config wants one."""
-        if self.brain.remembers_in == "database":
-            self.brain.remember_in(DatabaseStore(recorder.the().writer))
+        if brain.remembers_in == "database":
+            brain.remember_in(DatabaseStore(recorder.the().writer))
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, brain: Router) -> None:
         """Let health and quotas know of the attempts in the ledger that a crash kept from the Attributes."""
-        brain = self.brain
         try:
             for key in brain.backend_keys():
                 since = self._written_at(key, "health")
@@ -325,6 +458,9 @@ class BackendRouter(DefaultScript):
 
         What an earlier scene did to the breaker is over with it, or the new one would not be seen.
         """
+        if self.keeper is not self:
+            self.keeper.stage(key, scene)
+            return
         self.brain.stage(key, scene)
         self.brain.reset(key)
         scenes = self.scenes()
@@ -336,7 +472,19 @@ class BackendRouter(DefaultScript):
 
     def scenes(self) -> dict[str, str]:
         """What Builders have staged, by backend."""
-        return dict(deserialize(self.attributes.get("scenes", category="practice")) or {})
+        return dict(deserialize(self.keeper.attributes.get("scenes", category="practice")) or {})
+
+
+def _task(task: Task | str) -> Task:
+    return Task(task) if isinstance(task, str) else task
+
+
+def _load(path: str) -> Config:
+    """The backends file with the game's extensions. Raises ConfigError."""
+    more = [Path(settings.GAME_DIR) / file for file in settings.UNIWIZARD_EXTENSIONS]
+    config = load(path, os.environ, extensions=more)
+    voice.read()
+    return config
 
 
 def _without_time(kept: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,11 @@ class Workshop(_Room):
         """The description, as wide as the looker's screen."""
         return flowed(super().get_display_desc(looker, **kwargs), width_of(looker))
 
+    def at_init(self) -> None:
+        super().at_init()
+        # By its path: the commands are a floor above. Not persistent, so that nothing of it is stored.
+        self.cmdset.add("uniwizard.commands.cmdsets.WorkshopCmdSet", persistent=False)
+
     def get_display_footer(self, looker: Any, **kwargs: Any) -> str:
         footer = super().get_display_footer(looker, **kwargs)
         return "\n".join(part for part in (flowed(self._shelf(), width_of(looker)), footer) if part)
@@ -42,7 +47,7 @@ class Workshop(_Room):
         delay(NOTICED, self._notice, moved_obj)
 
     def _notice(self, arrived: Any) -> None:
-        if arrived.pk is None or arrived.location is not self or not arrived.has_account:
+        if arrived.pk is None or arrived.location != self or not arrived.has_account:
             return
         if not arrived.attributes.get("welcomed", category="uniwizard"):
             arrived.attributes.add("welcomed", True, category="uniwizard")

@@ -1,7 +1,8 @@
 """Builds the world: the Workshop, Timmy, and the BackendRouter on the room. Safe to repeat; builds what is missing.
 
-In a new game the room that everybody starts in becomes the Workshop. In a game that somebody has built already, nothing
-of theirs is changed: the Workshop is a room of its own, with an exit from the starting place and one back.
+In a new game the room that everybody starts in becomes the Workshop. In a game that anybody has touched, nothing of
+theirs is changed: the Workshop is a room of its own, with an exit from the starting place and one back. Everything that
+is built has a tag of the category "uniwizard", by which it is found when Uniwizard is uninstalled.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
+from evennia.accounts.models import AccountDB
 from evennia.objects.models import ObjectDB
+from evennia.server.initial_setup import LIMBO_DESC
 from evennia.server.models import ServerConfig
 from evennia.utils.create import create_object, create_script
+from evennia.utils.dbserialize import deserialize
 
 from uniwizard.world.soul import the as soul
 
@@ -21,6 +25,8 @@ ROUTER = "uniwizard.typeclasses.backend_router.BackendRouter"
 TAG = "uniwizard"
 #: The key of the room that Evennia makes for a new game.
 STOCK_START = "Limbo"
+#: What becomes of that room is taken back when Uniwizard is uninstalled: these of its columns, and its description.
+_KEPT = ("db_key", "db_typeclass_path", "db_lock_storage", "db_cmdset_storage")
 
 KEEPER = "uniwizard.typeclasses.timmy.Timmy"
 
@@ -117,16 +123,21 @@ def _fixture(kind: str, key: str, workshop: Any, aliases: Iterable[str]) -> Any:
 
 def _build() -> Any:
     start = ObjectDB.objects.get_id(settings.START_LOCATION)
-    if start is not None and start.key == STOCK_START and start.typeclass_path == settings.BASE_ROOM_TYPECLASS:
+    if start is not None and _untouched(start):
+        stored = {name: getattr(start, name) for name in _KEPT}
+        before = {"desc": start.db.desc, "stored": stored}
         start.swap_typeclass(WORKSHOP, clean_attributes=False)
         workshop = start
+        workshop.attributes.add("before", before, category=TAG)
         workshop.key = f"{soul().name}'s Workshop"
     else:
         workshop = create_object(WORKSHOP, key=f"{soul().name}'s Workshop")
         if start is not None:
             exit_typeclass = settings.BASE_EXIT_TYPECLASS
-            create_object(exit_typeclass, key="workshop", location=start, destination=workshop)
-            create_object(exit_typeclass, key="out", aliases=["leave"], location=workshop, destination=start)
+            leads_in = create_object(exit_typeclass, key="workshop", location=start, destination=workshop)
+            out = create_object(exit_typeclass, key="out", aliases=["leave"], location=workshop, destination=start)
+            for way in (leads_in, out):
+                way.tags.add("exit", category=TAG)
     he, him, his = soul().pronouns
     workshop.db.desc = DESCRIPTION.format(soul=soul().name, he=he, him=him, his=his)
     workshop.aliases.add("workshop")
@@ -135,3 +146,27 @@ def _build() -> Any:
     keeper.locks.add("get:false();puppet:false()")
     keeper.tags.add("timmy", category=TAG)
     return workshop
+
+
+def _untouched(start: Any) -> bool:
+    """Whether ``start`` is Evennia's own Limbo, in a game in which nobody has built or played anything yet."""
+    return (
+        start.key == STOCK_START
+        and start.typeclass_path == settings.BASE_ROOM_TYPECLASS
+        and start.db.desc == str(LIMBO_DESC).strip()
+        and not start.tags.all()
+        and not start.aliases.all()
+        # The owner's character is the one other object, and the one account is the owner's.
+        and ObjectDB.objects.count() <= 2
+        and AccountDB.objects.count() <= 1
+    )
+
+
+def give_back(room: Any) -> None:
+    """Make the Workshop again the room that it was before it was built. It is not to be used after that."""
+    before = deserialize(room.attributes.get("before", category=TAG))
+    room.attributes.remove("before", category=TAG)
+    room.tags.clear(category=TAG)
+    room.aliases.remove("workshop")
+    room.db.desc = before["desc"]
+    ObjectDB.objects.filter(id=room.id).update(**before["stored"])

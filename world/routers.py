@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from evennia.scripts.models import ScriptDB
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent import Decision, Router, RouteResult, Task
+from uniwizard.agent import Decision, Plan, Router, RouteResult, Task
 
 #: The key of every BackendRouter.
 KEY = "backend_router"
@@ -27,6 +27,7 @@ class GameRouter(Protocol):
     """What the world sees of a BackendRouter."""
 
     id: int
+    pk: Any
     #: The room that it is on; None for one that belongs to the whole game.
     obj: Any
 
@@ -42,11 +43,14 @@ class GameRouter(Protocol):
     def narrator(self) -> Any:
         """Tells the rooms what happens."""
 
+    def plan(self, task: Task | str, pin: str | None = None, *, alone: bool = False, memory: str = "use") -> Plan:
+        """What is settled of a task before anybody is asked, in this room's way. Raises Closed, and KeyError."""
+
     def explain(self, task: Task | str) -> Decision:
         """Who would be asked, and why. Raises Closed."""
 
-    def call_with_fallback(self, task: Task | str, pin: str | None = None) -> Deferred[RouteResult]:
-        """Have a task done; fires with a RouteResult, or fails with AllBackendsFailed."""
+    def call_with_fallback(self, task: Task | str, pin: str | None = None, who: Any = None) -> Deferred[RouteResult]:
+        """Have a task done, booked to ``who``; fires with a RouteResult, or fails with AllBackendsFailed."""
 
     def stage(self, key: str, scene: str) -> None:
         """Have ``key`` play a scene, over reloads too; ``real`` ends it. Raises KeyError and ValueError."""
@@ -69,6 +73,8 @@ class GameRouter(Protocol):
 
 #: By the id of their room, oldest first; asked on every command, so not in the database.
 _awake: dict[int, GameRouter] = {}
+#: The oldest one, once it is known.
+_kept_by: list[Any] = []
 
 
 def enter(router: GameRouter) -> None:
@@ -79,6 +85,8 @@ def enter(router: GameRouter) -> None:
 def leave(router: GameRouter) -> None:
     """``router`` is gone for good."""
     _awake.pop(router.obj.id if router.obj else 0, None)
+    if _kept_by and _kept_by[0] == router:
+        _kept_by.clear()
 
 
 def of(room: Any) -> GameRouter | None:
@@ -92,3 +100,22 @@ def find(room: Any = None) -> GameRouter | None:
         for script in ScriptDB.objects.filter(db_key=KEY).order_by("id"):
             script.wake()
     return of(room) or next(iter(_awake.values()), None)
+
+
+def keeper() -> GameRouter | None:
+    """The one that keeps what all of them share: the oldest there is, awake or not."""
+    if _kept_by and _kept_by[0].pk is not None:
+        return _kept_by[0]
+    oldest = ScriptDB.objects.filter(db_key=KEY).order_by("id").first()
+    _kept_by[:] = [oldest] if oldest is not None else []
+    return oldest
+
+
+def all_awake() -> list[GameRouter]:
+    """Every one that is awake."""
+    return list(_awake.values())
+
+
+def inherit(heir: GameRouter) -> None:
+    """The oldest one is being deleted: ``heir`` keeps from now on what all of them share."""
+    _kept_by[:] = [heir]

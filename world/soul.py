@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from uniwizard.agent import CONFIGS, ConfigError, Fault, read_checked
+from uniwizard.agent import CONFIGS, ConfigError, Fault, read_voice
 
 #: The soul that comes with the plugin.
 OWN = Path(__file__).with_name("SOUL.md")
@@ -184,7 +184,11 @@ class Voice:
     """
 
     def __init__(self) -> None:
-        document = read_checked(CONFIGS / "voice.yaml", "voice")
+        self.read()
+
+    def read(self) -> None:
+        """Read the phrases, once more where a game has added some of its own. Raises ConfigError."""
+        document = read_voice()
         self._moments: dict[str, list[str]] = document["moments"]
         self._phrases: dict[str, Any] = {}
         self._of: Soul | None = None

@@ -132,7 +132,7 @@ class Thoughts:
         if aloud:
             self._heard(thinker)
         remembered = "fresh" if fresh else "use"
-        plan = self._script.brain.plan(self._task(thinker, text, follows, images), pin, memory=remembered)
+        plan = self._script.plan(self._task(thinker, text, follows, images), pin, memory=remembered)
         task = plan.task
         self._account(plan, thinker, text)
         thought = Thought(thinker, text, pin, plan, time.time(), thinker.sessions.count() > 0, follows=follows)
@@ -434,7 +434,8 @@ class Thoughts:
         """Look for thoughts that an earlier run of the server could not finish, before this one has any of its own."""
         self._asleep = self._ready = False
         try:
-            self._held = history.pending(self._script.id)
+            # What game code asked is not a player's to be told (world/thinker.py).
+            self._held = [entry for entry in history.pending(self._script.id) if not entry.how]
         except Exception as error:
             logger.log_err(f"Uniwizard: the thoughts under way cannot be read: {error}")
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from ..config.kinds import GAP, MANY, Kinds, Weights, fold, read_kinds
-from ..core.task import CHARS_PER_TOKEN, KINDS, Task
+from ..core.task import CHARS_PER_TOKEN, Task
 
 #: Characters read from the start and from the end of a text; what lies between is only counted.
 HEAD: Final = 1200
@@ -98,12 +98,14 @@ class Classifier:
     def system_prompt(self, kind: str) -> str:
         """The task-scoped instructions for a kind: neutral, and silent about who asks. ValueError if unknown."""
         if kind not in self._kinds.prompts:
-            raise ValueError(f"unknown kind {kind!r}; allowed: {', '.join(KINDS)}")
+            raise ValueError(f"unknown kind {kind!r}; allowed: {', '.join(self._kinds.names)}")
         return self._kinds.prompts[kind]
 
     def classify(self, task: Task) -> Classification:
         """The kind of ``task``: the one it names, else the one its words and shape speak for."""
         if task.kind is not None:
+            if task.kind not in self._kinds.prompts:
+                raise ValueError(f"unknown kind {task.kind!r}; allowed: {', '.join(self._kinds.names)}")
             return Classification(task.kind, 1.0, ("given",), ((task.kind, 1.0),))
         scores = list(self._kinds.bias)
         spoken: list[tuple[str, float, Weights]] = []
@@ -117,7 +119,7 @@ class Classifier:
         for _, share, weights in spoken:
             for index, points in weights:
                 scores[index] += share * points
-        return _verdict(scores, spoken)
+        return _verdict(self._kinds.names, scores, spoken)
 
     def _phrases(self, words: list[str]) -> dict[str, float]:
         """The phrases found in ``words``, each with the share of its weight that its best place earns it."""
@@ -250,14 +252,14 @@ def _features(task: Task, text: str, seen: str, words: list[str]) -> Iterator[st
     yield from (f"tokens_{tokens}" for tokens in (1000, 4000, 16000) if chars >= CHARS_PER_TOKEN * tokens)
 
 
-def _verdict(scores: list[float], spoken: list[tuple[str, float, Weights]]) -> Classification:
+def _verdict(names: tuple[str, ...], scores: list[float], spoken: list[tuple[str, float, Weights]]) -> Classification:
     """The best kind, how sure that is, and the four things that spoke for it most."""
-    order = sorted(range(len(KINDS)), key=lambda index: -scores[index])
+    order = sorted(range(len(names)), key=lambda index: -scores[index])
     best = order[0]
     confidence = 1.0 / sum(math.exp(score - scores[best]) for score in scores)
     evidence = [
         (-share * points, name) for name, share, weights in spoken for index, points in weights if index == best
     ]
     reasons = tuple(f"{name} {-points:+.1f}" for points, name in sorted(evidence)[:4] if points < 0)
-    ranking = tuple((KINDS[index], scores[index]) for index in order)
-    return Classification(KINDS[best], confidence, reasons or ("nothing speaks for another kind",), ranking)
+    ranking = tuple((names[index], scores[index]) for index in order)
+    return Classification(names[best], confidence, reasons or ("nothing speaks for another kind",), ranking)

@@ -7,7 +7,7 @@ import mimetypes
 from pathlib import Path
 from typing import Any
 
-from ..core.task import KINDS, Image, Task
+from ..core.task import Image, Task
 from ..router import Router
 from .base import UsageError
 from .files import bytes_of, standard_input
@@ -15,7 +15,7 @@ from .files import bytes_of, standard_input
 
 def declare_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="?", metavar="TASK", help="what is to be done; - reads it from standard input")
-    parser.add_argument("--kind", choices=KINDS, metavar="KIND", help="the kind of work, instead of classifying it")
+    parser.add_argument("--kind", metavar="KIND", help="the kind of work, instead of classifying it")
     parser.add_argument("--image", action="append", type=Path, default=[], metavar="FILE", help="a picture or sound")
 
 
@@ -31,11 +31,15 @@ def check_strategy(router: Router, arguments: argparse.Namespace) -> None:
 
 
 def task_of(arguments: argparse.Namespace, **more: Any) -> Task:
-    """The task, with ``more`` of its fields. Raises UsageError."""
+    """The task, with ``more`` of its fields; once the config is loaded, which may add kinds. Raises UsageError."""
     prompt = standard_input().read() if arguments.task == "-" else arguments.task
     if not prompt.strip() and not arguments.image:
         raise UsageError("the task is empty")
-    return Task(prompt, kind=arguments.kind, images=tuple(map(_image, arguments.image)), **more)
+    images = tuple(map(_image, arguments.image))
+    try:
+        return Task(prompt, kind=arguments.kind, images=images, **more)
+    except ValueError as error:
+        raise UsageError(f"--kind: {error}") from None
 
 
 def _image(path: Path) -> Image:

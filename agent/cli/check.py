@@ -18,6 +18,7 @@ from ..config.catalogue import CATALOGUE, catalogue
 from ..config.loader import load
 from ..config.prices import installed
 from ..config.settings import Config
+from ..judge.text.phrases import phrase_book
 from ..router import Router
 from .base import Command
 from .output import dumps
@@ -50,6 +51,7 @@ def _check_providers(arguments: argparse.Namespace) -> int:
 
 def _check_backends(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, os.environ)
+    phrase_book()
     health = _probed(config) if arguments.probe else {}
     rows = backend_rows(config, health)
     if arguments.json:

@@ -44,6 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.task is None:
         raise UsageError("think takes a TASK")
     schema = _schema(arguments.schema) if arguments.schema else None
+    config = load(arguments.config, os.environ)
     task = task_of(arguments, schema=schema, deadline=arguments.deadline)
 
     async def ask(router: Router) -> int:
@@ -63,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(dumps(result.as_dict()) if arguments.json else _told(result))
         return 0
 
-    return with_router(load(arguments.config, os.environ), ask)
+    return with_router(config, ask)
 
 
 def _schema(path: Path) -> dict[str, Any]:

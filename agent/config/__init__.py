@@ -6,6 +6,7 @@ voice = read_checked(CONFIGS / "voice.yaml", "voice")  # any data file, valid by
 
 from .loader import load
 from .settings import Config, Headroom, MemoryRule, MemorySettings, Refusals, Rule
+from .voice import read_voice
 from .yaml_files import CONFIGS, ConfigError, Fault, read_checked
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Rule",
     "load",
     "read_checked",
+    "read_voice",
 ]

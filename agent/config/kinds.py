@@ -24,11 +24,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.task import KINDS
-from .yaml_files import CONFIGS, read_checked
+from ..core.task import KINDS, add_kinds
+from .extensions import files_of
+from .yaml_files import CONFIGS, ConfigError, Fault, read_checked
 
 #: The words that may stand at ``~``.
 GAP: Final = 3
@@ -47,7 +49,7 @@ FEATURES: Final = (
 _NOTATION = re.compile(r"<\w+>|\^|~|[^\W_]+\*?|\w+\*?")
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 
-#: How much something speaks for which kinds: (index into KINDS, points).
+#: How much something speaks for which kinds: (index into ``Kinds.names``, points).
 Weights = tuple[tuple[int, float], ...]
 
 
@@ -55,47 +57,72 @@ Weights = tuple[tuple[int, float], ...]
 class Kinds:
     """A kinds file, taken apart.
 
+    names       the kinds, in the order of the indexes: the built-in ones, then those that games add
     prompts     the instructions a backend gets, by kind
-    bias        points that a kind has before anything is read, in the order of KINDS
+    bias        points that a kind has before anything is read, in the order of ``names``
     features    what each of :data:`FEATURES` speaks for
     phrases     what each phrase speaks for, its choices expanded and its words folded
+    prefer      the backends that a kind prefers where the backends file has no rule for it
     suits       the strengths and weaknesses of backends that matter, by kind
     preamble    words that may stand before an order ("could you please")
     extensions  the class of a file name's ending: ``{"png": "<image>"}``
     """
 
+    names: tuple[str, ...]
     prompts: Mapping[str, str]
     bias: tuple[float, ...]
     features: Mapping[str, Weights]
     phrases: Mapping[str, Weights]
+    prefer: Mapping[str, tuple[str, ...]]
     suits: Mapping[str, frozenset[str]]
     preamble: frozenset[str]
     extensions: Mapping[str, str]
 
 
 def read_kinds(path: Path | None = None) -> Kinds:
-    """Read a kinds file, by default the project's own.
+    """Read a kinds file, by default the project's own and whatever games have added to it.
 
-    Raises ConfigError when it is missing, is not YAML, or breaks ``kinds.schema.json``.
+    Raises ConfigError when one is missing, is not YAML, or breaks its schema.
     """
-    data = read_checked(path or CONFIGS / "kinds.yaml", "kinds", number_keys=True)
-    kinds = data["kinds"]
+    return _read(path or CONFIGS / "kinds.yaml", files_of("kinds") if path is None else ())
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, added: tuple[Path, ...]) -> Kinds:
+    """The same; read once for as long as no file is added."""
+    data = read_checked(path, "kinds", number_keys=True)
+    kinds = {kind: data["kinds"][kind] for kind in KINDS}
+    for more in added:
+        kinds |= read_added_kinds(more)
+    add_kinds(kinds)
+    names = tuple(kinds)
     return Kinds(
-        prompts={kind: kinds[kind]["prompt"].strip() for kind in KINDS},
-        bias=tuple(float(kinds[kind].get("bias", 0.0)) for kind in KINDS),
+        names=names,
+        prompts={kind: said["prompt"].strip() for kind, said in kinds.items()},
+        bias=tuple(float(said.get("bias", 0.0)) for said in kinds.values()),
         features={
             name: tuple(
-                (index, float(kinds[kind]["features"][name]))
-                for index, kind in enumerate(KINDS)
-                if name in kinds[kind].get("features", {})
+                (index, float(said["features"][name]))
+                for index, said in enumerate(kinds.values())
+                if name in said.get("features", {})
             )
             for name in FEATURES
         },
         phrases=_phrase_weights(kinds),
-        suits={kind: frozenset(kinds[kind].get("suits", ())) for kind in KINDS},
+        prefer={kind: tuple(said["prefer"]) for kind, said in kinds.items() if "prefer" in said},
+        suits={kind: frozenset(said.get("suits", ())) for kind, said in kinds.items()},
         preamble=frozenset(form for word in data["preamble"] for form in (word, fold(word))),
         extensions={ending: f"<{name}>" for name, endings in data["extensions"].items() for ending in endings},
     )
+
+
+def read_added_kinds(path: Path) -> Mapping[str, Any]:
+    """The kinds of a game's own file. Raises ConfigError, also for a kind that is built in."""
+    kinds: Mapping[str, Any] = read_checked(path, "kinds_added", number_keys=True)["kinds"]
+    for kind in kinds:
+        if kind in KINDS:
+            raise ConfigError([Fault(str(path), 0, f"kinds.{kind}", "is a kind of its own already", "another name")])
+    return kinds
 
 
 def fold(word: str) -> str:
@@ -114,8 +141,8 @@ def _phrase_weights(kinds: Mapping[str, Any]) -> dict[str, Weights]:
     therefore occurs with it, only the difference is kept, so that both together make the weight that was written.
     """
     written: dict[str, dict[int, float]] = {}
-    for index, kind in enumerate(KINDS):
-        for points, phrases in kinds[kind].get("phrases", {}).items():
+    for index, said in enumerate(kinds.values()):
+        for points, phrases in said.get("phrases", {}).items():
             for phrase in (expanded for one in phrases for expanded in _expanded(one)):
                 by_kind = written.setdefault(phrase, {})
                 if abs(float(points)) > abs(by_kind.get(index, 0.0)):

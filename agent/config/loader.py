@@ -9,7 +9,7 @@ its own. Where it has no price or no context size, the price library is asked, o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..core.backend import Backend, Price, Quota, Timeout
-from ..core.task import KINDS
+from ..core.task import known_kinds
 from ..core.windows import WEEKDAYS, in_days, zone
 from .catalogue import CATALOGUE, Provider, catalogue, nearest, provider_at
+from .extensions import known_apis, take_up
 from .faults import (
     BACKEND_NAME,
     CONFIGS,
@@ -33,18 +34,22 @@ from .faults import (
     quoted,
     schema_faults,
 )
+from .kinds import read_kinds
 from .memory import memory_faults, memory_settings
 from .prices import look_up
 from .routes import route_faults
 from .settings import Config, GatewaySettings, Headroom, Refusals, Rule
+from .voice import read_voice
 from .yaml_files import read_yaml
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
-def load(path: str | Path, env: Mapping[str, str]) -> Config:
+def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path] = ()) -> Config:
     """Read and check the file at ``path``; ``env`` fills in ``${NAME}`` and ``${NAME:-default}``.
+
+    ``extensions`` are taken up besides those that the file names (:mod:`agent.config.extensions`).
 
     Raises ConfigError with every fault found.
     """
@@ -52,6 +57,7 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
     faults: list[Fault] = []
     document, lines = read_yaml(path, faults, known=keys_of("backends"))
     faults += _lay_providers_under(document, lines, name)
+    _take_up_extensions(document, path, extensions, faults)
     missing = _interpolate(document, env)
     of_schema = [
         (place, fault)
@@ -64,6 +70,7 @@ def load(path: str | Path, env: Mapping[str, str]) -> Config:
     named_well = not any(place == ("backends",) or fault.allowed == BACKEND_NAME for place, fault in of_schema)
     for more in (
         _reference_faults(document, lines, name) if named_well else (),
+        _name_faults(document, lines, name),
         _address_faults(document, lines, name, missing),
         _quota_faults(document, lines, name),
         route_faults(document, lines, name) if named_well and not of_schema else (),
@@ -188,7 +195,43 @@ def _is_target(target: str, document: Any) -> bool:
     """Whether an alias may stand for ``target``."""
     bare = target.removeprefix("auto:") if target.startswith("auto:") else target
     known = (*document["backends"], *document.get("strategies", {}))
-    return bare in known or target == "auto" or (bare is not target and bare in KINDS)
+    return bare in known or target == "auto" or (bare is not target and bare in known_kinds())
+
+
+def _take_up_extensions(document: Any, path: str | Path, more: Iterable[Path], faults: list[Fault]) -> None:
+    """Register what the file and the caller name; kinds and voice are read, so that their faults are told here."""
+    listed = document.get("extensions") if isinstance(document, dict) else None
+    own = [Path(path).parent / file for file in listed if isinstance(file, str)] if isinstance(listed, list) else []
+    take_up([*own, *more], faults)
+    for read in (read_kinds, read_voice):
+        try:
+            read()
+        except ConfigError as error:
+            faults += error.faults
+
+
+def _name_faults(document: Any, lines: Mapping[Place, int], name: str) -> Iterator[Fault]:
+    """Kinds of work and wire formats that there are not."""
+    kinds: list[tuple[Place, str]] = []
+    for number, rule in enumerate(document.get("rules", ())):
+        kinds += [(("rules", number, "kinds", i), kind) for i, kind in enumerate(rule["kinds"]) if kind != "*"]
+    for kind in document.get("refusals", {}).get("kinds", {}):
+        kinds.append((("refusals", "kinds", kind), kind))
+    apis: list[tuple[Place, str]] = [
+        (("backends", key, "api"), backend["api"]) for key, backend in document["backends"].items() if "api" in backend
+    ]
+    for named, known in ((kinds, known_kinds()), (apis, known_apis())):
+        for place, what in named:
+            if isinstance(what, str) and what not in known:
+                yield Fault(name, line_of(lines, place), dotted(place), f"{quoted(what)} is unknown", ", ".join(known))
+
+
+def _kinds_rules(kinds: Iterable[str], keys: Collection[str]) -> Iterator[Rule]:
+    """What kinds prefer by their own files, where the backends file has no rule for them."""
+    preferred = read_kinds().prefer
+    for kind, prefer in preferred.items():
+        if kind not in kinds and (there := tuple(key for key in prefer if key in keys)):
+            yield Rule(frozenset([kind]), there)
 
 
 def _address_faults(
@@ -210,9 +253,11 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
     unset: dict[str, list[str]] = {}
     for place, variable in missing.items():
         unset.setdefault(str(place[1]) if place[0] == "backends" else "", []).append(variable)
+    rules = tuple(Rule(frozenset(rule["kinds"]), tuple(rule["prefer"])) for rule in document.get("rules", ()))
+    named = {kind for rule in rules for kind in rule.kinds}
     return Config(
         backends={key: _backend(key, raw, env, unset.get(key, [])) for key, raw in document["backends"].items()},
-        rules=tuple(Rule(frozenset(rule["kinds"]), tuple(rule["prefer"])) for rule in document.get("rules", ())),
+        rules=(*rules, *_kinds_rules(named, document["backends"])),
         refusals=Refusals(**document.get("refusals", {})),
         content_filter=document.get("content_filter", "surface"),
         practice=document.get("practice", "auto"),

@@ -11,15 +11,17 @@ from .task import Task
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What ranking and quotas need to know of a task: ``tokens`` is its estimated input.
+    """What ranking and quotas need to know of a task.
 
-    ``cached`` holds, by backend, how many of those its provider most likely has in its cache.
+    ``tokens`` is its estimated input; ``prefer`` are backends that it prefers to those of the rules. ``cached`` holds,
+    by backend, how many of the tokens its provider most likely has in its cache.
     """
 
     kind: str
     tokens: int
     max_tokens: int | None = None
     needs: frozenset[str] = frozenset()
+    prefer: tuple[str, ...] = ()
     cached: tuple[tuple[str, int], ...] = ()
 
     def cached_at(self, key: str) -> int:
@@ -29,7 +31,7 @@ class Work:
 
 def work_of(task: Task, kind: str) -> Work:
     """What counts of ``task`` when a backend is chosen for it."""
-    return Work(kind, task.estimated_tokens, task.max_tokens, task.needs)
+    return Work(kind, task.estimated_tokens, task.max_tokens, task.needs, task.prefer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ Everything but the prompt is optional. The game keeps who asked beside the task,
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-#: The kinds of work a task can be, as the rules in ``configs/backends.yaml`` name them.
+#: The kinds of work a task can be, as the rules in ``configs/backends.yaml`` name them. A game may add some of its own
+#: (:func:`add_kinds`); :func:`known_kinds` has them all.
 KINDS: tuple[str, ...] = (
     "read",
     "write",
@@ -32,7 +33,24 @@ KINDS: tuple[str, ...] = (
     "multimodal",
     "quick_answer",
     "chat",
+    "roleplay",
+    "describe",
+    "story",
+    "dialogue",
 )
+
+_ADDED: dict[str, None] = {}
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Every kind of work there is in this process: the built-in ones, then those that were added, in their order."""
+    return (*KINDS, *_ADDED)
+
+
+def add_kinds(names: Iterable[str]) -> None:
+    """Let tasks be of these kinds, too; a kind that is known already stays what it is."""
+    _ADDED.update(dict.fromkeys(name for name in names if name not in KINDS))
+
 
 #: English prose runs at about four characters a token, by OpenAI's rule of thumb
 #: (https://help.openai.com/en/articles/4936856). Used only where nothing better is known.
@@ -150,13 +168,15 @@ class Task:
 
     prompt       the last user message; with ``messages`` alone it may be empty
     messages     earlier turns, oldest first
-    kind         one of :data:`KINDS`; None lets the classifier decide
+    kind         one of :func:`known_kinds`; None lets the classifier decide
     images       pictures that belong to the prompt
     tools        tools the model may call; passed through, never run here
     schema       a JSON Schema the answer must satisfy
     max_tokens   the longest answer wanted, in tokens; None takes the backend's own setting
     temperature  None leaves it to the provider
     deadline     seconds from now in which the whole road must end, fallbacks included; None is no limit
+    persona      a system prompt that stands in for the kind's own; None keeps that one
+    prefer       keys of backends that are preferred for this task, before those that the rules name
     may_be_cut   an answer that ends at ``max_tokens`` is wanted all the same; its ``finish_reason`` says ``length``
     open_ended   without ``max_tokens``, the answer may be as long as the model can make it
     must_call    one of the tools must be called
@@ -180,6 +200,8 @@ class Task:
     max_tokens: int | None = None
     temperature: float | None = None
     deadline: float | None = None
+    persona: str | None = None
+    prefer: tuple[str, ...] = ()
     may_be_cut: bool = False
     open_ended: bool = False
     must_call: bool = False
@@ -194,8 +216,8 @@ class Task:
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
-        if self.kind is not None and self.kind not in KINDS:
-            raise ValueError(f"unknown kind {self.kind!r}; allowed: {', '.join(KINDS)}")
+        if self.kind is not None and self.kind not in KINDS and self.kind not in _ADDED:
+            raise ValueError(f"unknown kind {self.kind!r}; allowed: {', '.join(known_kinds())}")
 
     @property
     def turns(self) -> tuple[Message, ...]:

@@ -209,7 +209,8 @@ def _told(result: RouteResult, asked: Asked) -> Headers:
 
 
 def _rejected(router: Router, asked: Asked, failed: AllBackendsFailed) -> Rejected:
-    return rejected_for(failed, too_long=_too_long(router, asked), wait=router.wait())
+    frees_in = router.quota_frees_in(failed.skipped)
+    return rejected_for(failed, too_long=_too_long(router, asked), wait=router.wait(), quota_frees_in=frees_in)
 
 
 def _too_long(router: Router, asked: Asked) -> bool:

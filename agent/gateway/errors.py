@@ -91,13 +91,23 @@ def retry_after(seconds: float) -> dict[str, str]:
     return told if seconds <= _LONG else {**told, "x-should-retry": "false"}
 
 
-def rejected_for(failed: AllBackendsFailed, *, too_long: bool = False, wait: float | None = None) -> Rejected:
+def rejected_for(
+    failed: AllBackendsFailed,
+    *,
+    too_long: bool = False,
+    wait: float | None = None,
+    quota_frees_in: float | None = None,
+) -> Rejected:
     """The error for a task that nobody did.
 
-    too_long  it fits no backend that there is
-    wait      seconds after which somebody may be asked again; None where nobody knows
+    too_long        it fits no backend that there is
+    wait            seconds after which somebody may be asked again; None where nobody knows
+    quota_frees_in  seconds until a backend that only its quota kept from being asked has room; None where none was
     """
     status, code = _meaning(failed, too_long)
+    by_quota = status == 503 and quota_frees_in is not None and not failed.attempts
+    if by_quota:
+        status, code = 429, "insufficient_quota"
     # The road has been walked to its end, retries and fallbacks included: asking again at once helps nobody. The
     # official SDKs heed this header (https://github.com/openai/openai-python, _should_retry).
     headers = {"x-should-retry": "false"}
@@ -105,6 +115,8 @@ def rejected_for(failed: AllBackendsFailed, *, too_long: bool = False, wait: flo
         headers = retry_after(wait)
     headers["x-uniwizard-attempts"] = str(len(failed.attempts))
     headers["x-uniwizard-cost-usd"] = f"{failed.cost_usd:.6f}"
+    if by_quota and quota_frees_in is not None:
+        headers["retry-after"] = str(math.ceil(quota_frees_in))
     more = {
         "attempts": [attempt_of(attempt) for attempt in failed.attempts],
         "skipped": [{"backend": entry.backend, "reason": entry.reason} for entry in failed.skipped],

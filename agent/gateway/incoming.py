@@ -101,6 +101,7 @@ _ACTS = {
     "rerank": ("chat", "rerank"),
     "feedback": ("chat", "feedback"),
     "health": ("chat", "health"),
+    "api/v1/generate": ("generate", "answer"),
 }
 
 _VERBS = {

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..core.task import KINDS
+from ..core.task import known_kinds
 from ..router import Router
 from .errors import Rejected
 
@@ -75,7 +75,7 @@ class Names:
         if name == "auto":
             return Target()
         bare = name.removeprefix("auto:")
-        if bare is not name and bare in KINDS:
+        if bare is not name and bare in known_kinds():
             return Target(kind=bare)
         if bare in self.strategies or (bare is not name and self.is_strategy(bare)):
             return Target(strategy=bare)

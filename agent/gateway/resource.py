@@ -5,6 +5,7 @@
     POST /v1/messages, /v1/messages/count_tokens        Anthropic's
     POST /v1beta/models/<id>:generateContent, :streamGenerateContent, :countTokens   Google's
     POST /v1/embeddings, /v1/rerank                     what other models make of texts
+    POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`~.doors.generate`)
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key

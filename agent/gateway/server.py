@@ -11,6 +11,7 @@ import ipaddress
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,6 +23,7 @@ from ..core.clock import within
 from ..core.events import Event
 from ..router import Router, warm_up
 from .auth import OneKey, open_door
+from .kept_state import KeptState
 from .resource import Gateway
 from .site import GatewaySite
 
@@ -40,14 +42,25 @@ class NotServed(Exception):
     """The server cannot start; the message says why, in one line."""
 
 
-def serve(config: Config, host: str, port: int, key: str, told: Callable[[Event], None], grace: float = GRACE) -> int:
-    """Serve until a signal ends it; returns the exit status. Raises NotServed."""
+def serve(
+    config: Config,
+    host: str,
+    port: int,
+    key: str,
+    told: Callable[[Event], None],
+    grace: float = GRACE,
+    state: Path | None = None,
+) -> int:
+    """Serve until a signal ends it; returns the exit status. Raises NotServed.
+
+    ``state`` is the file that keeps quotas and health from one run to the next; None keeps nothing.
+    """
     if not key and not is_loopback(host):
         raise NotServed(f"--host {host}: reachable from elsewhere, this needs a key; set {KEY_VARIABLE}")
     from twisted.internet import reactor
 
     _make_room(config.gateway.max_connections)
-    served = _Served(config, reactor, key, told, grace)
+    served = _Served(config, reactor, key, told, grace, state)
     served.listen(host, port)
     reactor.callWhenRunning(served.start)  # type: ignore[attr-defined]
     reactor.addSystemEventTrigger("before", "shutdown", served.stop)  # type: ignore[attr-defined]
@@ -82,13 +95,22 @@ def _make_room(connections: int) -> None:
 class _Served:
     """The router and the gateway over it, from the first listening to the last answer."""
 
-    def __init__(self, config: Config, reactor: Any, key: str, told: Callable[[Event], None], grace: float):
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        key: str,
+        told: Callable[[Event], None],
+        grace: float,
+        state: Path | None = None,
+    ):
         self.reactor = reactor
         self.grace = grace
         self.guarded = bool(key)
         warm_up()
         self.router = Router(config, reactor)
         self.router.events.subscribe(told)
+        self.state = KeptState(state, self.router, reactor) if state is not None else None
         check = OneKey(key) if key else open_door
         self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key)
         settings = config.gateway
@@ -109,6 +131,10 @@ class _Served:
             raise NotServed(f"cannot listen on {host}:{port}: {error.socketError}") from None
 
     def start(self) -> None:
+        if self.state is not None:
+            for fault in self.state.restore():
+                print(fault, file=sys.stderr)
+            self.state.begin()
         started = Deferred.fromCoroutine(self.router.start())
         started.addCallback(lambda _: self._say())
         started.addErrback(lambda why: why.printTraceback())
@@ -140,3 +166,5 @@ class _Served:
         with suppress(OutOfTime):
             await within(self.site.close(), LAST_BYTES, self.reactor)
         await self.router.stop()
+        if self.state is not None:
+            self.state.write()

@@ -24,7 +24,7 @@ and edit it; the cooldown's end is kept in seconds since the epoch, so that it s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -39,6 +39,8 @@ SMOOTHING = 0.2
 #: because it failed would never get the chance to show that it works again.
 FAILURE_HALF_LIFE = 120.0
 KIND_HALF_LIFE = 3600.0
+#: Seconds from now that an edited ``cooldown_until`` may reach; until it is reset is -1.
+LONGEST_COOLDOWN = 366 * 86_400.0
 
 
 class State(StrEnum):
@@ -280,16 +282,25 @@ class Health:
     def restore(self, kept: Mapping[str, Any]) -> list[str]:
         """Take up a snapshot, also one that a person edited. Returns what could not be used, one line each."""
         faults: list[str] = []
+        known = self.snapshot()
 
         def number(name: str, low: float, high: float = math.inf) -> float | None:
             value = kept.get(name)
             if value is None:
                 return None
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                faults.append(f"{name}: is not a number from {low:g} to {high:g}")
+                faults.append(f"{name}: is not a number from {low:.12g} to {high:.12g}")
                 return None
             return float(value)
 
+        def flag(name: str, now: bool) -> bool:
+            value = kept.get(name, now)
+            if not isinstance(value, bool):
+                faults.append(f"{name}: is not True or False")
+                return now
+            return value
+
+        faults += [f"{name}: is unknown; allowed: {', '.join(sorted(known))}" for name in kept if name not in known]
         state = kept.get("state", self.state)
         if state in list(State):
             self.state = State(state)
@@ -301,16 +312,19 @@ class Health:
             self.success_rate, self.failed_at = rate, self._now()
         if (latency := number("latency_ms", 0, 1e9)) is not None:
             self.latency_ms = latency
-        if (until := number("cooldown_until", -1, 1e11)) is not None:
+        if (until := number("cooldown_until", -1, self._now() + LONGEST_COOLDOWN)) is not None:
             self.cooldown_until = math.inf if until < 0 else until
         if (attempts := number("attempts", 0, 1e15)) is not None:
             self.attempts = int(attempts)
         if (cost := number("cost_usd", 0, 1e12)) is not None:
             self.cost_usd = cost
-        self.reason = str(kept.get("reason", self.reason) or "")[:200]
-        self.disabled = bool(kept.get("disabled", self.disabled))
-        self._of_practice = bool(kept.get("practice", self._of_practice))
-        self._restore_kinds(kept.get("by_kind"))
+        if isinstance(reason := kept.get("reason", self.reason) or "", str):
+            self.reason = reason[:200]
+        else:
+            faults.append("reason: is not text")
+        self.disabled = flag("disabled", self.disabled)
+        self._of_practice = flag("practice", self._of_practice)
+        faults += self._restore_kinds(kept.get("by_kind"))
         if self.state is State.OPEN and self.cooldown_until == 0.0:
             # Opened by hand, with no end given: a full cooldown.
             self.cooldown_until = self._cooldown(None)
@@ -319,12 +333,18 @@ class Health:
             self._probing = False
         return faults
 
-    def _restore_kinds(self, kept: Any) -> None:
-        if isinstance(kept, Mapping):
-            for kind, counts in kept.items():
-                try:
-                    answered, declined, at = map(float, counts)
-                except (TypeError, ValueError, OverflowError):
-                    continue
-                if all(0.0 <= number <= 1e11 for number in (answered, declined, at)):
-                    self.by_kind[str(kind)] = KindRecord(answered, declined, at)
+    def _restore_kinds(self, kept: Any) -> Iterator[str]:
+        """Take up what was declined of each kind; what cannot be used, one line each."""
+        if kept is not None and not isinstance(kept, Mapping):
+            yield "by_kind: is not a dict"
+            return
+        for kind, counts in (kept or {}).items():
+            try:
+                answered, declined, at = map(float, counts)
+            except (TypeError, ValueError, OverflowError):
+                yield f"by_kind: {kind}: is not [answered, declined, time]"
+                continue
+            if all(0.0 <= number <= 1e11 for number in (answered, declined, at)):
+                self.by_kind[str(kind)] = KindRecord(answered, declined, at)
+            else:
+                yield f"by_kind: {kind}: is out of range"

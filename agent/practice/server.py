@@ -159,7 +159,8 @@ class PracticeServer:
 
     def url_for(self, backend: Backend) -> str:
         """The address that stands in for ``backend.url``."""
-        return f"{self.url}/{quote(backend.key, safe='')}{_BASES[backend.api]}"
+        base = _BASES.get(backend.api, _BASES["openai"])
+        return f"{self.url}/{quote(backend.key, safe='')}{base}"
 
     def set_scenario(self, key: str, scene: str) -> None:
         """What ``key`` plays from now on; raises ValueError for a word that is no scene."""

@@ -212,6 +212,15 @@ class QuotaTracker:
                 found = min(found, (window.left - input_usd) / price * 1000.0)
         return max(0.0, found)
 
+    def frees_at(self, now: float) -> float:
+        """When there will be room again where there is none now, in seconds since the epoch; ``now`` where there is."""
+        times = [self.hold_until, *(live.reset for live in self.live.values() if live.left(now) < 1)]
+        standing = self.status(now)
+        full = max((status.share for status in standing), default=0.0)
+        # The window that is fullest is the one in the way, where what is left of it is too little for a task.
+        times += [status.resets_at for status in standing if status.share >= min(full, 0.999)]
+        return max((at for at in times if at > now), default=now)
+
     def reserve(self, now: float, work: Work) -> QuotaReservation:
         """Count the most that ``work`` can use. To be asked only where there is no obstacle."""
         if self.unlimited:
@@ -356,12 +365,17 @@ class QuotaTracker:
         if isinstance(kept.get("estimate"), Mapping):
             self.estimate.restore(kept["estimate"])
         hold = kept.get("hold_until")
-        if isinstance(hold, int | float) and 0 <= hold <= now + 86_400:
+        if isinstance(hold, int | float) and not isinstance(hold, bool) and 0 <= hold <= now + 86_400:
             self.hold_until = float(hold)
+        elif hold is not None:
+            faults.append(f"hold_until: is not a number from 0 to {now + 86_400:.12g}, a day from now")
         for tracked in self.windows:
             tracked.window.advance(now)
             found = windows.get(_identity(tracked.window.quota))
             if isinstance(found, Mapping):
+                used = found.get("used")
+                if used is not None and (isinstance(used, bool) or not isinstance(used, int | float) or not used >= 0):
+                    faults.append(f"windows: {_identity(tracked.window.quota)}: used: is not a number from 0")
                 tracked.window.restore(dict(found), now)
                 tracked.window.advance(now)
                 if isinstance(found.get("demand"), Mapping):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core.jsonlines import objects
-from ..core.task import KINDS
+from ..core.task import known_kinds
 
 #: No window of any model is larger; what claims to be is a mistake.
 _MOST_TOKENS = 100_000_000
@@ -41,8 +41,8 @@ def read_traffic(lines: Iterable[str]) -> tuple[list[Row], list[str]]:
 
 def _row(found: dict[str, Any]) -> Row:
     kind = found.get("kind")
-    if kind not in KINDS:
-        raise ValueError(f"kind: {str(kind)[:40]!r} is unknown; allowed: {', '.join(KINDS)}")
+    if kind not in known_kinds():
+        raise ValueError(f"kind: {str(kind)[:40]!r} is unknown; allowed: {', '.join(known_kinds())}")
     return Row(_time(found.get("time")), kind, _tokens(found, "input_tokens"), _tokens(found, "output_tokens"))
 
 

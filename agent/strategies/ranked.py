@@ -154,8 +154,8 @@ def fit_of(backend: Backend, work: Work, preference: Sequence[str], suited: froz
 
 
 def expected_quality(fit: float) -> float:
-    """The share of good answers to expect of a fit: 0.8 of a first choice, a little over half of anyone."""
-    return min(0.95, max(0.05, 0.25 + 0.55 * fit))
+    """The share of good answers to expect of a fit: 0.7 of a first choice, a little under 0.6 of anyone."""
+    return min(0.95, max(0.05, 0.45 + 0.25 * fit))
 
 
 class Fits:
@@ -164,14 +164,15 @@ class Fits:
     def __init__(self, rules: Sequence[Rule], suits: Mapping[str, frozenset[str]]):
         self._rules = rules
         self._suits = suits
-        self._known: dict[tuple[str, bool, str], tuple[Backend, float, list[str]]] = {}
+        self._known: dict[tuple[str, bool, str, tuple[str, ...]], tuple[Backend, float, list[str]]] = {}
 
     def of(self, backend: Backend, work: Work) -> tuple[float, list[str]]:
         """What :func:`fit_of` says; the list is the caller's own."""
-        place = work.kind, "json" in work.needs, backend.key
+        place = work.kind, "json" in work.needs, backend.key, work.prefer
         known = self._known.get(place)
         if known is None or known[0] is not backend:
-            preference, suited = preferred(work.kind, self._rules), self._suits.get(work.kind, frozenset())
+            preference = list(dict.fromkeys((*work.prefer, *preferred(work.kind, self._rules))))
+            suited = self._suits.get(work.kind, frozenset())
             known = self._known[place] = backend, *fit_of(backend, work, preference, suited)
         return known[1], known[2].copy()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.backend import Backend
 from ..core.task import PLAIN, Task
-from .codecs import CODECS
+from .codecs import codec_of
 
 
 def dropped(task: Task, backend: Backend) -> tuple[str, ...]:
@@ -12,7 +12,7 @@ def dropped(task: Task, backend: Backend) -> tuple[str, ...]:
     sampling = task.sampling
     if sampling is PLAIN and task.temperature is None:
         return ()
-    carried = CODECS[backend.api].carries(backend)
+    carried = codec_of(backend.api).carries(backend)
     asked = {name: getattr(sampling, name) for name in _NAMES if name != "temperature"}
     asked["temperature"] = task.temperature
     # No thinking is what an api without it does anyway.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
+from ..config.extensions import added_api
 from ..core.answer import Answer
 from ..core.backend import Backend
+from ..core.failures import AttemptFailed, FailureCode
 from ..core.task import Task
 from . import anthropic, gemini, ollama, openai
 from .assembler import Assembly
-from .body import Json
+from .body import Json, Malformed
 from .errors import Complaint
+
+T = TypeVar("T")
 
 
 class Codec(Protocol):
@@ -38,3 +43,57 @@ class Codec(Protocol):
 
 
 CODECS: dict[str, Codec] = {"openai": openai, "anthropic": anthropic, "gemini": gemini, "ollama": ollama}
+
+
+def codec_of(api: str) -> Codec:
+    """The module that speaks ``api``, built in or added by an extension. Raises KeyError."""
+    return CODECS.get(api) or _Guarded(added_api(api))
+
+
+class _Guarded:
+    """An extension's module: what it raises is a failure of the attempt, and never the end of a thought."""
+
+    def __init__(self, codec: Codec):
+        self._codec = codec
+        self.PROBE = codec.PROBE
+
+    def path(self, backend: Backend, stream: bool = False) -> str:
+        return self._asked(self._codec.path, backend, stream)
+
+    def credentials(self, backend: Backend) -> dict[str, str]:
+        return self._asked(self._codec.credentials, backend)
+
+    def carries(self, backend: Backend) -> frozenset[str]:
+        """What an extension's module says it carries; its author need not say."""
+        carried: frozenset[str] = self._asked(getattr(self._codec, "carries", lambda _: frozenset()), backend)
+        return carried
+
+    def body(self, task: Task, backend: Backend, system: str, stream: bool = False) -> Json:
+        return self._asked(self._codec.body, task, backend, system, stream)
+
+    def answer(self, node: Json) -> Answer:
+        try:
+            return self._codec.answer(node)
+        except (AttemptFailed, Malformed):
+            raise
+        except Exception as error:
+            raise Malformed(f"its wire format cannot read it ({type(error).__name__}: {error})") from None
+
+    def complaint(self, node: object) -> Complaint | None:
+        try:
+            return self._codec.complaint(node)
+        except Exception:
+            # What is no error to it is looked at as an answer, or told by its status.
+            return None
+
+    def assembly(self) -> Assembly:
+        return self._codec.assembly()
+
+    def _asked(self, function: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return function(*arguments)
+        except AttemptFailed:
+            raise
+        except Exception as error:
+            why = f"its wire format cannot ask this ({type(error).__name__}: {error})"
+            raise AttemptFailed(FailureCode.BAD_REQUEST, why) from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..core.backend import Backend
 from ..core.task import Task
 from .body import dump, merge
-from .codecs import CODECS
+from .codecs import codec_of
 
 #: Names nobody, not even this program.
 USER_AGENT = "llm-client/1.0"
@@ -32,7 +32,7 @@ def encode(task: Task, backend: Backend, system: str = "", stream: bool = False)
     ``stream`` asks for the answer in pieces, which :func:`stream_decoder` reads. Raises AttemptFailed(bad_request) when
     the task holds something that this api cannot carry, such as a sound.
     """
-    codec = CODECS[backend.api]
+    codec = codec_of(backend.api)
     body = codec.body(task, backend, system, stream)
     if backend.options:
         body = merge(body, backend.options)
@@ -47,7 +47,7 @@ def encode(task: Task, backend: Backend, system: str = "", stream: bool = False)
 
 def probe(backend: Backend) -> WireRequest:
     """A request that costs nothing and shows whether the backend is there and takes the key."""
-    codec = CODECS[backend.api]
+    codec = codec_of(backend.api)
     headers = {"accept": "application/json", "user-agent": USER_AGENT}
     headers.update({name.lower(): value for name, value in backend.headers.items()})
     headers.update(codec.credentials(backend))

@@ -8,7 +8,7 @@ from ..core.answer import Answer
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
 from .body import Malformed, parse
-from .codecs import CODECS
+from .codecs import codec_of
 from .errors import Complaint, failed, shown, unnamed
 
 #: Bytes of a body without JSON in which the reason looks for words.
@@ -28,7 +28,7 @@ def read(backend: Backend, status: int, node: object) -> Answer:
     try:
         if not isinstance(node, dict):
             raise Malformed("the body is JSON, but not an object")
-        return CODECS[backend.api].answer(node)
+        return codec_of(backend.api).answer(node)
     except Malformed as broken:
         raise AttemptFailed(FailureCode.MALFORMED, f"HTTP {status}: {broken}", status=status) from None
     except AttemptFailed as declined:
@@ -58,7 +58,7 @@ def contents(backend: Backend, status: int, headers: Mapping[str, str], body: by
         said = shown(_glance(body), backend)
         reason = f"HTTP {status}: {broken}; it begins: {said}" if said else f"HTTP {status}: {broken}"
         raise AttemptFailed(FailureCode.MALFORMED, reason, status=status) from None
-    complaint = CODECS[backend.api].complaint(node)
+    complaint = codec_of(backend.api).complaint(node)
     if complaint is not None or not fine:
         raise failed(backend, status, headers, complaint or unnamed(node))
     return node

@@ -16,7 +16,7 @@ from ..core.answer import Answer, Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
 from .body import Malformed, parse
-from .codecs import CODECS, Codec
+from .codecs import Codec, codec_of
 from .errors import Complaint, failed, shown, unnamed
 from .framing import MAX_EVENT, Event, EventStream, Framing, ObjectStream, TooLong
 from .response import decode, read
@@ -170,4 +170,4 @@ class StreamDecoder:
 
 def stream_decoder(backend: Backend, status: int = 200) -> StreamDecoder:
     """What reads the body of a 2xx to a request that was encoded with ``stream=True``."""
-    return StreamDecoder(backend, CODECS[backend.api], status)
+    return StreamDecoder(backend, codec_of(backend.api), status)

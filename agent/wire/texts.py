@@ -18,7 +18,7 @@ from ..core.answer import Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
 from .body import Json, Malformed, child, children, count, dump, merge, number, text
-from .codecs import CODECS
+from .codecs import codec_of
 from .request import USER_AGENT, WireRequest
 from .response import contents
 
@@ -76,7 +76,7 @@ def encode_rerank(query: str, documents: Sequence[str], backend: Backend, top: i
 def _request(backend: Backend, path: str, body: Json) -> WireRequest:
     headers = {"content-type": "application/json", "accept": "application/json", "user-agent": USER_AGENT}
     headers.update({name.lower(): value for name, value in backend.headers.items()})
-    headers.update(CODECS[backend.api].credentials(backend))
+    headers.update(codec_of(backend.api).credentials(backend))
     return WireRequest("POST", backend.url.rstrip("/") + path, headers, dump(merge(body, backend.options)))
 
 

@@ -1,10 +1,12 @@
 """Add the installed plugin to a game directory::
 
-    python -m uniwizard.server.game.install GAME_DIR
+    uniwizard install GAME_DIR [--dry-run]      # or python -m uniwizard.server.game.install
 
 Where GAME_DIR is no Evennia game yet, it becomes one: the installed Evennia's game template is copied into it, as
 ``evennia --init`` does. The game's settings get one marked block that composes Uniwizard with whatever they say;
-nothing else of the game's is touched, and no file of the plugin is copied. Running it again changes nothing.
+nothing else of the game's is touched, and no file of the plugin is copied. Before anything is written it is shown, and
+the game is loaded with Uniwizard in a process of its own, so that nothing is missing when it starts. Running it again
+changes nothing; :mod:`uniwizard.server.game.uninstall` is the way back.
 
 Version 0.1 copied the plugin's files into the game. Those are taken out again, except the ones that somebody has edited
 since; what was copied is known by its hash in ``.uniwizard/laid.json``.
@@ -12,24 +14,31 @@ since; what was copied is known by its hash in ``.uniwizard/laid.json``.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import importlib
 import importlib.util
 import json
-import re
+import os
 import secrets
 import shutil
 import string
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from uniwizard.server.game import settings_block
+from uniwizard.server.game.plugin_command import PluginCommand
 from uniwizard.server.game.private import private_dir, write_private
+from uniwizard.server.game.settings_block import SETTINGS
 
 #: Stock files that only some versions of Evennia have.
 _STOCK_IN_SOME_VERSIONS = frozenset({"world/batch_cmds.ev", "server/conf/inlinefuncs.py"})
 #: What the plugin needs: module to package. pyproject.toml has the versions.
 _NEEDED = {
+    "evennia": "evennia",
     "httpx": "httpx",
     "yaml": "pyyaml",
     "jsonschema": "jsonschema",
@@ -38,23 +47,7 @@ _NEEDED = {
     "markdown_it": "markdown-it-py",
 }
 
-SETTINGS = Path("server/conf/settings.py")
 SECRET_SETTINGS = Path("server/conf/secret_settings.py")
-_BEGIN, _END = "# >>> uniwizard >>>", "# <<< uniwizard <<<"
-_COMPOSE = f"""
-
-{_BEGIN}
-# Uniwizard adds itself to the settings above and replaces none of them. Take this block out to lift it off again.
-from uniwizard.server.plugin.settings import extend
-
-extend(globals())
-{_END}
-"""
-#: What version 0.1 wrote there.
-_FORMER = re.compile(
-    r"\n*# Uniwizard adds itself to the settings above and replaces none of them\.[^\n]*\n"
-    r"from server\.conf\.uniwizard_settings import extend\n\nextend\(globals\(\)\)\n"
-)
 
 
 @dataclass(slots=True)
@@ -66,6 +59,8 @@ class Report:
     removed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     settings_extended: bool = False
+    #: What changes in the settings, as a unified diff.
+    diff: str = ""
 
     def lines(self) -> Iterator[str]:
         """The report for people, a line each."""
@@ -82,22 +77,55 @@ class Report:
 def install(game_dir: Path) -> Report:
     """Make ``game_dir`` a game with Uniwizard in it; safe to repeat.
 
-    Raises FileNotFoundError if Evennia is not installed.
+    Raises OSError, and FileNotFoundError if Evennia is not installed.
     """
     game_dir = game_dir.resolve()
     report = Report(game_dir)
     if not (game_dir / SETTINGS).exists():
-        _make_game(game_dir, "Uniwizard" if _is_checkout(game_dir) else game_dir.name)
+        _make_game(game_dir, "Uniwizard" if is_checkout(game_dir) else game_dir.name)
         report.new_game = True
     (game_dir / "server" / "logs").mkdir(parents=True, exist_ok=True)
     private_dir(game_dir)
-    if not _is_checkout(game_dir):
+    if not is_checkout(game_dir):
         _remove_copies(game_dir, report)
-    report.settings_extended = _extend_settings(game_dir / SETTINGS)
+    before, after = planned(game_dir)
+    if before != after:
+        settings_block.write(game_dir / SETTINGS, after)
+        report.settings_extended, report.diff = True, settings_block.diff(before, after)
     return report
 
 
-def _is_checkout(game_dir: Path) -> bool:
+def planned(game_dir: Path) -> tuple[str, str]:
+    """The game's settings as they are and as they will be; both empty where there is no game yet. Raises OSError."""
+    if not (game_dir / SETTINGS).exists():
+        return "", ""
+    before = settings_block.read(game_dir / SETTINGS)
+    return before, settings_block.with_block(before)
+
+
+def missing() -> list[str]:
+    """The packages that this Python still needs before a game can run with Uniwizard in it."""
+    return [package for module, package in _NEEDED.items() if not _importable(module)]
+
+
+def _importable(module: str) -> bool:
+    """Whether it is there, and can be found without running it; half an installation shows in the rehearsal."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def rehearse(game_dir: Path) -> str:
+    """Why the game cannot be loaded with Uniwizard in it; empty when it can."""
+    command = [sys.executable, "-m", "uniwizard.server.game.rehearse"]
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=game_dir, capture_output=True, text=True, env=environ)
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return "" if done.returncode == 0 else (said[-1] if said else f"status {done.returncode}")
+
+
+def is_checkout(game_dir: Path) -> bool:
     """Whether the game is played in the plugin's own repository, whose files are no copies."""
     return game_dir == Path(__file__).resolve().parents[2]
 
@@ -121,7 +149,7 @@ def _make_game(game_dir: Path, name: str) -> None:
     root = template()
     for relative in sorted(stock_files()):
         target = game_dir / relative
-        if _is_checkout(game_dir) and (target.name == "README.md" or "/" not in relative):
+        if is_checkout(game_dir) and (target.name == "README.md" or "/" not in relative):
             # The repository has READMEs of its own.
             continue
         rendered = Path(relative) in (SETTINGS, SECRET_SETTINGS)
@@ -167,38 +195,70 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _extend_settings(settings: Path) -> bool:
-    text = settings.read_text(encoding="utf-8")
-    current = _FORMER.sub("\n", text)
-    # The name alone is looked for, so that lines which somebody commented out are not added again.
-    if "uniwizard.server.plugin.settings" in current or "server.conf.uniwizard_settings" in current:
-        return False
-    settings.write_text(
-        current.rstrip("\n") + "\n" + _COMPOSE if current != text else text + _COMPOSE, encoding="utf-8"
-    )
-    return True
-
-
 def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def main(arguments: list[str]) -> int:
-    """The command line; returns the exit status."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m uniwizard.server.game.install GAME_DIR", file=sys.stderr)
-        return 2
-    game_dir = Path(arguments[0])
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("game", type=Path, metavar="GAMEDIR", help="the game's directory; an empty one becomes a game")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    game_dir: Path = arguments.game
     try:
-        lines = list(install(game_dir).lines())
-    except OSError as error:
+        return _install(game_dir, dry_run=arguments.dry_run)
+    except (OSError, ValueError) as error:
         print(f"Uniwizard could not be added to {game_dir}: {error}", file=sys.stderr)
         return 1
-    for line in lines or ["nothing to do, all is in place"]:
+
+
+def _install(game_dir: Path, *, dry_run: bool) -> int:
+    if lacking := missing():
+        print(f"{sys.executable} still needs: pip install {' '.join(lacking)}", file=sys.stderr)
+        print("Nothing was changed.", file=sys.stderr)
+        return 1
+    before, after = planned(game_dir)
+    fresh = not (game_dir / SETTINGS).exists()
+    if before != after:
+        print(settings_block.diff(before, after))
+        if why := rehearse(game_dir):
+            print(f"{game_dir} cannot be loaded with Uniwizard in it: {why}", file=sys.stderr)
+            print("Nothing was changed.", file=sys.stderr)
+            return 1
+    if dry_run:
+        said = "an Evennia game would be made here" if fresh else "nothing to do, all is in place"
+        print(f"{game_dir}: {'the above would be added' if before != after else said}; nothing was changed.")
+        return 0
+    report = install(game_dir)
+    for line in list(report.lines()) or ["nothing to do, all is in place"]:
         print(f"{game_dir}: {line}")
-    if missing := [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]:
-        print(f"{sys.executable} still needs: pip install {' '.join(missing)}")
+    if report.settings_extended:
+        print(_next(game_dir, report.new_game))
     return 0
+
+
+def _next(game_dir: Path, new_game: bool) -> str:
+    """What a person does now."""
+    steps = ["evennia migrate", "evennia start" if new_game else "evennia reboot    (or start, where it is stopped)"]
+    return "\n".join(
+        (
+            "What to do next:",
+            f"  cd {game_dir}",
+            *(f"  {step}" for step in steps),
+            "  in the game: `think What is 17*23?`, `backends`, `help practice`",
+            "  keys: ANTHROPIC_API_KEY, OPENAI_API_KEY ... in the environment; `uniwizard check` says which are seen",
+            f"  away again: uniwizard uninstall {game_dir}",
+        )
+    )
+
+
+COMMAND = PluginCommand("install", "add Uniwizard to an Evennia game", _declare, _run)
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit status."""
+    return COMMAND.main("python -m uniwizard.server.game.install", arguments)
 
 
 if __name__ == "__main__":

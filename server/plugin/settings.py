@@ -17,8 +17,14 @@ from typing import Any
 from uniwizard.server import web
 from uniwizard.world.ledger import database
 
-CHARACTER_CMDSET = "uniwizard.commands.cmdsets.CharacterCmdSet"
-ACCOUNT_CMDSET = "uniwizard.commands.cmdsets.AccountCmdSet"
+SESSION_CMDSET = "uniwizard.commands.cmdsets.SessionCmdSet"
+#: What versions 0.1 and 0.2 stored in characters and accounts, and which of the game's settings stands for it.
+STORED_CMDSETS = {
+    "commands.uniwizard_cmdsets.CharacterCmdSet": "CMDSET_CHARACTER",
+    "commands.uniwizard_cmdsets.AccountCmdSet": "CMDSET_ACCOUNT",
+    "uniwizard.commands.cmdsets.CharacterCmdSet": "CMDSET_CHARACTER",
+    "uniwizard.commands.cmdsets.AccountCmdSet": "CMDSET_ACCOUNT",
+}
 STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
 WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
 INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
@@ -31,6 +37,14 @@ WEBSOCKET = "uniwizard.server.plugin.bursts.GatheringWebSocket"
 
 #: Settings that a game may set for itself, with what holds where it does not.
 DEFAULTS: dict[str, Any] = {
+    # Other names for the Workshop's commands, such as {"practice": "wpractice"}; None leaves one out. A command of the
+    # game's own wins over one of the same name.
+    "UNIWIZARD_COMMANDS": {},
+    # Files that add kinds of work, phrases, words of the voice or wire formats, relative to the game directory; see
+    # world/README.md.
+    "UNIWIZARD_EXTENSIONS": [],
+    # A channel that tells Builders what happens to the brains: its name, or {"name": ..., "events": [...]}.
+    "UNIWIZARD_CHANNEL": None,
     # Seconds that a character waits between one `think` and the next.
     "UNIWIZARD_THINK_COOLDOWN": 2,
     # The longest task a player may type, in characters.
@@ -71,9 +85,9 @@ _PACKAGED_CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "backen
 def extend(settings: dict[str, Any]) -> None:
     """Add Uniwizard to a Django settings namespace, in place; safe to repeat.
 
-    ``UNIWIZARD_BASE_CHARACTER_CMDSET`` and ``UNIWIZARD_BASE_ACCOUNT_CMDSET`` keep the paths of the cmdsets that the
-    game had, and are what it falls back to if Uniwizard's own fail to load. ``UNIWIZARD_BASE_WEB_PLUGINS`` keeps its
-    web plugin module, which is called first.
+    ``UNIWIZARD_BASE_SESSION_CMDSET`` keeps the path of the cmdset that the game's sessions had, which is what they
+    fall back to if Uniwizard's own fails to load. ``UNIWIZARD_BASE_WEB_PLUGINS`` keeps its web plugin module, which is
+    called first. What the game stores in its objects is left alone: cmdsets and typeclasses are the game's own.
     """
     for name, value in DEFAULTS.items():
         settings.setdefault(name, value)
@@ -81,16 +95,11 @@ def extend(settings: dict[str, Any]) -> None:
     own = os.path.join(settings["GAME_DIR"], config or DEFAULT_CONFIG)
     settings["UNIWIZARD_CONFIG"] = own if config or os.path.exists(own) else _PACKAGED_CONFIG
 
-    if settings["CMDSET_CHARACTER"] != CHARACTER_CMDSET:
-        settings["UNIWIZARD_BASE_CHARACTER_CMDSET"] = settings["CMDSET_CHARACTER"]
-        settings["CMDSET_CHARACTER"] = CHARACTER_CMDSET
-    if settings["CMDSET_ACCOUNT"] != ACCOUNT_CMDSET:
-        settings["UNIWIZARD_BASE_ACCOUNT_CMDSET"] = settings["CMDSET_ACCOUNT"]
-        settings["CMDSET_ACCOUNT"] = ACCOUNT_CMDSET
-    fallbacks = {
-        CHARACTER_CMDSET: settings["UNIWIZARD_BASE_CHARACTER_CMDSET"],
-        ACCOUNT_CMDSET: settings["UNIWIZARD_BASE_ACCOUNT_CMDSET"],
-    }
+    if settings["CMDSET_SESSION"] != SESSION_CMDSET:
+        settings["UNIWIZARD_BASE_SESSION_CMDSET"] = settings["CMDSET_SESSION"]
+        settings["CMDSET_SESSION"] = SESSION_CMDSET
+    fallbacks = {former: settings[name] for former, name in STORED_CMDSETS.items()}
+    fallbacks[SESSION_CMDSET] = settings["UNIWIZARD_BASE_SESSION_CMDSET"]
     settings["CMDSET_FALLBACKS"] = {**settings.get("CMDSET_FALLBACKS", {}), **fallbacks}
 
     if settings.get("WEB_PLUGINS_MODULE") != WEB_PLUGINS_MODULE:

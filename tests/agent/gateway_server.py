@@ -191,6 +191,7 @@ class Program(Served):
             command += ["--config", str(path)]
         environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
         environ.pop("UNIWIZARD_SERVE_KEY", None)
+        environ["XDG_STATE_HOME"] = self._directory.name
         if key:
             environ["UNIWIZARD_SERVE_KEY"] = key
         self.key = key

@@ -184,7 +184,7 @@ def test_a_thought_that_nobody_answers_is_status_1(agent: Agent, tmp_path: Path)
         (["think", "--image", "/nowhere/cat.png", "x"], "/nowhere/cat.png: there is no such file"),
         (["think", "--with", "nobody", "x"], "--with: no backend 'nobody'; allowed: local, claude, kimi,"),
         (["think", "--deadline", "-1", "x"], "argument --deadline: '-1' is not a number of seconds above 0"),
-        (["route", "--kind", "magic", "x"], "argument --kind: invalid choice: 'magic'"),
+        (["route", "--kind", "magic", "x"], "--kind: unknown kind 'magic'; allowed: read, write, status,"),
         (["sing"], "invalid choice: 'sing'"),
     ],
 )

@@ -53,6 +53,8 @@ FIRST = {
     **dict.fromkeys(("knowledge", "summarize"), "gpt"),
     "multimodal": "gemini",
     "quick_answer": "grok",
+    **dict.fromkeys(("roleplay", "dialogue"), "local"),
+    **dict.fromkeys(("describe", "story"), "claude"),
 }
 
 

@@ -10,19 +10,24 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prepared import copied
 
+from uniwizard.server.game import install as installing
+from uniwizard.server.game import uninstall as uninstalling
 from uniwizard.server.game.addresses import Running
 from uniwizard.server.game.install import SECRET_SETTINGS, SETTINGS, install, main, stock_files
 from uniwizard.server.game.private import stored_superuser, superuser, superuser_file
 from uniwizard.server.game.process import Game, GameFailed
 from uniwizard.server.game.scratch import own_game
-from uniwizard.server.plugin.settings import CHARACTER_CMDSET, STARTSTOP_MODULE, extend
+from uniwizard.server.plugin.settings import SESSION_CMDSET, STARTSTOP_MODULE, extend
 
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -34,6 +39,15 @@ import sys, time
 if any("portal.py" in argument for argument in sys.argv):
     time.sleep(11)
 """
+
+
+#: Settings as people have them: with and without a last line break, of either kind.
+settings_files = st.builds(
+    lambda lines, end, last: (end.join(lines) + (end if last else "")).encode(),
+    st.lists(st.from_regex(r"[A-Z]{1,9} = '[a-zé #]{0,9}'|# [a-z ]{0,20}|", fullmatch=True), max_size=6),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
 
 
 def snapshot(directory: Path) -> dict[str, tuple[int, bytes]]:
@@ -136,6 +150,62 @@ def test_a_game_of_version_0_1_loses_the_copies_and_keeps_what_was_edited(tmp_pa
     assert not install(tmp_path).settings_extended
 
 
+def test_a_dry_run_shows_the_block_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(tmp_path)
+    assert uninstalling.uninstall(tmp_path)
+    before = snapshot(tmp_path)
+    assert main([str(tmp_path), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "+from uniwizard.server.plugin.settings import extend" in said
+    assert "nothing was changed" in said
+    assert snapshot(tmp_path) == before
+
+
+def theirs(game_dir: Path, settings: str) -> None:
+    """A game of somebody else's, of which only the settings matter."""
+    (game_dir / "server/conf").mkdir(parents=True)
+    for package in ("server", "server/conf"):
+        (game_dir / package / "__init__.py").write_text("")
+    stock = "from evennia.settings_default import *\nSERVERNAME = 'theirs'\nSECRET_KEY = 'x' * 50\n"
+    (game_dir / SETTINGS).write_text(stock + settings)
+
+
+@pytest.mark.parametrize("lacking", ["json_repair", "httpx"])
+def test_nothing_is_written_while_something_that_is_needed_cannot_be_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    theirs(tmp_path, "")
+    before = snapshot(tmp_path)
+    found = installing.importlib.util.find_spec
+    monkeypatch.setattr(installing.importlib.util, "find_spec", lambda name: None if name == lacking else found(name))
+    assert main([str(tmp_path)]) == 1
+    assert f"pip install {lacking.replace('_', '-')}" in capsys.readouterr().err
+    assert snapshot(tmp_path) == before
+
+
+def test_nothing_is_written_where_the_game_would_not_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs(tmp_path, "CMDSET_SESSION = 'commands.nowhere.SessionCmdSet'\n")
+    before = snapshot(tmp_path)
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "commands.nowhere" in said
+    assert "Nothing was changed" in said
+    assert snapshot(tmp_path) == before
+
+
+@given(text=settings_files)
+def test_uninstalling_gives_the_settings_back_to_the_byte(text: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        game_dir = Path(directory)
+        (game_dir / "server/conf").mkdir(parents=True)
+        (game_dir / SETTINGS).write_bytes(text)
+        assert install(game_dir).settings_extended
+        assert not install(game_dir).settings_extended
+        assert uninstalling.uninstall(game_dir)
+        assert (game_dir / SETTINGS).read_bytes() == text
+        assert not uninstalling.uninstall(game_dir)
+
+
 @pytest.mark.skipif(not (SOURCE / ".git").exists() or shutil.which("git") is None, reason="needs the git clone")
 @pytest.mark.slow
 def test_the_repository_tracks_no_stock_file_and_ignores_all_that_are_laid() -> None:
@@ -162,6 +232,7 @@ def stock_settings(**more: Any) -> dict[str, Any]:
         "GAME_DIR": "/games/mine",
         "CMDSET_CHARACTER": "commands.default_cmdsets.CharacterCmdSet",
         "CMDSET_ACCOUNT": "commands.default_cmdsets.AccountCmdSet",
+        "CMDSET_SESSION": "commands.default_cmdsets.SessionCmdSet",
         "CMDSET_FALLBACKS": {"a.b": "c.d"},
         "WEB_PLUGINS_MODULE": "server.conf.web_plugins",
         "AT_SERVER_STARTSTOP_MODULE": "server.conf.at_server_startstop",
@@ -176,8 +247,10 @@ def test_settings_are_added_to_and_nothing_is_taken_away(monkeypatch: pytest.Mon
     settings = stock_settings(AT_SERVER_STARTSTOP_MODULE=["mine.one", "mine.two"], UNIWIZARD_THINK_COOLDOWN=9)
     extend(settings)
     assert settings["AT_SERVER_STARTSTOP_MODULE"] == ["mine.one", "mine.two", STARTSTOP_MODULE]
-    assert settings["UNIWIZARD_BASE_CHARACTER_CMDSET"] == "commands.default_cmdsets.CharacterCmdSet"
-    assert settings["CMDSET_CHARACTER"] == CHARACTER_CMDSET
+    assert settings["UNIWIZARD_BASE_SESSION_CMDSET"] == "commands.default_cmdsets.SessionCmdSet"
+    assert settings["CMDSET_SESSION"] == SESSION_CMDSET
+    # What Evennia stores in objects is the game's own.
+    assert settings["CMDSET_CHARACTER"] == "commands.default_cmdsets.CharacterCmdSet"
     assert settings["CMDSET_FALLBACKS"]["a.b"] == "c.d"
     assert settings["UNIWIZARD_THINK_COOLDOWN"] == 9
     assert settings["UNIWIZARD_CONFIG"] == str(SOURCE / "configs/backends.yaml")

@@ -25,9 +25,9 @@ for table in (ObjectDB, ScriptDB):
     table.objects.filter(db_typeclass_path__startswith="uniwizard.").update(db_typeclass_path=former)
 for table in (ObjectDB, AccountDB):
     former = Replace(
-        F("db_cmdset_storage"), Value("uniwizard.commands.cmdsets."), Value("commands.uniwizard_cmdsets.")
+        F("db_cmdset_storage"), Value("commands.default_cmdsets."), Value("commands.uniwizard_cmdsets.")
     )
-    table.objects.filter(db_cmdset_storage__contains="uniwizard").update(db_cmdset_storage=former)
+    table.objects.filter(db_cmdset_storage__contains="commands.default_cmdsets.").update(db_cmdset_storage=former)
 ServerConfig.objects.conf("uniwizard_paths", delete=True)
 print(ObjectDB.objects.filter(db_typeclass_path="typeclasses.workshop.Workshop").count(),
       ObjectDB.objects.filter(db_cmdset_storage__contains="commands.uniwizard_cmdsets.").count())
@@ -69,4 +69,6 @@ print(*ObjectDB.objects.values_list("db_cmdset_storage", flat=True))
 """)
     assert "uniwizard.typeclasses.workshop.Workshop" in stored
     assert "uniwizard.typeclasses.backend_router.BackendRouter" in stored
-    assert "commands.uniwizard_cmdsets" not in stored
+    assert "uniwizard_cmdsets" not in stored
+    assert "uniwizard.commands" not in stored
+    assert "commands.default_cmdsets.CharacterCmdSet" in stored

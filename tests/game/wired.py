@@ -70,6 +70,7 @@ def address(upstream: FakeLLM) -> str:
 
 def configure(game: Game, text: str) -> None:
     """Make ``text`` the game's backends file."""
+    (game.directory / "configs").mkdir(exist_ok=True)
     (game.directory / "configs" / "backends.yaml").write_text(text)
 
 

@@ -20,8 +20,8 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from uniwizard.agent import KINDS
-from uniwizard.world.ledger import live
+from uniwizard.agent import known_kinds
+from uniwizard.world.ledger import live, script_admin
 from uniwizard.world.ledger.models import Attempt, Brain, Outcome
 from uniwizard.world.ledger.pictures import chart, meter
 from uniwizard.world.ledger.report import Tally, days_present, tally
@@ -51,7 +51,7 @@ class _ByKind(_Choice):
     title = parameter_name = "kind"
 
     def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [(kind, kind.replace("_", " ")) for kind in KINDS]
+        return [(kind, kind.replace("_", " ")) for kind in known_kinds()]
 
 
 class _ByOutcome(_Choice):
@@ -319,3 +319,6 @@ def _pictures(days: list[date], sums: dict[date, Tally]) -> list[Any]:
         ),
         chart("Cost", [(day, s.cost_usd or None) for day, s in found], lambda usd: f"${usd:.3g}"),
     ]
+
+
+script_admin.register()

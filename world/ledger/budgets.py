@@ -18,7 +18,7 @@ must tell again what was spent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -29,21 +29,27 @@ SCOPES = ("game", "account", "character", "token")
 PERIODS = ("day", "week", "month")
 #: USD; for sums of floats that should be whole.
 _GRACE = 1e-9
+#: USD; for what is counted and limited elsewhere.
+_UNLIMITED = 1e12
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asked: an account and its character, or the label of a token. Kept here, never sent."""
+    """Who asked: an account and its character, or the label of a token. Kept here, never sent.
+
+    ``label`` is what of the game's own asked for them, such as a character that talks; it may have a budget of its own.
+    """
 
     account_id: int | None = None
     account: str = ""
     character_id: int | None = None
     character: str = ""
     payer: str = ""
+    label: str = ""
 
     @classmethod
     def of(cls, character: Any) -> Who:
-        """A player's character, or an account that has none at hand."""
+        """A player's character."""
         account = getattr(character, "account", None)
         return cls(
             account.id if account is not None else None,
@@ -57,6 +63,13 @@ class Who:
         found = {"game": "", "account": self.account_id, "character": self.character_id, "token": self.payer or None}
         return {scope: key for scope, key in found.items() if key is not None}
 
+    def label_keys(self) -> tuple[str, ...]:
+        """Whose own budgets this spends from: the label's, and the label's with this one asker."""
+        if not self.label:
+            return ()
+        asker = self.character_id if self.character_id is not None else f"account {self.account_id}"
+        return self.label, f"{self.label} with {asker}"
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -66,12 +79,17 @@ class Limit:
     per: str
 
 
+#: Limits that hold for one task alone, each with the one of :meth:`Who.label_keys` that it is of.
+Own = Sequence[tuple[str, Limit]]
+
+
 class BudgetReached(Exception):
     """There is not enough left for another thought; the message says of what, and when that changes."""
 
-    def __init__(self, scope: str, limit: Limit, left: float, reserved: float, resets: datetime):
+    def __init__(self, scope: str, limit: Limit, left: float, reserved: float, resets: datetime, label: str = ""):
         self.scope, self.resets = scope, resets
-        whose = "The game's" if scope == "game" else f"Your {scope}'s" if scope != "token" else "This token's"
+        whose = {"game": "The game's", "token": "This token's"}.get(scope, f"Your {scope}'s")
+        whose = f"{label}'s" if label else whose
         if reserved > 0 and left > 0:
             what = f"has ${left:.4f} left, and thoughts under way may need that"
         else:
@@ -103,15 +121,20 @@ class Budgets:
             scope: Quota(limit.usd, "usd", limit.per, zone=str(zone)) for scope, limit in self.limits.items()
         }
         self._counters: dict[tuple[str, Any], LimitCounter] = {}
-        self._reserved: dict[str, tuple[Who, float]] = {}
+        #: What labels have used, by period and key; whether one has a limit is known only when it asks.
+        self._own: dict[tuple[str, str], LimitCounter] = {}
+        self._reserved: dict[str, tuple[Who, float, Own]] = {}
         #: The latest window of each scope that was seen open, by when it began.
         self._began: dict[str, float] = {}
         #: Called when the clock has gone back so far that what was spent must be read again.
         self.lost: Callable[[], None] = lambda: None
 
-    def reserve(self, task: str, who: Who, usd: float) -> None:
-        """Set ``usd`` aside for a task. Raises BudgetReached, and then sets nothing aside."""
-        if not self.limits or task in self._reserved:
+    def reserve(self, task: str, who: Who, usd: float, own: Own = ()) -> None:
+        """Set ``usd`` aside for a task, for which ``own`` limits hold, too.
+
+        Raises BudgetReached, and then sets nothing aside.
+        """
+        if not (self.limits or own) or task in self._reserved:
             return
         now = self._now()
         counters = self._counters_of(who, now)
@@ -120,8 +143,14 @@ class Budgets:
             if left + counter.reserved <= 0 or usd > left + _GRACE:
                 unspent = left + counter.reserved
                 raise BudgetReached(scope, self.limits[scope], unspent, counter.reserved, self.resets(scope))
-        self._reserved[task] = who, usd
-        for counter in counters.values():
+        for key, limit in own:
+            counter = self._own_counter(limit.per, key, now)
+            unspent = limit.usd - counter.used(now)
+            if unspent <= 0 or usd > unspent - counter.reserved + _GRACE:
+                resets = datetime.fromtimestamp(counter.resets_at(now), self._zone)
+                raise BudgetReached("label", limit, unspent, counter.reserved, resets, who.label)
+        self._reserved[task] = who, usd, own
+        for counter in (*counters.values(), *self._own_held(own, now)):
             counter.reserve(usd)
 
     def renew(self, task: str, usd: float) -> None:
@@ -132,45 +161,69 @@ class Budgets:
         if (found := self._reserved.get(task)) is not None:
             self.release(task)
             if usd > 0:
-                self.reserve(task, found[0], usd)
+                self.reserve(task, found[0], usd, found[2])
             else:
-                self._reserved[task] = found[0], 0.0
+                self._reserved[task] = found[0], 0.0, found[2]
 
     def release(self, task: str) -> None:
         """The task is over; what was set aside and not spent is free again."""
         if (found := self._reserved.pop(task, None)) is not None:
-            for counter in self._counters_of(found[0], self._now()).values():
+            now = self._now()
+            for counter in (*self._counters_of(found[0], now).values(), *self._own_held(found[2], now)):
                 counter.unreserve(found[1])
 
     def usd_left(self, task: str) -> float:
         """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
         if (found := self._reserved.get(task)) is None:
             return math.inf
-        who, own = found
+        who, held, own = found
         now = self._now()
-        free = (counter.left(now) + own for counter in self._counters_of(who, now).values())
+        counters = (*self._counters_of(who, now).values(), *self._own_held(own, now))
+        free = (counter.left(now) + held for counter in counters)
         return max(0.0, min(free, default=math.inf))
 
     def spend(self, who: Who, usd: float) -> None:
         """Count what an attempt cost that has just ended."""
         now = self._now()
         if usd:
-            for counter in self._counters_of(who, now).values():
+            for counter in self._spent_from(who, now):
                 counter.use(now, usd)
+
+    def _spent_from(self, who: Who, now: float) -> Iterator[LimitCounter]:
+        yield from self._counters_of(who, now).values()
+        for key in who.label_keys():
+            yield from (self._own_counter(per, key, now) for per in PERIODS)
+
+    def _own_held(self, own: Own, now: float) -> list[LimitCounter]:
+        return [self._own_counter(limit.per, key, now) for key, limit in own]
+
+    def _own_counter(self, per: str, key: str, now: float) -> LimitCounter:
+        counter = self._own.get((per, key))
+        if counter is None:
+            counter = self._own[per, key] = LimitCounter(self._unlimited(per), now)
+        return counter
+
+    def _unlimited(self, per: str) -> Quota:
+        return Quota(_UNLIMITED, "usd", per, zone=str(self._zone))
 
     def rebuild(self, rows: Iterable[tuple[Who, float, float]]) -> None:
         """Forget what was spent and count it from (who, USD, time) rows, all since :meth:`since`."""
         now = self._now()
-        for counter in self._counters.values():
+        for counter in (*self._counters.values(), *self._own.values()):
             counter.reset(now)
         for who, usd, at in rows:
-            for counter in self._counters_of(who, now).values():
+            for counter in self._spent_from(who, now):
                 if at >= counter.began(now):
                     counter.use(now, usd)
 
     def since(self) -> float | None:
         """The beginning of the oldest window that is open, in seconds since the epoch; None without budgets."""
         return min((self._empty(scope).began(self._now()) for scope in self.limits), default=None)
+
+    def own_since(self) -> float:
+        """The same for whatever has a label: the beginning of the longest window that is open now."""
+        now = self._now()
+        return min(LimitCounter(self._unlimited(per), now).began(now) for per in PERIODS)
 
     def standings(self, who: Who) -> list[Standing]:
         """Every budget that ``who`` spends from."""
@@ -221,11 +274,16 @@ def _limit(scope: str, limit: Any) -> Limit:
     """Read one entry of UNIWIZARD_BUDGETS. Raises ValueError, which says what is allowed."""
     if scope not in SCOPES:
         raise ValueError(f"UNIWIZARD_BUDGETS: {scope!r} is unknown; allowed: {', '.join(SCOPES)}")
+    return limit_of(limit, f"UNIWIZARD_BUDGETS[{scope!r}]")
+
+
+def limit_of(limit: Any, where: str) -> Limit:
+    """Read ``{"usd": 2, "per": "day"}``. Raises ValueError, which names ``where`` and says what is allowed."""
     if not isinstance(limit, Mapping) or set(limit) != {"usd", "per"} or limit["per"] not in PERIODS:
-        raise ValueError(f"UNIWIZARD_BUDGETS[{scope!r}]: give 'usd' (a number) and 'per' (one of {', '.join(PERIODS)})")
+        raise ValueError(f"{where}: give 'usd' (a number) and 'per' (one of {', '.join(PERIODS)})")
     usd = limit["usd"]
     if isinstance(usd, bool) or not isinstance(usd, int | float) or not usd >= 0:
-        raise ValueError(f"UNIWIZARD_BUDGETS[{scope!r}]['usd']: is not a number from 0")
+        raise ValueError(f"{where}['usd']: is not a number from 0")
     return Limit(float(usd), limit["per"])
 
 

@@ -7,7 +7,7 @@ look back over a window and not over everything.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from uniwizard.agent import FailureCode
 from uniwizard.world.ledger.budgets import Who
@@ -61,12 +61,23 @@ def usage_since(since: float) -> Iterator[PastUsage]:
         yield PastUsage(started.timestamp(), *rest)
 
 
-def spending(since: float) -> Iterator[tuple[Who, float, float]]:
-    """Who spent how many USD when, since ``since``; for the budgets."""
-    columns = ("account_id", "account", "character_id", "character", "payer", "cost_usd", "ended")
-    rows = Attempt.objects.filter(ended__gte=moment(since), cost_usd__gt=0)
-    # The index is on the start; no attempt takes longer than a day.
-    rows = rows.filter(started__gte=moment(since - 86_400.0))
+def spending(since: float | None, own_since: float) -> Iterator[tuple[Who, float, float]]:
+    """Who spent how many USD when, since ``since``; for the budgets.
+
+    What has a label, since ``own_since``; and nothing else where ``since`` is None.
+    """
+    labelled = Attempt.objects.exclude(label="")
+    if since is None or own_since < since:
+        # The index is on the start; no attempt takes longer than a day.
+        rows = labelled.filter(ended__gte=moment(own_since), started__gte=moment(own_since - 86_400.0), cost_usd__gt=0)
+        yield from _spent(rows if since is None else rows.filter(ended__lt=moment(since)))
+    if since is not None:
+        rows = Attempt.objects.filter(ended__gte=moment(since), started__gte=moment(since - 86_400.0), cost_usd__gt=0)
+        yield from _spent(rows)
+
+
+def _spent(rows: Any) -> Iterator[tuple[Who, float, float]]:
+    columns = ("account_id", "account", "character_id", "character", "payer", "label", "cost_usd", "ended")
     for *who, usd, ended in rows.order_by().values_list(*columns).iterator(2000):
         yield Who(*who), usd, ended.timestamp()
 

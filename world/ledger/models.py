@@ -61,6 +61,7 @@ class Attempt(models.Model):
     character_id = models.BigIntegerField(null=True)
     character = models.CharField(max_length=255, blank=True)
     payer = models.CharField(max_length=100, blank=True, help_text="The label of the token that asked.")
+    label = models.CharField(max_length=100, blank=True, help_text="What of the game's own asked, such as a character.")
     prompt = models.TextField(blank=True)
     answer = models.TextField(blank=True)
 
@@ -75,6 +76,8 @@ class Attempt(models.Model):
             models.Index(fields=["outcome", "started"], name="ledger_outcome"),
             models.Index(fields=["day", "backend"], name="ledger_day"),
             models.Index(fields=["account_id", "started"], name="ledger_account"),
+            # Of the rows that have one; the others do not pay for it.
+            models.Index(fields=["label", "started"], name="ledger_label", condition=~models.Q(label="")),
         ]
         ordering = ["-started", "-id"]
 
@@ -85,14 +88,16 @@ class Attempt(models.Model):
     def asker(self) -> str:
         """Whoever asked, in a few words."""
         who = self.character if self.character == self.account else f"{self.character} ({self.account})"
-        return self.payer or (who if self.account else self.character) or "-"
+        asked = self.payer or (who if self.account else self.character)
+        return " through ".join(filter(None, (asked, self.label))) or "-"
 
 
 class Pending(models.Model):
     """A thought whose player has not been told its end yet.
 
-    ``answer`` is JSON, the lines to show, once there is an answer: then it was paid for, and after a crash it is shown
-    rather than asked for again.
+    ``how`` is JSON where the game's own code asked (:mod:`world.thinker`): what else it asked with, and who takes the
+    answer after a restart. ``answer`` is JSON, the lines to show, once there is an answer: then it was paid for, and
+    after a crash it is shown rather than asked for again.
     """
 
     task = models.CharField(max_length=64, unique=True)
@@ -101,6 +106,7 @@ class Pending(models.Model):
     text = models.TextField()
     pin = models.CharField(max_length=64, null=True)
     began = models.DateTimeField()
+    how = models.TextField(blank=True, default="")
     answer = models.TextField(blank=True)
 
     class Meta:

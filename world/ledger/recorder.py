@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from uniwizard.agent import Attempt, FailureCode
 from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event, Leaked, Remembered
 from uniwizard.world.ledger import database, history
-from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Who
+from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Own, Who
 from uniwizard.world.ledger.models import Outcome
 from uniwizard.world.ledger.spill import Spill
 from uniwizard.world.ledger.storage import Storage, zone
@@ -76,8 +76,7 @@ class Recorder:
             if trouble := self.writer.catch_up():
                 _log.error("what waits in the ledger's spill file cannot be written yet: {why}", why=trouble)
             history.mark_interrupted()
-            if (since := self.budgets.since()) is not None:
-                self.budgets.rebuild(history.spending(since))
+            self.budgets.rebuild(history.spending(self.budgets.since(), self.budgets.own_since()))
         except Exception:
             # A game without its ledger is poorer, but it is a game.
             _log.failure("the ledger could not be taken up")
@@ -85,9 +84,12 @@ class Recorder:
 
     # -- who asked -----------------------------------------------------------------------------------------------
 
-    def ask(self, task: str, who: Who, kind: str = "", usd: float = 0.0, text: str = "") -> None:
-        """A task is about to leave, asked by ``who``; set ``usd`` aside for it. Raises BudgetReached."""
-        self.budgets.reserve(task, who, usd)
+    def ask(self, task: str, who: Who, kind: str = "", usd: float = 0.0, text: str = "", own: Own = ()) -> None:
+        """A task is about to leave, asked by ``who``; set ``usd`` aside for it. Raises BudgetReached.
+
+        ``own`` are budgets that hold for this task besides the game's.
+        """
+        self.budgets.reserve(task, who, usd, own)
         self._remember(task, _Asked(who, kind, text if self._texts else ""))
 
     def _remember(self, task: str, asked: _Asked) -> _Asked:
@@ -140,9 +142,13 @@ class Recorder:
 
     # -- a player's thoughts -------------------------------------------------------------------------------------
 
-    def hold(self, task: str, router: int, thinker: int, text: str, pin: str | None) -> Deferred[None]:
-        """Write down that a thought is under way; fires when that is durable, or :data:`SOON` is over."""
+    def hold(self, task: str, router: int, thinker: int, text: str, pin: str | None, how: str = "") -> Deferred[None]:
+        """Write down that a thought is under way; fires when that is durable, or :data:`SOON` is over.
+
+        ``how`` is what game code asked with.
+        """
         row = {"task": task, "router": router, "thinker": thinker, "text": text, "pin": pin, "began": time.time()}
+        row["how"] = how
         self.writer.put("hold", row)
         return self.writer.written(SOON)
 
@@ -213,6 +219,7 @@ class Recorder:
             "character_id": who.character_id,
             "character": who.character,
             "payer": who.payer,
+            "label": who.label,
             "prompt": asked.text,
         }
 
@@ -222,10 +229,9 @@ class Recorder:
         def counted(rows: list[Any]) -> None:
             self.budgets.rebuild(rows)
 
-        since = self.budgets.since()
-        if since is not None:
-            read = self.writer.read(lambda: list(history.spending(since)))
-            read.addCallbacks(counted, lambda why: _log.failure("the budgets cannot be counted", failure=why))
+        since, own_since = self.budgets.since(), self.budgets.own_since()
+        read = self.writer.read(lambda: list(history.spending(since, own_since)))
+        read.addCallbacks(counted, lambda why: _log.failure("the budgets cannot be counted", failure=why))
 
 
 def _fill(row: dict[str, Any], attempt: Attempt, ended: float) -> None:

@@ -11,17 +11,19 @@ completions OpenAI's older completions: one prompt, one text
 messages    Anthropic's messages
 responses   OpenAI's responses
 gemini      Google's generateContent
+generate    text-generation-webui's former API, for Evennia's LLM contrib
 """
 
-from . import chat, completions, gemini, messages, responses
+from . import chat, completions, gemini, generate, messages, responses
 from .door import Door, Stream
 
 DOORS: dict[str, Door] = {
     "chat": chat,
     "completions": completions,
     "gemini": gemini,
+    "generate": generate,
     "messages": messages,
     "responses": responses,
 }
 
-__all__ = ["DOORS", "Door", "Stream", "chat", "completions", "gemini", "messages", "responses"]
+__all__ = ["DOORS", "Door", "Stream", "chat", "completions", "gemini", "generate", "messages", "responses"]

@@ -26,6 +26,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...config.extensions import files_of
+from ...config.yaml_files import ConfigError, Fault, read_checked
 from ..data import FOLDER, load
 
 #: Deterministic states remembered before the memory is emptied: a bound on memory, met by no ordinary traffic.
@@ -238,8 +240,29 @@ def load_phrases(folder: Path = FOLDER) -> Iterator[Mapping[str, Any]]:
 
 @cache
 def phrase_book() -> PhraseBook:
-    """The shipped phrases, compiled at first use."""
-    return PhraseBook(list(load_phrases()))
+    """The shipped phrases and those of extensions, compiled at first use.
+
+    Raises ConfigError for a file of an extension that breaks the schema or names a list that it has not.
+    """
+    shipped = list(load_phrases())
+    return PhraseBook([*shipped, *map(_added, files_of("phrases"))])
+
+
+def _added(path: Path) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = read_checked(path, "judge/phrases")
+    lists = data.get("words", {})
+    for signal, phrases in data["phrases"].items():
+        for number, phrase in enumerate(phrases):
+            where = f"phrases.{signal}[{number}]"
+            try:
+                _compile(_Automaton(), lists, phrase, {0})
+            except KeyError as error:
+                known = ", ".join(f"<{name}>" for name in lists) or "a list under words"
+                what = f"<{error.args[0]}> is no list of this file"
+                raise ConfigError([Fault(str(path), 0, where, what, known)]) from None
+            except (ValueError, IndexError) as error:
+                raise ConfigError([Fault(str(path), 0, where, str(error) or "is no phrase")]) from None
+    return data
 
 
 @cache

@@ -18,7 +18,7 @@ from .dataset import Dataset
 from .table import Table
 
 #: What the rules expect of whom they prefer, and of the others.
-PREFERRED, OTHERS = 0.8, 0.6
+PREFERRED, OTHERS = 0.7, 0.6
 #: After so many tasks the gap is told, over those up to there.
 MARKS = (500, 2000, 5000)
 RULES = ("good", "stale", "half", "none")
@@ -30,7 +30,7 @@ def online(
     rules: str = "good",
     seed: int = 1,
     warm: int = 0,
-    compared: float = 0.03,
+    compared: float = 0.05,
     tasks: int = MARKS[-1],
     turned: bool = False,
     known: Dataset | None = None,

@@ -1,0 +1,97 @@
+"""What a game's code asks is counted and booked as a player's is; and all rooms of a game share what is spent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+from browser import Browser
+from fake_llm import FakeLLMThread
+from wired import HASTE, address, all_said, config, think, wired
+
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
+
+LIMIT = 12
+QUOTA = {"quota": [{"limit": LIMIT, "unit": "requests", "per": "month"}]}
+FIND = "from uniwizard.world import routers, thinker; r = routers.find()"
+
+
+@pytest.fixture(scope="module")
+def game(provider: FakeLLMThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+    budgets = HASTE + "UNIWIZARD_BUDGETS = {'game': {'usd': 1.0, 'per': 'month'}}\n"
+    directory = tmp_path_factory.mktemp("shared")
+    with wired(directory, config(QUOTA), budgets, UPSTREAM=address(provider)) as game:
+        yield game
+
+
+def py(session: Telnet, code: str, expected: str | re.Pattern[str] = "done") -> str:
+    session.send(f"py {code}; print('d' + 'one')")
+    return session.expect(expected)
+
+
+def test_what_a_script_asks_is_booked_to_whom_it_is_asked_for(
+    wizard: Telnet, game: Game, upstream: FakeLLMThread
+) -> None:
+    told = "addBoth(lambda _, say=self.msg: say('an' + 'swered'))"
+    py(wizard, f"{FIND}; r.call_with_fallback('How do tides work?', who=self).{told}", "answered")
+    py(wizard, f"{FIND}; r.call('one', 'How do tides work, again?').{told}", "answered")
+    rows = game.python(
+        "from uniwizard.world.ledger.models import Attempt\n"
+        "print([row.asker for row in Attempt.objects.order_by('id')])"
+    )
+    name = game.superuser.name
+    assert rows.strip() == f"['{name} through game code', 'game code']"
+
+
+def test_an_edit_of_an_attribute_is_taken_as_far_as_it_is_right_and_the_page_says_what_was_wrong(
+    wizard: Telnet, game: Game
+) -> None:
+    found = "from evennia.scripts.models import ScriptDB\nprint(ScriptDB.objects.get(db_key='backend_router').id)"
+    script = int(game.python(found))
+    for wrong, said in (
+        ("{'disabled': 'no', 'fails': 2}", "disabled: is not True or False"),
+        ("{'cooldown_until': 99999999999}", "cooldown_until: is not a number from -1 to"),
+        ("'nonsense'", "is not a dict"),
+        ("{'stat': 'open'}", "stat: is unknown; allowed: attempts, by_kind"),
+    ):
+        py(wizard, f"{FIND}; r.attributes.add('one', {wrong}, category='health'); print(r.heed_edits())", said)
+    py(wizard, f"{FIND}; print('fails', r.brain.state('one').fails, r.brain.state('one').disabled)", "fails 2 False")
+    with Browser(game.web_url) as browser:
+        browser.login(game.superuser.name, game.superuser.password)
+        path = f"/admin/scripts/scriptdb/{script}/change/"
+        page = browser.get(path).text
+        fields = dict(re.findall(r'<input type="(?:text|hidden|number)" name="([^"]+)" value="([^"]*)"', page))
+        areas = re.findall(r'<textarea name="([^"]+)"[^>]*>\s*(.*?)</textarea>', page, re.DOTALL)
+        fields = {name: unescape(value) for name, value in (*fields.items(), *areas)}
+        fields.pop("csrfmiddlewaretoken", None)
+        (number,) = (
+            name.split("-attr_key")[0] for name, value in fields.items()
+            if name.endswith("-attr_key") and value == "one" and fields[name.replace("_key", "_category")] == "health"
+        )  # fmt: skip
+        fields[f"{number}-attr_value"] = "{'disabled': 'no'"
+        shown = browser.submit(path, **fields, _continue="Save").text
+        assert "one (health): is not a dict" in unescape(shown), shown[:3000]
+
+
+def test_two_workshops_never_ask_more_than_the_one_limit(wizard: Telnet, upstream: FakeLLMThread) -> None:
+    wizard.send("dig/teleport Annex = annex,home")
+    all_said(wizard)
+    py(wizard, "evennia.create_script('uniwizard.typeclasses.backend_router.BackendRouter', obj=here)")
+    py(wizard, "here.scripts.get('backend_router')[0].db.prompts = {'knowledge': 'Answer in rhyme.'}")
+    before = len([request for request in upstream.requests["one"] if request.method == "POST"])
+    answered = 0
+    for number in range(LIMIT):
+        if number == 1:
+            wizard.send("home")
+            all_said(wizard)
+        shown = think(wizard, f"How do tides work, number {number}?")
+        answered += "All is well." in shown
+    asked = [request for request in upstream.requests["one"] if request.method == "POST"]
+    assert len(asked) == LIMIT
+    assert answered == LIMIT - before
+    assert any("Answer in rhyme." in request.everything for request in asked[before : before + 1])
+    assert not any("Answer in rhyme." in request.everything for request in asked[before + 1 :])
+    py(wizard, f"{FIND}; print('one' if r.brain is routers.all_awake()[-1].brain else 'two', 'Router')", "one Router")

@@ -1,0 +1,285 @@
+"""The examples of world/README.md, each put where its first line says and played in a real game."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_llm import FakeLLMThread, Reply, Request, status
+from fake_llm.replies import response
+from prepared import copied
+from wired import CLOSING, HASTE, address, config, configure, newcomer, says, think
+
+from uniwizard.server.game.process import Game
+from uniwizard.server.game.telnet import Telnet
+
+README = Path(__file__).resolve().parents[2] / "world" / "README.md"
+EXAMPLE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+#: A backend that speaks the README's own wire format is asked where nothing else is.
+PLAIN = {"api": "plain", "url": "${UPSTREAM}", "capabilities": []}
+
+
+def examples() -> dict[str, str]:
+    return dict(EXAMPLE.findall(README.read_text("utf-8")))
+
+
+@pytest.fixture(scope="module")
+def game(provider: FakeLLMThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+    """A game of a developer who has put every example of the README into it."""
+    found = examples()
+    lines = HASTE + found.pop("server/conf/settings.py")
+    environ = {"ONE_API_KEY": "sk-one", "UPSTREAM": address(provider)}
+    game = copied(tmp_path_factory.mktemp("readme"), environ=environ, settings=lines)
+    for path, text in found.items():
+        (game.directory / path).parent.mkdir(exist_ok=True)
+        (game.directory / path).write_text(text)
+    (game.directory / "commands/default_cmdsets.py").write_text(
+        (game.directory / "commands/default_cmdsets.py").read_text()
+        + "\nfrom commands.oracle import CmdOracle\n\n\nclass Own(CharacterCmdSet):\n"
+        "    def at_cmdset_creation(self):\n        super().at_cmdset_creation()\n        self.add(CmdOracle())\n"
+        "\n\nCharacterCmdSet = Own\n"
+    )
+    configure(game, config(plain=PLAIN))
+    try:
+        game.start()
+        yield game
+    finally:
+        game.kill9()
+
+
+def asked(upstream: FakeLLMThread) -> list[Request]:
+    """Every question so far, health checks aside."""
+    return [request for request in upstream.requests["one"] if request.method == "POST"]
+
+
+def words(upstream: FakeLLMThread, number: int = -1) -> str:
+    return json.dumps(asked(upstream)[number].json["messages"])
+
+
+def py(session: Telnet, code: str) -> None:
+    session.send(f"py {code}; print('d' + 'one')")
+    session.expect("done")
+
+
+def create(session: Telnet, name: str, typeclass: str) -> None:
+    session.send(f"create/drop {name}:{typeclass}")
+    session.expect(re.compile(f"You create a new .*{name}"))
+
+
+def look_until(session: Telnet, wanted: str) -> None:
+    """Look again until a description that was asked for has come."""
+    for _ in range(40):
+        session.send("look")
+        if wanted in session.expect(re.compile(r"(Exits|You see)[^\n]*\n")):
+            return
+    raise AssertionError(f"{wanted!r} was never seen")
+
+
+def test_every_example_stands_in_the_readme_once() -> None:
+    paths = [path for path, _ in EXAMPLE.findall(README.read_text("utf-8"))]
+    assert len(paths) == len(set(paths)) == 9
+
+
+def test_a_command_asks_with_a_persona_of_its_own_and_asks_the_same_once(
+    player: Telnet, upstream: FakeLLMThread, game: Game
+) -> None:
+    upstream.default = says("Doom, |rred|n doom, and $You() knows it.")
+    before = len(asked(upstream))
+    player.send("oracle What becomes of me?")
+    player.expect("Doom, |rred|n doom, and $You() knows it.")
+    player.send("oracle What becomes of me?")
+    player.expect("Doom,")
+    assert len(asked(upstream)) == before + 1
+    assert asked(upstream)[-1].json["messages"][0] == {
+        "role": "system",
+        "content": "You are an old oracle. Be dark and brief.",
+    }
+    booked = game.python(
+        "from uniwizard.world.ledger.models import Attempt\n"
+        "row = Attempt.objects.exclude(label='').latest('id')\nprint(row.label, row.kind, bool(row.account_id))"
+    )
+    assert booked.strip() == "the oracle story True"
+
+
+def test_the_oracles_own_budget_ends(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("More doom.")
+    # 0.002 USD an answer; what a longest one could cost is set aside, so 0.10 are not spent to the last cent.
+    for number in range(60):
+        player.send(f"oracle Question {number}?")
+        if "silent" in player.expect(re.compile("More doom|silent")):
+            break
+    else:
+        raise AssertionError("60 questions were paid for")
+    player.send("oracle Another?")
+    assert "the oracle's budget of $0.1 a day" in player.expect("at ")
+
+
+def test_a_renamed_command_and_one_left_out(wizard: Telnet, player: Telnet) -> None:
+    wizard.send("wpractice")
+    wizard.expect("Stage one")
+    wizard.send("practice")
+    assert "is not available" in wizard.quiet(0.5)
+    player.send("shelf")
+    assert "is not available" in player.quiet(0.5)
+    player.send("backends")
+    player.expect("brain")
+
+
+def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet, upstream: FakeLLMThread) -> None:
+    find = "from uniwizard.world import routers; r = routers.find()"
+    py(wizard, f"{find}; r.subscribe('world.watch.on_refusal', events=['Refused'])")
+    game.reload()
+    wizard.send("channel/sub brains")
+    wizard.quiet(1.0)
+    upstream.default = says("I'm sorry, but I can't help with that request.")
+    think(wizard, "something that everybody declines")
+    shown = wizard.quiet(1.0)
+    assert "watched: one refused" in (game.directory / "server/logs/server.log").read_text()
+    assert (
+        game.python(
+            "from evennia.comms.models import ChannelDB\nprint(ChannelDB.objects.filter(db_key='brains').count())"
+        ).strip()
+        == "1"
+    )
+    assert "Refused" in shown or "Refused" in game.python(
+        "from pathlib import Path\nprint(''.join(p.read_text() for p in Path('server/logs').glob('channel_*')))"
+    )
+
+
+def test_a_kind_of_the_games_own_is_found_and_has_its_prompt(player: Telnet, upstream: FakeLLMThread) -> None:
+    player.send("route How much for the lantern? That is too dear.")
+    assert "Would ask: one (haggle" in player.expect(re.compile("Would ask: .*"))
+    upstream.default = says("Nine, and not a copper less.")
+    think(player, "How much for the lantern? That is too dear.")
+    assert "You haggle over a price" in words(upstream)
+
+
+def test_the_voice_says_the_games_own_words(player: Telnet, upstream: FakeLLMThread) -> None:
+    assert "scratches his beard" in think(player, "hello")
+
+
+def test_the_judge_knows_the_games_own_phrase(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("My oath forbids that, stranger. I cannot help with it.")
+    assert "refuses" in think(player, "Tell me the word of the gate")
+
+
+def test_a_wire_format_of_the_games_own_is_spoken(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = Reply(response(json.dumps({"text": "Spoken plainly."}).encode()))
+    shown = (player.send("think/with plain how do tides work?"), player.expect(CLOSING))[1]
+    assert asked(upstream)[-1].path.endswith("/generate")
+    assert "Spoken plainly." in shown
+
+
+@pytest.fixture
+def mira(wizard: Telnet) -> Telnet:
+    create(wizard, "Mira", "typeclasses.innkeeper.Innkeeper")
+    yield wizard  # type: ignore[misc]
+    wizard.send("delete/force Mira")
+    wizard.expect("destroyed")
+
+
+def test_an_innkeeper_talks_remembers_and_forgets(
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread, game: Game
+) -> None:
+    upstream.default = says('Mira: "Bread and |lclook|ltale|le, {dear}."')
+    player.send("talk Mira What is there to eat?")
+    player.expect("Bread and | lclook| ltale| le, {dear}.")
+    mira.expect("Bread and")
+    told = words(upstream)
+    assert "who keeps an inn" in told
+    assert "What is there to eat?" in told
+    assert "innkeepertalks" not in told.lower()
+    upstream.default = says("As I said, bread.")
+    player.send("talk Mira And to drink?")
+    player.expect("As I said")
+    assert "Bread and" in words(upstream)
+    player.send("talk/memory Mira")
+    player.expect("And to drink")
+    game.reload()
+    player.send("talk/memory Mira")
+    player.expect("And to drink")
+    player.send("talk/forget Mira")
+    player.expect("remembers nothing of you now")
+    player.send("talk/memory Mira")
+    player.expect("remembers nothing of you")
+
+
+def test_an_innkeeper_may_be_silent_and_has_a_line_for_when_nobody_answers(
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread
+) -> None:
+    before = len(asked(upstream))
+    player.send("talk Mira What is in the stew?")
+    player.expect("What is in the stew?")
+    upstream.default = status(400)
+    player.send("talk Mira Hello?")
+    player.expect("the stew is burning")
+    assert not [each for each in asked(upstream)[before:] if "stew" in each.everything]
+
+
+def test_only_those_who_may_hear_do(mira: Telnet, player: Telnet, upstream: FakeLLMThread, game: Game) -> None:
+    with newcomer(game, "Deaf") as deaf:
+        mira.send("lock Mira = hear:not tag(deaf)")
+        mira.expect("Added lock")
+        mira.send("tag Deaf = deaf")
+        mira.expect("Added tag")
+        upstream.default = says("A secret word.")
+        player.send("talk Mira Tell me a secret")
+        player.expect("A secret word.")
+        heard = deaf.quiet(1.5)
+        assert "A secret word." not in heard
+        assert "Tell me a secret" in heard
+
+
+def test_a_room_describes_itself_once_for_each_state(wizard: Telnet, upstream: FakeLLMThread) -> None:
+    wizard.send("dig Cellar:typeclasses.thoughtful.Cellar = cellar,up")
+    wizard.expect("Created room Cellar")
+    upstream.default = says("Cool stone and the smell of apples.")
+    before = len(asked(upstream))
+    wizard.send("cellar")
+    wizard.expect("Cellar")
+    look_until(wizard, "Cool stone and the smell of apples")
+    assert len(asked(upstream)) == before + 1
+    upstream.default = says("Cool stone, and a barrel.")
+    wizard.send("create/drop barrel")
+    wizard.expect("You create")
+    look_until(wizard, "Cool stone, and a barrel.")
+    assert len(asked(upstream)) == before + 2
+    wizard.send("up")
+    wizard.expect("Workshop")
+
+
+def test_a_sword_has_an_opinion(wizard: Telnet, player: Telnet, upstream: FakeLLMThread) -> None:
+    create(wizard, "Gleam", "typeclasses.thoughtful.Sword")
+    upstream.default = says("Your boots have seen better halls than this one, and so have I.")
+    player.send("look Gleam")
+    player.expect("Gleam mutters: Your boots have seen better halls than this one, and so have I.")
+    assert "a vain sword" in words(upstream)
+
+
+def test_an_elder_gives_a_quest_that_can_be_counted(wizard: Telnet, upstream: FakeLLMThread, game: Game) -> None:
+    quest = {"title": "Pelts", "story": "Winter comes. Bring pelts.", "bring": "wolf pelt", "count": 3, "reward": 20}
+    upstream.default = says(json.dumps(quest))
+    create(wizard, "Elder", "typeclasses.thoughtful.Elder")
+    py(wizard, "self.search('Elder').offer_quest(self)")
+    wizard.expect("Winter comes")
+    stored = game.python(
+        "from evennia.objects.models import ObjectDB\nprint(dict(ObjectDB.objects.get(id=1).db.quest))"
+    )
+    assert "'count': 3" in stored
+
+
+def test_two_that_talk_take_turns(wizard: Telnet, upstream: FakeLLMThread) -> None:
+    for name in ("Ann", "Bob"):
+        create(wizard, name, "typeclasses.innkeeper.Innkeeper")
+    before = len(asked(upstream))
+    # An answer that repeats what was said would be none.
+    upstream.default = lambda request: says(f"Ale is dear, for reason {len(asked(upstream)) - before}.")
+    py(wizard, "from typeclasses.thoughtful import gossip; gossip(self.search('Ann'), self.search('Bob'))")
+    for number in range(1, 5):
+        wizard.expect(f"Ale is dear, for reason {number}.")
+    assert "Ale is dear" not in wizard.quiet(1.0)
+    assert len(asked(upstream)) == before + 4
+    assert "the price of ale" in words(upstream, before)

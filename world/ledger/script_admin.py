@@ -1,0 +1,47 @@
+"""An admin's edit of a BackendRouter's Attributes: what can be used counts at once, of the rest the page says why.
+
+It wraps whatever page the game has for scripts; those of other scripts are as they were.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from evennia.scripts.models import ScriptDB
+
+from uniwizard.world import routers
+from uniwizard.world.ledger import live
+
+
+def register() -> None:
+    """Put this page in the place of the game's; does nothing twice, and nothing where scripts have no page."""
+    present = admin.site._registry.get(ScriptDB)
+    if present is None or getattr(present, "tells_of_edits", False):
+        return
+    of_game: Any = type(present)
+
+    class CheckedScriptAdmin(of_game):
+        """The game's page, which tells what of an edit could not be used."""
+
+        tells_of_edits = True
+
+        def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
+            super().save_related(request, form, formsets, change)
+            if form.instance.db_key != routers.KEY:
+                return
+            for fault in live.ask(_heed_edits) or ():
+                self.message_user(request, f"{fault}.", messages.ERROR)
+
+    CheckedScriptAdmin.__name__ = of_game.__name__
+    admin.site.unregister(ScriptDB)
+    admin.site.register(ScriptDB, CheckedScriptAdmin)
+
+
+def _heed_edits() -> list[str]:
+    """Take the edits over. In the reactor's thread."""
+    script = routers.find()
+    try:
+        return script.heed_edits() if script is not None else []
+    except routers.Closed as closed:
+        return str(closed).splitlines()
