@@ -182,7 +182,7 @@ def test_what_cannot_be_restored_is_told_and_changes_nothing() -> None:
         "attempts": 10**400,
         "by_kind": {"chat": [1, 2], "knowledge": [float("inf"), 0, 0], "read": "no", "write": [10**400, 1, 1]},
     }
-    assert len(kept.health.restore(wrong)) == 6
+    assert len(kept.health.restore(wrong)) == 10
     assert kept.health.snapshot() == before
 
 

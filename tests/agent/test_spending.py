@@ -20,7 +20,7 @@ from uniwizard.agent.core.attempt import Attempt
 from uniwizard.agent.core.backend import Backend, Price, Quota, Timeout
 from uniwizard.agent.core.decision import Work
 from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, UsageDoubted
-from uniwizard.agent.core.pricing import possible
+from uniwizard.agent.core.pricing import estimated_usage, possible
 from uniwizard.agent.gateway import Allowance, Caller
 from uniwizard.agent.gateway.spending import Spending
 
@@ -67,7 +67,7 @@ class LettingGo(StreamTest):
             await tick()
         await self.let_go(asked)
         (told,) = [event for event in self.events if isinstance(event, AttemptCancelled)]
-        assert told.attempt.usage == Usage(QUESTION.estimated_tokens, 0, estimated=True)
+        assert told.attempt.usage == estimated_usage(QUESTION, 0)
         assert told.attempt.cost_usd > 0
 
     async def test_letting_go_says_nothing_of_the_backend(self) -> None:
@@ -108,14 +108,14 @@ class Failing(StreamTest):
     async def test_a_stream_that_breaks_off_costs_what_had_come_of_it(self) -> None:
         result = await self.fallback_after("openai", begun(spoken("openai", *PIECES[:2]), end="reset"), price=DEAR)
         first = result.attempts[0]
-        assert first.usage == Usage(QUESTION.estimated_tokens, round(len("".join(PIECES[:2])) / 4), estimated=True)
+        assert first.usage == estimated_usage(QUESTION, len("".join(PIECES[:2])))
         assert first.cost_usd > 0
 
     async def test_an_attempt_that_runs_out_of_time_costs_its_input(self) -> None:
         self.server.script("a", silent())
         router = self.router(self.server.backend("a", price=DEAR, timeout=Timeout(total=0.05)))
         failed = await gives_up(router)
-        assert failed.attempts[0].usage == Usage(QUESTION.estimated_tokens, 0, estimated=True)
+        assert failed.attempts[0].usage == estimated_usage(QUESTION, 0)
         assert failed.cost_usd > 0
 
     async def test_a_request_that_is_turned_down_costs_nothing(self) -> None:

@@ -20,7 +20,7 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -245,13 +245,16 @@ def phrase_book() -> PhraseBook:
     Raises ConfigError for a file of an extension that breaks the schema or names a list that it has not.
     """
     shipped = list(load_phrases())
-    return PhraseBook([*shipped, *map(_added, files_of("phrases"))])
+    signals = {signal for data in shipped for signal in data["phrases"]}
+    return PhraseBook([*shipped, *(_added(path, signals) for path in files_of("phrases"))])
 
 
-def _added(path: Path) -> Mapping[str, Any]:
+def _added(path: Path, signals: Container[str]) -> Mapping[str, Any]:
     data: Mapping[str, Any] = read_checked(path, "judge/phrases")
     lists = data.get("words", {})
     for signal, phrases in data["phrases"].items():
+        if signal not in signals:
+            raise ConfigError([Fault(str(path), 0, f"phrases.{signal}", "is no signal that the judge knows")])
         for number, phrase in enumerate(phrases):
             where = f"phrases.{signal}[{number}]"
             try:
