@@ -65,7 +65,11 @@ def test_an_edit_of_an_attribute_is_taken_as_far_as_it_is_right_and_the_page_say
         page = browser.get(path).text
         fields = dict(re.findall(r'<input type="(?:text|hidden|number)" name="([^"]+)" value="([^"]*)"', page))
         areas = re.findall(r'<textarea name="([^"]+)"[^>]*>\s*(.*?)</textarea>', page, re.DOTALL)
-        fields = {name: unescape(value) for name, value in (*fields.items(), *areas)}
+        selects = re.findall(r'<select name="([^"]+)"[^>]*>(.*?)</select>', page, re.DOTALL)
+        picked = {name: re.findall(r'value="([^"]*)" selected', options) for name, options in selects}
+        chosen = [(name, values[0]) for name, values in picked.items() if values]
+        fields = {name: unescape(value) for name, value in (*fields.items(), *areas, *chosen)}
+        fields |= dict.fromkeys(re.findall(r'<input type="checkbox" name="([^"]+)"[^>]*\bchecked', page), "on")
         fields.pop("csrfmiddlewaretoken", None)
         (number,) = (
             name.split("-attr_key")[0] for name, value in fields.items()
@@ -73,7 +77,8 @@ def test_an_edit_of_an_attribute_is_taken_as_far_as_it_is_right_and_the_page_say
         )  # fmt: skip
         fields[f"{number}-attr_value"] = "{'disabled': 'no'"
         shown = browser.submit(path, **fields, _continue="Save").text
-        assert "one (health): is not a dict" in unescape(shown), shown[:3000]
+        wrong = re.findall(r'<ul class="errorlist.*?</ul>', shown, re.DOTALL)
+        assert "one (health): is not a dict" in unescape(shown), (wrong, re.sub(r"<[^>]+>", "", shown)[:600])
 
 
 def test_two_workshops_never_ask_more_than_the_one_limit(wizard: Telnet, upstream: FakeLLMThread) -> None:

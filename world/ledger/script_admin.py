@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from evennia.scripts.models import ScriptDB
 
 from uniwizard.world import routers
@@ -28,8 +29,12 @@ def register() -> None:
 
         def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
             super().save_related(request, form, formsets, change)
-            if form.instance.db_key != routers.KEY:
-                return
+            if form.instance.db_key == routers.KEY:
+                # Once the page's transaction is over: until then SQLite lets nobody else write, and the reactor's thread,
+                # which we wait for, would wait for us.
+                transaction.on_commit(lambda: self._tell(request))
+
+        def _tell(self, request: Any) -> None:
             for fault in live.ask(_heed_edits) or ():
                 self.message_user(request, f"{fault}.", messages.ERROR)
 
