@@ -10,7 +10,7 @@ BIN := .venv/bin
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 
-.PHONY: help setup play stop demo quick test witness fuzz check bench clean
+.PHONY: help setup play stop demo quick test witness clients fuzz check bench clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -35,6 +35,9 @@ test: .venv/.dev server/conf/settings.py  ## run all tests but the witnesses; ho
 
 witness: .venv/.dev server/conf/settings.py  ## ask independent programs, which are downloaded or compiled first
 	@UNIWIZARD_WITNESSES=all $(PYTEST) -m witness
+
+clients: .venv/.dev  ## ask real clients and agents through the door; installs them the first time
+	@$(BIN)/python tests/witnesses/clients/table.py
 
 fuzz: .venv/.dev  ## feed every decoder with what nobody meant, for FUZZ_SECONDS (600)
 	@$(BIN)/python tests/fuzz/fuzz_decoders.py --seconds $(FUZZ_SECONDS)

@@ -21,9 +21,9 @@ from .core.failures import AttemptFailed, FailureCode, LeakFound
 from .core.task import Task
 from .privacy.blindfold import SHORT, Blindfold
 from .privacy.rewording import map_strings, reworded
-from .transport.client import fetch, stream
+from .transport.client import Response, fetch, stream
 from .transport.http import TwistedTransport
-from .wire import StreamDecoder, WireRequest, decode, decode_probe, encode, probe, stream_decoder
+from .wire import StreamDecoder, WireRequest, called, decode, decode_probe, encode, probe, stream_decoder
 
 #: Seconds a health check may take.
 PROBE_TIMEOUT = 5.0
@@ -68,13 +68,13 @@ class CloudCaller:
             await _inspect(request, task, backend, system, blindfold, streams, self._clock)
         timeout = backend.timeout if total >= backend.timeout.total else replace(backend.timeout, total=total)
         if streams and progress is not None:
-            return await self._listen(request, backend, timeout, progress)
+            return called(task, await self._listen(request, backend, timeout, progress))
         response = await fetch(
             self._transport, request.method, request.url, request.headers, request.body, timeout, self._clock
         )
         if self._on_headers is not None:
             self._on_headers(backend, response.headers)
-        return decode(backend, response.status, response.headers, response.body)
+        return called(task, decode(backend, response.status, response.headers, response.body))
 
     async def _listen(self, request: WireRequest, backend: Backend, timeout: Timeout, progress: Progress) -> Answer:
         listener = _Listener(stream_decoder(backend), progress)
@@ -100,6 +100,18 @@ class CloudCaller:
         finally:
             # Also for whoever is cancelled, and must account for what has come.
             progress.usage = listener.decoder.usage
+
+    async def exchange(self, request: WireRequest, backend: Backend, blindfold: Blindfold, total: float) -> Response:
+        """Send a request that is no task, and bring its response within ``total`` seconds. Raises AttemptFailed."""
+        if not blindfold.empty and await _scan(request, Task(), blindfold, self._clock):
+            raise LeakFound
+        timeout = replace(backend.timeout, total=min(total, backend.timeout.total))
+        response = await fetch(
+            self._transport, request.method, request.url, request.headers, request.body, timeout, self._clock
+        )
+        if self._on_headers is not None:
+            self._on_headers(backend, response.headers)
+        return response
 
     async def probe(self, backend: Backend) -> None:
         """Ask whether the backend is there, without costing a token. Raises AttemptFailed when it is not well."""

@@ -17,9 +17,10 @@ game needs of them has its doors.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import Message, Task
 from .engine.admission import Admission
+from .engine.affinity import Affinity
 from .engine.answer_stream import AnswerStream
 from .engine.decider import Decider
 from .engine.health_checker import HealthChecker
@@ -48,9 +50,11 @@ from .engine.recall import Recall
 from .engine.runner import TaskRunner
 from .engine.second_opinion import SecondOpinion
 from .engine.shadows import Shadows
+from .engine.texts import Acceptance, Made, SameModel, TextsClient, embedder, reranker
 from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
+from .judge.checked_schema import check_schema
 from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold, Redacted
 from .privacy.names import Names
@@ -58,6 +62,8 @@ from .quota import QuotaStatus
 from .strategies.base import unlimited
 from .strategies.learning.table import Row
 from .strategies.ranked import Fits, gains, rank
+from .wire import dropped
+from .wire.texts import Embedded, Reranked
 
 #: Backoff before the n-th retry: a random share (full jitter) of FIRST_DELAY * 2**n, MAX_DELAY at most. Seconds.
 #: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -110,9 +116,10 @@ class Router:
         self._blindfold = Blindfold(self._names, config.identity)
         self._random = random
         self._admission = Admission(self.registry, clock)
+        self._affinity = Affinity(clock.seconds)
         asked = client or self.caller
         self._fits = Fits(config.rules, self.classifier.suits)
-        self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events)
+        self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events, self._affinity)
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank, self._decider),
             self._admission,
@@ -258,7 +265,8 @@ class Router:
         strategy  decides instead of ``route:``
         prompts  system prompts that stand in for the kinds' own, by kind
 
-        Raises KeyError when ``pin`` is no backend or there is no such strategy, ValueError for an unknown ``memory``.
+        Raises KeyError when ``pin`` is no backend or there is no such strategy, ValueError for an unknown ``memory``,
+        and InvalidSchema (a ValueError) when no answer could be held against the schema, before anything is paid.
         """
         task = self._asked(task, pin, memory, strategy)
         blindfold = self._blindfold.plus(task.identity)
@@ -291,7 +299,10 @@ class Router:
         if pin is not None:
             self.registry[pin]
         self._decider.strategy(strategy)
-        return Task(task) if isinstance(task, str) else task
+        task = Task(task) if isinstance(task, str) else task
+        if task.schema is not None:
+            check_schema(task.schema)
+        return task
 
     def _planned(
         self,
@@ -313,7 +324,8 @@ class Router:
         decided = self._decider.decide(redacted.task, strategy)
         decision = decided.decision
         own = persona if persona is not None else prompts.get(decision.kind)
-        system = redacted.explained(self.classifier.system_prompt(decision.kind) if own is None else own)
+        own = self.classifier.system_prompt(decision.kind) if own is None else own
+        system = redacted.explained(own if task.guided or persona is not None else "")
         question = None
         # What is answered in a part is no answer to the same words elsewhere.
         if self._recall is not None and memory != "off" and not alone and own is None:
@@ -362,7 +374,7 @@ class Router:
 
     def stream(
         self,
-        task: Task | str,
+        task: Task | Plan | str,
         pin: str | None = None,
         mode: str = "whole",
         *,
@@ -375,13 +387,14 @@ class Router:
         sentence has been judged; when the backend breaks then, one with the capability ``prefill`` continues, or the
         iterator raises AnswerBroken. A task with a schema is always whole. Raises KeyError and ValueError at once.
         """
-        asked = self._asked(task, pin, memory, strategy)
+        given = task if isinstance(task, Plan) else None
+        asked = given.task if given is not None else self._asked(task, pin, memory, strategy)  # type: ignore[arg-type]
         if mode not in ("whole", "eager"):
             raise ValueError(f"unknown mode {mode!r}; allowed: whole, eager")
         eager = mode == "eager" and asked.schema is None
 
         async def think(deliver: Callable[[str], None]) -> RouteResult:
-            plan = await self.prepare(asked, pin, memory=memory, strategy=strategy)
+            plan = given or await self.prepare(asked, pin, memory=memory, strategy=strategy)
             return await self.run(plan, deliver=deliver if eager else None)
 
         return AnswerStream(self.clock, think)
@@ -421,7 +434,13 @@ class Router:
         self, plan: Plan, *, attempts: Iterable[Attempt] = (), deliver: Callable[[str], None] | None = None
     ) -> RouteResult:
         self._note_demand(plan)
-        return await self._runner.run(plan, attempts=attempts, deliver=deliver)
+        result = await self._runner.run(plan, attempts=attempts, deliver=deliver)
+        task = plan.task
+        if task.conversation and not result.refused:
+            self._affinity.remember(task.conversation, result.backend, result.kind, plan.work.tokens)
+        if left_out := dropped(task, self.registry[result.backend].backend) if result.backend in self.registry else ():
+            result = replace(result, dropped=left_out)
+        return result
 
     def _note_demand(self, plan: Plan) -> None:
         """Let the quotas know what was wanted, whoever gets to do it."""
@@ -455,6 +474,67 @@ class Router:
         if self._decider.learns:
             self._decider.learner.feedback(task_id, attempt, good=good, source=source)
         self.events.emit(Feedback(self.clock.seconds(), task_id, attempt, good))
+
+    async def embed(
+        self, texts: Sequence[str], pin: str | None = None, *, dimensions: int | None = None, task: Task | None = None
+    ) -> tuple[Embedded, RouteResult]:
+        """The vectors of ``texts``, from ``pin`` or whoever makes embeddings, and how they were come by.
+
+        It falls back to backends of the same model only. ``task`` gives what else is known: identity, id. Raises
+        KeyError, and AllBackendsFailed.
+        """
+        turns = tuple(Message("user", text) for text in texts)
+        return await self._make(embedder(self.caller, dimensions), turns, pin, "embeddings", task)
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        pin: str | None = None,
+        *,
+        top: int | None = None,
+        task: Task | None = None,
+    ) -> tuple[Reranked, RouteResult]:
+        """``documents`` by how well they fit ``query``; otherwise like :meth:`embed`."""
+        turns = tuple(Message("user", text) for text in (*documents, query))
+        return await self._make(reranker(self.caller, top), turns, pin, "rerank", task)
+
+    async def _make(
+        self, client: TextsClient[Made], turns: tuple[Message, ...], pin: str | None, need: str, task: Task | None
+    ) -> tuple[Made, RouteResult]:
+        task = replace(task or Task(), kind="knowledge", guided=False).with_turns(turns)
+        plan = self.plan(task, pin)
+        work = replace(plan.work, needs=frozenset({need}), max_tokens=1)
+        ranking, skipped = self.rank(work)
+        first = ranking[0].backend if ranking else ""
+        decision = replace(plan.decision, backend=first, ranking=ranking, skipped=skipped)
+        chooser = SameModel(self.registry, self.rank, self._decider)
+        runner = TaskRunner(
+            chooser,
+            self._admission,
+            client,
+            Acceptance(),
+            self.events.emit,
+            self.clock,
+            self.backoff,
+            self._runner.journal,
+        )
+        result = await runner.run(replace(plan, work=work, decision=decision, choosing=None, question=None))
+        assert client.made is not None
+        return client.made, result
+
+    def wait(self) -> float | None:
+        """Seconds until a backend that cannot be asked now can be again; None where that is unknown, or now."""
+        now = self.clock.seconds()
+        waits = []
+        for health in self.registry:
+            key = health.backend.key
+            until = max(health.until(), self.registry.quota(key).until(now))
+            if until <= now:
+                return None
+            waits.append(until - now)
+        soonest = min(waits, default=math.inf)
+        return None if math.isinf(soonest) else soonest
 
     # -- the backends, for whoever looks after them --------------------------------------------------------------
 

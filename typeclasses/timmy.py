@@ -66,7 +66,7 @@ class Timmy(_Character):
             told, options = text if isinstance(text, tuple) else (text, {})
             speaker = from_obj[0] if isinstance(from_obj, list | tuple) and from_obj else from_obj
             kind = options.get("type", "") if isinstance(options, dict) else ""
-            if speaker is not None and speaker is not self and getattr(speaker, "has_account", False):
+            if speaker is not None and speaker != self and getattr(speaker, "has_account", False):
                 self._notice(speaker, str(told or ""), kind)
         except Exception:
             # What he cannot make sense of must not cost a player their words.
@@ -97,9 +97,11 @@ class Timmy(_Character):
             return
         if len(self.contents) > 12:
             moved_obj.move_to(self.location, quiet=True)
-            self._soon(source_location, lambda: self._say_to_room("gift_back", why=line(moved_obj.key, 40)))
+            self._soon(
+                source_location, lambda: self._say_to_room("gift_back", source_location, why=line(moved_obj.key, 40))
+            )
         else:
-            self._soon(source_location, lambda: self._say_to_room("gift", why=line(moved_obj.key, 40)))
+            self._soon(source_location, lambda: self._say_to_room("gift", source_location, why=line(moved_obj.key, 40)))
 
     def sees_arrive(self, player: Any) -> None:
         """Somebody has come in, or back to life: he greets whoever was away for long, and nods to a stranger."""
@@ -110,7 +112,7 @@ class Timmy(_Character):
         if last is not None and now - last > LONG_AWAY * _DAY:
             days = round((now - last) / _DAY)
             away = f"{days} days" if days < 60 else f"{round(days / 30)} months"
-            self._soon(player, lambda: self._say_to_room("back_after_long", name=line(player.key), why=away))
+            self._soon(player, lambda: self._say_to_room("back_after_long", player, name=line(player.key), why=away))
 
     def breathe(self) -> None:
         """Called every few seconds: once in a long while, where somebody is there to see it, something stirs."""
@@ -144,11 +146,12 @@ class Timmy(_Character):
             logger.log_trace("Uniwizard: the soul could not answer.")
 
     def _act(self, deed: str, speaker: Any) -> None:
-        self._say_to_room(deed, name=line(speaker.key))
+        self._say_to_room(deed, speaker, name=line(speaker.key))
 
     def _answer(self, speaker: Any, words: str, aloud: bool) -> None:
         """Answer what ``speaker`` said, to the room or to them alone, as it was said."""
-        if speaker.location is not self.location:
+        # Equal, not identical: Evennia may have flushed its cache of objects meanwhile.
+        if speaker.location != self.location:
             return
         heard = meaning(words)
         name = line(speaker.key)
@@ -222,13 +225,14 @@ class Timmy(_Character):
 
     def _say(self, moment: str, speaker: Any, aloud: bool, **words: Any) -> None:
         text = voice.say(moment, **words)
-        if aloud and self.location is not None:
-            tell_room(self.location, text, marked=False)
+        if aloud and speaker.location is not None:
+            # The speaker's idea of the room is fresh; his own may be of before a flush of the cache.
+            tell_room(speaker.location, text, marked=False)
         else:
             telling.tell(speaker, text, "say")
 
-    def _say_to_room(self, moment: str, **words: Any) -> None:
-        tell_room(self.location, voice.say(moment, **words), marked=False)
+    def _say_to_room(self, moment: str, speaker: Any, **words: Any) -> None:
+        tell_room(speaker.location, voice.say(moment, **words), marked=False)
 
 
 def _first_sentence(text: str) -> str:

@@ -47,7 +47,7 @@ class Workshop(_Room):
         delay(NOTICED, self._notice, moved_obj)
 
     def _notice(self, arrived: Any) -> None:
-        if arrived.pk is None or arrived.location is not self or not arrived.has_account:
+        if arrived.pk is None or arrived.location != self or not arrived.has_account:
             return
         if not arrived.attributes.get("welcomed", category="uniwizard"):
             arrived.attributes.add("welcomed", True, category="uniwizard")

@@ -14,10 +14,11 @@ import difflib
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .yaml_files import CONFIGS, read_checked
 
@@ -36,6 +37,7 @@ class Provider:
     name       what people call it
     defaults   what its backends have where they say nothing else, in the words of ``configs/backends.yaml``
     prices     its id in the price library; empty leaves that to the address
+    max_output  the longest answers of its models, in tokens, by how their names begin
     local      it runs on the player's own machines, and so costs nothing
     source     the page that the facts come from
     read       the day it was read, YYYY-MM-DD
@@ -50,12 +52,18 @@ class Provider:
     prices: str = ""
     local: bool = False
     note: str = ""
+    max_output: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables it cannot do without: its key first, then those in its address."""
         found = [name for field in ("api_key", "url") for name in _VARIABLE.findall(str(self.defaults.get(field, "")))]
         return tuple(dict.fromkeys(found))
+
+    def longest_answer(self, model: str) -> int | None:
+        """The longest answer that ``model`` can make, in tokens; None where the catalogue does not know."""
+        known = [name for name in self.max_output if model.startswith(name)]
+        return self.max_output[max(known, key=len)] if known else None
 
     def under(self, backend: Mapping[str, Any]) -> dict[str, Any]:
         """``backend`` with this provider's settings below its own; of ``options`` and ``headers`` each field counts."""
@@ -77,6 +85,18 @@ def catalogue(path: Path = CATALOGUE) -> Mapping[str, Provider]:
 def _provider(key: str, raw: Mapping[str, Any]) -> Provider:
     own = {name: value for name, value in raw.items() if name not in SETTINGS}
     return Provider(key=key, defaults={name: raw[name] for name in SETTINGS if name in raw}, **own)
+
+
+def provider_at(url: str, known: Mapping[str, Provider]) -> Provider | None:
+    """The provider whose host ``url`` has; None where nobody's is."""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    for provider in known.values():
+        if host and host == urlsplit(str(provider.defaults.get("url", "")).partition("${")[0]).hostname:
+            return provider
+    return None
 
 
 def nearest(name: str, known: Mapping[str, Provider]) -> list[str]:

@@ -19,7 +19,7 @@ import httpx
 from ..core.backend import Backend, Price, Quota, Timeout
 from ..core.task import known_kinds
 from ..core.windows import WEEKDAYS, in_days, zone
-from .catalogue import CATALOGUE, Provider, catalogue, nearest
+from .catalogue import CATALOGUE, Provider, catalogue, nearest, provider_at
 from .extensions import known_apis, take_up
 from .faults import (
     BACKEND_NAME,
@@ -38,7 +38,7 @@ from .kinds import read_kinds
 from .memory import memory_faults, memory_settings
 from .prices import look_up
 from .routes import route_faults
-from .settings import Config, Headroom, Refusals, Rule
+from .settings import Config, GatewaySettings, Headroom, Refusals, Rule
 from .voice import read_voice
 from .yaml_files import read_yaml
 
@@ -181,9 +181,21 @@ def _reference_faults(document: Any, lines: Mapping[Place, int], name: str) -> I
                 yield Fault(name, line_of(lines, place), dotted(place), what, "the lower bound, then the higher one")
     for key in document.get("refusals", {}).get("backends", {}):
         references.append((("refusals", "backends", key), key))
+    for alias, target in document.get("aliases", {}).items():
+        if not _is_target(target, document):
+            allowed = f"auto, auto:<kind>, {', '.join((*document.get('strategies', {}), *keys))}"
+            place = ("aliases", alias)
+            yield Fault(name, line_of(lines, place), dotted(place), f"{quoted(target)} is no model", allowed)
     for place, key in references:
         if key not in keys:
             yield Fault(name, line_of(lines, place), dotted(place), f"{quoted(key)} is no backend", ", ".join(keys))
+
+
+def _is_target(target: str, document: Any) -> bool:
+    """Whether an alias may stand for ``target``."""
+    bare = target.removeprefix("auto:") if target.startswith("auto:") else target
+    known = (*document["backends"], *document.get("strategies", {}))
+    return bare in known or target == "auto" or (bare is not target and bare in known_kinds())
 
 
 def _take_up_extensions(document: Any, path: str | Path, more: Iterable[Path], faults: list[Fault]) -> None:
@@ -253,11 +265,17 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         identity=frozenset(document.get("identity", ())),
         judge={key: {**document.get("judge", {}), **raw.get("judge", {})} for key, raw in document["backends"].items()},
         headroom=Headroom(**document.get("headroom", {})),
+        aliases=dict(document.get("aliases", {})),
+        gateway=_gateway(document.get("gateway", {})),
         route=document.get("route"),
         strategies=document.get("strategies", {}),
         memory=memory_settings(document.get("memory")),
         source=name,
     )
+
+
+def _gateway(raw: Mapping[str, Any]) -> GatewaySettings:
+    return GatewaySettings(**{**raw, "cors_origins": tuple(raw.get("cors_origins", ()))})
 
 
 def _backend(key: str, raw: Mapping[str, Any], env: Mapping[str, str], unset: list[str]) -> Backend:
@@ -271,6 +289,8 @@ def _backend(key: str, raw: Mapping[str, Any], env: Mapping[str, str], unset: li
         settings[name] = tuple(raw.get(name, ()))
     settings["capabilities"] = frozenset(raw.get("capabilities", ()))
     settings["url"] = raw["url"].rstrip("/")
+    settings["limited"] = "max_tokens" in raw
+    settings["max_output"] = raw.get("max_output", _longest_answer(raw))
     api_key, asleep = _api_key(raw.get("api_key"), env)
     if unset:
         asleep = f"{' and '.join(sorted(set(unset)))} is not set"
@@ -313,6 +333,13 @@ def _listed(raw: Mapping[str, Any]) -> dict[str, Any]:
     if listing and listing.max_context and "max_context" not in raw:
         known["max_context"] = listing.max_context
     return known
+
+
+def _longest_answer(raw: Mapping[str, Any]) -> int | None:
+    """What the catalogue knows of the longest answer that a backend's model can make, in tokens."""
+    known = catalogue()
+    provider = known[raw["provider"]] if "provider" in raw else provider_at(raw["url"], known)
+    return provider.longest_answer(raw["model"]) if provider is not None else None
 
 
 def _is_local(url: str, provider: Provider | None) -> bool:

@@ -61,6 +61,29 @@ class Headroom:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """How the door for other programs behaves.
+
+    stream           what a stream is by default: ``eager`` shows an answer from its first judged sentence on, ``whole``
+                     once all of it has been judged
+    unsupported      a field that the backend's api does not have: ``drop`` it and say so, or ``reject`` the request
+    max_connections  open at once; beyond it they are answered with 503 and Retry-After
+    max_requests     under way at once; the same
+    max_held_mb      megabytes of requests that are held at once before they are understood; the same
+    cors_origins     web pages that may ask, by their origins; ``*`` for any; empty for none
+    store_hours      how long what ``/v1/responses`` stores is kept; 0 refuses to store
+    """
+
+    stream: str = "eager"
+    unsupported: str = "drop"
+    max_connections: int = 4000
+    max_requests: int = 2000
+    max_held_mb: int = 256
+    cors_origins: tuple[str, ...] = ()
+    store_hours: float = 24.0
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryRule:
     """What the memory does with tasks of one kind.
 
@@ -108,6 +131,8 @@ class Config:
     identity        terms that must never leave, whoever asks
     judge           how strict the judge is, by backend; see :class:`agent.judge.JudgeSettings`
     headroom        how much quota weighs in the ranking
+    aliases         names that programs may ask for, and what they stand for: a backend, ``auto``, ``auto:<kind>`` ...
+    gateway         how the door for other programs behaves
     route           the strategy that decides: a name, or a mapping with ``use``; None for the plain ranking
     strategies      named ones, by name; what stands in them is valid, and refers to what there is
     memory          which answers are remembered; None for none
@@ -122,6 +147,8 @@ class Config:
     identity: frozenset[str] = frozenset()
     judge: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     headroom: Headroom = Headroom()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    gateway: GatewaySettings = GatewaySettings()
     route: str | Mapping[str, Any] | None = None
     strategies: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     memory: MemorySettings | None = None

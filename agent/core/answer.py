@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .task import ToolCall
+from .task import Thought, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Answer:
     finish_reason  ``stop``, ``length``, ``tool_calls``, ``content_filter``, ``refusal`` or ``other``
     usage       None where the provider reports none
     declined    the provider's structured refusal, else None
+    thoughts    what the model thought before, where the api tells it
     logprob     mean log-probability of the answer's tokens (natural log, at most 0), where the api returns it
     """
 
@@ -63,3 +64,4 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = ()
     declined: Declined | None = None
     logprob: float | None = None
+    thoughts: tuple[Thought, ...] = ()

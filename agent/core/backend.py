@@ -71,6 +71,8 @@ class Backend:
                   ``unknown`` counts as 0 and is said so
     max_context   tokens, input and output together
     max_tokens    the longest answer asked for when the task does not say, in tokens
+    limited       whether the config itself says ``max_tokens``; then open-ended tasks keep to it, too
+    max_output    the longest answer that the model can make, in tokens; None where neither config nor catalogue knows
     retries       more tries on this backend after a transient failure
     allowed_fails failures in a row that the breaker tolerates; 0 opens it at the first
     cooldown_time seconds an open breaker waits before it lets a probe through
@@ -98,6 +100,8 @@ class Backend:
     capabilities: frozenset[str] = frozenset()
     max_context: int = 8192
     max_tokens: int = 1024
+    limited: bool = False
+    max_output: int | None = None
     timeout: Timeout = Timeout()
     retries: int = 2
     allowed_fails: int = 3

@@ -13,7 +13,8 @@ from .task import Task
 class Work:
     """What ranking and quotas need to know of a task.
 
-    ``tokens`` is its estimated input; ``prefer`` are backends that it prefers to those of the rules.
+    ``tokens`` is its estimated input; ``prefer`` are backends that it prefers to those of the rules. ``cached`` holds,
+    by backend, how many of the tokens its provider most likely has in its cache.
     """
 
     kind: str
@@ -21,6 +22,11 @@ class Work:
     max_tokens: int | None = None
     needs: frozenset[str] = frozenset()
     prefer: tuple[str, ...] = ()
+    cached: tuple[tuple[str, int], ...] = ()
+
+    def cached_at(self, key: str) -> int:
+        """The tokens of the input that are most likely in the cache of the backend ``key``."""
+        return next((tokens for backend, tokens in self.cached if backend == key), 0)
 
 
 def work_of(task: Task, kind: str) -> Work:

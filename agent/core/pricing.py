@@ -8,6 +8,7 @@ from .answer import Answer, Usage
 from .backend import Backend
 from .decision import Work
 from .task import CHARS_PER_TOKEN, Task
+from .tokens import asked_tokens, estimate_tokens
 
 #: Tokens of a typical chat answer, for estimates made before there is one.
 TYPICAL_ANSWER = 300
@@ -31,11 +32,13 @@ def cost_usd(backend: Backend, usage: Usage) -> float:
     return (fresh + discounted + usage.output_tokens * price.output) / 1000.0
 
 
-def usage_of(task: Task, answer: Answer) -> Usage:
-    """The reported tokens; where none are, an estimate from the characters, marked as one."""
+def usage_of(task: Task, answer: Answer, system: str = "") -> Usage:
+    """The reported tokens; where none are, an estimate as a tokenizer would count, marked as one."""
     if answer.usage is not None:
         return answer.usage
-    return estimated_usage(task, chars_in(answer))
+    output = estimate_tokens(answer.text) + sum(estimate_tokens(thought.text) for thought in answer.thoughts)
+    output += sum(estimate_tokens(f"{call.name} {call.arguments}") for call in answer.tool_calls)
+    return Usage(asked_tokens(task, system), output, estimated=True)
 
 
 def chars_in(answer: Answer) -> int:
@@ -45,7 +48,7 @@ def chars_in(answer: Answer) -> int:
 
 def estimated_usage(task: Task, chars: int) -> Usage:
     """What a request and ``chars`` characters of its answer come to, where the provider has not said; marked so."""
-    return Usage(task.estimated_tokens, round(chars / CHARS_PER_TOKEN), estimated=True)
+    return Usage(asked_tokens(task), round(chars / CHARS_PER_TOKEN), estimated=True)
 
 
 def possible(usage: Usage, backend: Backend, work: Work, received: int) -> Usage:
@@ -73,11 +76,13 @@ def possible(usage: Usage, backend: Backend, work: Work, received: int) -> Usage
     )
 
 
-def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | None = None) -> float:
+def expected_cost_usd(backend: Backend, input_tokens: int, max_tokens: int | None = None, cached: int = 0) -> float:
     """What a task of ``input_tokens`` would cost here in USD, for a decision made before any answer exists.
 
     A typical chat answer of 300 tokens is assumed, or less where ``max_tokens`` or the backend's own limit says so. In
-    practice it is what the real backend would cost.
+    practice it is what the real backend would cost. ``cached`` of the input is most likely in the provider's cache.
     """
     limit = backend.max_tokens if max_tokens is None else max_tokens
-    return (input_tokens * backend.price.input + min(TYPICAL_ANSWER, limit) * backend.price.output) / 1000.0
+    price = backend.price
+    saved = cached * (price.input - price.cached_input) if price.cached_input is not None else 0.0
+    return (input_tokens * price.input - saved + min(TYPICAL_ANSWER, limit) * price.output) / 1000.0

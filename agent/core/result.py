@@ -11,7 +11,7 @@ from .attempt import Attempt
 from .decision import Skipped
 from .failures import FailureCode, UniwizardError
 from .recollection import Recollection
-from .task import ToolCall
+from .task import Thought, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class RouteResult:
     partial     True when a part of the task was declined
     finish_reason  why the answer ended, in the words of :class:`agent.core.answer.Answer`
     practice    True when a simulated backend answered
+    thoughts    what the model thought before, where its api tells it; names in it are still veiled
+    dropped     what the task asked of the answer's making and the backend's api has no field for
     path        the way through the tree of strategies, each step with its reason; empty for the plain ranking
     memory      set when nobody was asked because the answer was known: then there are no attempts, and no cost
     """
@@ -47,6 +49,8 @@ class RouteResult:
     refused: bool = False
     partial: bool = False
     practice: bool = False
+    thoughts: tuple[Thought, ...] = ()
+    dropped: tuple[str, ...] = ()
     memory: Recollection | None = None
     path: tuple[str, ...] = ()
 

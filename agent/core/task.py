@@ -63,38 +63,66 @@ IMAGE_TOKENS = 1400
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture (or, for backends with the ``audio`` capability, a sound) that belongs to a message.
+    """A picture that belongs to a message; or a sound, for backends with the ``audio`` capability, or a PDF file.
 
-    ``media_type`` is a MIME type such as ``image/png``; ``data`` the raw bytes.
+    ``media_type`` is a MIME type such as ``image/png``; ``data`` the raw bytes. With ``url`` there are none: the
+    backend fetches the picture itself, where its api can. ``name`` is a file's.
     """
 
     media_type: str
-    data: bytes = field(repr=False)
+    data: bytes = field(default=b"", repr=False)
+    url: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to have a tool run. ``arguments`` is the JSON text exactly as the model wrote it."""
+    """A model's wish to have a tool run. ``arguments`` is the JSON text exactly as the model wrote it.
+
+    ``signature`` is Gemini's sign that it made the call itself; empty elsewhere.
+    """
 
     id: str
     name: str
     arguments: str
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a model thought before it spoke, as its api tells it.
+
+    ``api`` is the wire format that it came from, which alone can take it back; ``signature`` proves that nobody has
+    changed it; ``sealed`` is the provider's ciphertext in the place of ``text``.
+    """
+
+    text: str = ""
+    api: str = ""
+    signature: str = ""
+    sealed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool the model may call; ``parameters`` is a JSON Schema of type object."""
+    """A tool the model may call; ``parameters`` is a JSON Schema of type object.
+
+    ``strict`` asks the provider to hold the arguments to it; None leaves that to the provider. ``cache`` marks the
+    tools up to here as worth keeping in the provider's cache, for ``5m`` or ``1h``.
+    """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+    cache: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn. ``role`` is ``system``, ``user``, ``assistant`` or ``tool``.
 
-    An assistant's turn may carry ``tool_calls``; a tool's turn answers the call ``tool_call_id``.
+    An assistant's turn may carry ``tool_calls`` and the ``thoughts`` before them; a tool's turn answers the call
+    ``tool_call_id``. ``cache`` marks all up to here as worth keeping in the provider's cache, for ``5m`` or ``1h``.
     """
 
     role: str
@@ -102,6 +130,36 @@ class Message:
     images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    thoughts: tuple[Thought, ...] = ()
+    cache: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is to be made, beyond its temperature. None, and no stops, leave it to the provider.
+
+    effort    how hard a reasoning model thinks: ``none``, ``minimal``, ``low``, ``medium``, ``high``, ``xhigh`` or
+              ``max``
+    thinking  the most tokens it may think, where the api counts them
+    verbosity ``low``, ``medium`` or ``high``
+    stop      texts at which the answer ends
+
+    An api without a field for one of them leaves it out; :func:`agent.wire.dropped` tells which.
+    """
+
+    seed: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    effort: str | None = None
+    thinking: int | None = None
+    verbosity: str | None = None
+    stop: tuple[str, ...] = ()
+
+
+#: Nothing is asked for.
+PLAIN = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +178,14 @@ class Task:
     persona      a system prompt that stands in for the kind's own; None keeps that one
     prefer       keys of backends that are preferred for this task, before those that the rules name
     may_be_cut   an answer that ends at ``max_tokens`` is wanted all the same; its ``finish_reason`` says ``length``
+    open_ended   without ``max_tokens``, the answer may be as long as the model can make it
+    must_call    one of the tools must be called
+    one_call     at most one tool call is wanted
+    guided       the prompt of its kind goes before the messages; False sends the messages alone
+    sampling     how the answer is to be made
     identity     terms that must not leave (names, rooms, addresses); veiled in the text, scanned for in the bytes
     context      the caller's label of what the task is part of, such as ``supervisor.plan``; for strategies, never sent
-    conversation which tasks belong together: an opaque token; for strategies, never sent
+    conversation which tasks belong together: an opaque token; they stay with their backend; never sent
     asker        who asks, as an opaque token that stays the same; for strategies, never sent
     tier         what whoever asks is entitled to, by a name that the config knows; for strategies, never sent
     id           an opaque random token, for listeners; never sent
@@ -140,6 +203,11 @@ class Task:
     persona: str | None = None
     prefer: tuple[str, ...] = ()
     may_be_cut: bool = False
+    open_ended: bool = False
+    must_call: bool = False
+    one_call: bool = False
+    guided: bool = True
+    sampling: Sampling = PLAIN
     identity: frozenset[str] = frozenset()
     context: str = ""
     conversation: str = ""
@@ -173,7 +241,7 @@ class Task:
 
     @property
     def estimated_tokens(self) -> int:
-        """Input tokens, estimated from the characters and pictures (never billed by this figure alone)."""
+        """Input tokens, estimated from the characters and pictures (for choosing: in one pass, and roughly)."""
         turns = self.turns
         chars = sum(len(m.text) + sum(len(c.arguments) for c in m.tool_calls) for m in turns)
         chars += sum(len(t.name) + len(t.description) + len(str(t.parameters)) for t in self.tools)

@@ -7,7 +7,9 @@ reservation.release()                                            # ... or nothin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as OutOfTime
@@ -16,6 +18,7 @@ from ..backend_registry import Registry
 from ..core.backend import Backend
 from ..core.clock import Clock, within
 from ..core.failures import HANDLING, FailureCode, UniwizardError
+from ..core.limits import answer_limit, room
 from ..health import Health
 from ..quota import QuotaReservation, QuotaTracker, Spend
 from .plan import Plan
@@ -26,6 +29,15 @@ from .run import AttemptOutcome
 MAX_RETRY_AFTER = 5.0
 #: Failures after which a provider has counted nothing against a quota: the request was turned away or never arrived.
 _UNCOUNTED = (FailureCode.NETWORK, FailureCode.RATE_LIMITED, FailureCode.QUOTA_EXHAUSTED)
+
+
+#: Tokens of the longest answer where nobody knows what the model can make and somebody has to pay for it.
+_UNKNOWN = 16_384
+
+
+def _affordable(backend: Backend, usd: float) -> float:
+    """Output tokens that ``usd`` pays for."""
+    return math.inf if not backend.price.output else max(0.0, usd) / backend.price.output * 1000.0
 
 
 class NotAdmitted(UniwizardError):
@@ -82,8 +94,9 @@ class Reservation:
     """What one attempt holds at its backend."""
 
     __slots__ = (
-        "_funds", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work", "backend",
-    )  # fmt: skip
+        *("_funds", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work"),
+        *("backend", "limit"),
+    )
 
     def __init__(
         self,
@@ -93,8 +106,10 @@ class Reservation:
         funds: Funds,
         plan: Plan,
         clock: Clock,
+        limit: int | None = None,
     ):
         self.backend: Backend = health.backend
+        self.limit = limit
         self._health = health
         self._slot = slot
         self._tracker = tracker
@@ -102,7 +117,8 @@ class Reservation:
         self._work = plan.work
         self._task_id = plan.task.id
         self._now = clock.seconds
-        self._quota: QuotaReservation = tracker.reserve(self._now(), plan.work)
+        longest = plan.work if limit is None else replace(plan.work, max_tokens=limit)
+        self._quota: QuotaReservation = tracker.reserve(self._now(), longest)
         self._open = True
         health.begin()
 
@@ -204,9 +220,27 @@ class Admission:
         if obstacle := tracker.obstacle(now, plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, obstacle)
         funds = self._funds
-        if funds.budgets and (why := funds.reserve(plan.task.id, plan.most_usd(health.backend))):
+        limit = self._limit(plan, health.backend, tracker, now) if plan.task.open_ended else None
+        if funds.budgets and (why := funds.reserve(plan.task.id, plan.most_usd(health.backend, limit))):
             raise BudgetReached(why)
-        return Reservation(health, slot, tracker, funds, plan, self._clock)
+        return Reservation(health, slot, tracker, funds, plan, self._clock, limit)
+
+    def _limit(self, plan: Plan, backend: Backend, tracker: QuotaTracker, now: float) -> int | None:
+        """The longest answer that context, quota and budget have room for, in tokens; None leaves it to the server."""
+        if plan.task.max_tokens is not None:
+            return None
+        longest = answer_limit(plan.task, backend)
+        free = (budget.usd_left(plan.task.id) for budget in self._funds.budgets)
+        usd = math.inf if backend.practice else min(free, default=math.inf)
+        affordable = _affordable(backend, usd - plan.most_usd(backend, 1))
+        fitting = min(tracker.longest(now, plan.work), affordable)
+        if longest is None:
+            if math.isinf(fitting):
+                return None
+            longest = _UNKNOWN
+        # No shorter than what the config has anyway: then the quota or the budget itself says no.
+        fitting = max(fitting, min(backend.max_tokens, longest))
+        return min(longest, room(backend, plan.work.tokens), int(min(fitting, longest)))
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

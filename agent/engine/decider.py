@@ -21,6 +21,7 @@ from ..core.task import Task
 from ..strategies.base import Look, Strategy, World
 from ..strategies.choice import Choice
 from ..strategies.tree import Tree
+from .affinity import Affinity, prefer
 from .learner import Learner
 from .plan import Choosing
 from .run import AttemptOutcome, Run
@@ -41,7 +42,16 @@ class Decided:
 class Decider:
     """The decisions of one router. ``world`` is what its strategies know."""
 
-    def __init__(self, registry: Registry, classifier: Classifier, rank: Ranking, clock: Clock, events: Events):
+    def __init__(
+        self,
+        registry: Registry,
+        classifier: Classifier,
+        rank: Ranking,
+        clock: Clock,
+        events: Events,
+        affinity: Affinity | None = None,
+    ):
+        self._affinity = affinity if affinity is not None else Affinity(clock.seconds)
         self._registry = registry
         self._classifier = classifier
         self._rank = rank
@@ -75,9 +85,18 @@ class Decider:
     def decide(self, task: Task, strategy: str = "") -> Decided:
         """Whom to ask for ``task``, which holds no names any more. Raises KeyError for an unknown strategy."""
         using = self.strategy(strategy)
+        place = self._affinity.of_task(task)
+        if place is not None and task.kind is None and not task.prompt:
+            # Between a tool's result and the next call no new work begins.
+            task = replace(task, kind=place.kind)
         found = self._classifier.classify(task)
         work = work_of(task, found.kind)
+        if place is not None and self._affinity.warm(place):
+            work = replace(work, cached=((place.backend, min(place.tokens, work.tokens)),))
         ranking, skipped = self._rank(work)
+        if place is not None and using is None:
+            # A strategy that wants the same is called ``sticky``.
+            ranking = prefer(ranking, place.backend)
         choosing = None
         backend = ranking[0].backend if ranking else ""
         path: tuple[str, ...] = ()

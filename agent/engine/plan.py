@@ -61,8 +61,11 @@ class Plan:
         """The key of the backend to ask first; empty when nobody can be asked."""
         return self.pin or self.decision.backend
 
-    def most_usd(self, backend: Backend) -> float:
-        """The most that one attempt can cost at ``backend``, in USD: the longest answer, and input with a margin."""
-        longest = backend.max_tokens if self.work.max_tokens is None else self.work.max_tokens
+    def most_usd(self, backend: Backend, limit: int | None = None) -> float:
+        """The most that one attempt can cost at ``backend``, in USD: the longest answer, and input with a margin.
+
+        ``limit`` is the longest answer that is asked for, in tokens; None takes what the task or the config says.
+        """
+        longest = limit or (backend.max_tokens if self.work.max_tokens is None else self.work.max_tokens)
         asked = round(self.work.tokens * INPUT_MARGIN + len(self.system) / 4)
         return cost_usd(backend, Usage(asked, longest))

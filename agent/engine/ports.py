@@ -52,6 +52,8 @@ class Reservation(Protocol):
     """What one attempt holds: a place, the breaker's probe, quota and budget. Settled or released once."""
 
     backend: Backend
+    #: The longest answer to ask for, in tokens, where that is less than task and backend would have; else None.
+    limit: int | None
 
     def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         """The attempt is over. ``overdue``: the task's own deadline ended it, which says nothing of the backend."""
@@ -109,6 +111,9 @@ class Budget(Protocol):
 
     def reserve(self, task_id: str, usd: float) -> str:
         """Set aside the most that the task's next attempt can cost; why that is too much, or empty."""
+
+    def usd_left(self, task_id: str) -> float:
+        """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
 
     def unreserve(self, task_id: str) -> None:
         """The attempt is over, and what it cost is counted: what was set aside for it is free again."""

@@ -45,6 +45,7 @@ class Run:
     tried       the keys that were turned to, asked or not
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
     overflowed  the largest context (tokens) that the task was too long for
+    declined    the last answer that declined; it is the result when nobody else is left
     begun       how many attempts have begun
     decided     whether attempts that are cancelled now were beaten by another one
     doubted     an accepted answer that was not sure enough, for the case that nobody has a better one
@@ -56,6 +57,7 @@ class Run:
         "consulted",
         "continuation",
         "decided",
+        "declined",
         "doubted",
         "fallbacks",
         "overflowed",
@@ -80,6 +82,7 @@ class Run:
         self.tried: set[str] = set()
         self.fallbacks: tuple[str, ...] = ()
         self.overflowed = 0
+        self.declined: AttemptOutcome | None = None
         self.begun = len(self.attempts)
         self.decided = False
         self.doubted: AttemptOutcome | None = None

@@ -41,9 +41,10 @@ from ..core.events import (
 from ..core.failures import HANDLING, AttemptFailed, FailureCode, LeakFound, NotSent
 from ..core.pricing import chars_in, cost_usd, estimated_usage, possible, usage_of
 from ..core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
-from ..core.task import Task
+from ..core.task import Message, Task, Thought
 from ..core.verdict import Verdict
 from ..judge.agreement import same
+from ..privacy.blindfold import Redacted
 from ..strategies.choice import Race, Step, Until
 from .admission import MAX_RETRY_AFTER, BudgetReached, NotAdmitted
 from .continuation import StreamProgress
@@ -57,6 +58,20 @@ _LET_GO = "let go of by whoever asked"
 
 #: The temperature of samples of one backend, where the task asks for less: without chance they would all agree.
 SAMPLING = 0.7
+
+#: What a backend is told that had to call a tool and did not.
+_CALL = "Answer by calling one of the tools, with arguments that fit its parameters: {}."
+
+
+def _was_asked(run: Run, key: str) -> bool:
+    """Whether the last attempt was at this backend, and it did not call as it had to."""
+    last = run.attempts[-1] if run.attempts else None
+    return last is not None and last.backend == key and last.failure is FailureCode.INVALID_OUTPUT
+
+
+def _restored(redacted: Redacted, thoughts: tuple[Thought, ...]) -> tuple[Thought, ...]:
+    """Thoughts with every name put back, but for those that are signed: they must come back as they are."""
+    return tuple(t if t.signature or t.sealed else replace(t, text=redacted.restore(t.text)) for t in thoughts)
 
 
 class TaskRunner:
@@ -114,6 +129,8 @@ class TaskRunner:
                         return self._answered(run, outcome)
                     run.doubted = outcome
                     outcome = replace(outcome, failure=FailureCode.LOW_CONFIDENCE, reason=doubt)
+                elif outcome.failure is FailureCode.REFUSED and outcome.answer is not None:
+                    run.declined = outcome
                 step = self._turn(run, step, outcome)
         except BudgetReached as reached:
             if run.doubted is None:
@@ -123,6 +140,9 @@ class TaskRunner:
             raise self._give_up(run, leak.reason) from None
         if run.doubted is not None:
             return self._answered(run, run.doubted)
+        if run.declined is not None and not plan.alone and not run.shown:
+            # Nobody is left to disagree with it.
+            return self._answered(run, run.declined)
         raise self._give_up(run)
 
     async def _take(self, run: Run, step: Step) -> AttemptOutcome:
@@ -192,6 +212,9 @@ class TaskRunner:
         """Seconds to wait before this backend is asked again; None when it should not be."""
         failure, wait = outcome.failure, outcome.retry_after or 0.0
         assert failure is not None and outcome.attempt is not None
+        if run.plan.task.must_call and failure is FailureCode.INVALID_OUTPUT and retry == 0 and not run.shown:
+            # It talked, or called with wrong arguments: asked once more, in words.
+            return None if self._chooser.obstacle(backend.key) else 0.0
         if not HANDLING[failure].retry_here or wait > MAX_RETRY_AFTER or retry >= backend.retries:
             return None
         delay = max(self._backoff(retry), wait)
@@ -214,6 +237,10 @@ class TaskRunner:
         self._emit(AttemptStarted(started, task_id, backend.key, run.begun, backend.model, backend.practice))
         continuation = None if whole and not run.shown else run.continuation
         task = task or (plan.redacted.task if continuation is None else continuation.begin())
+        if reservation.limit is not None and task.max_tokens is None:
+            task = replace(task, max_tokens=reservation.limit)
+        if task.must_call and _was_asked(run, backend.key):
+            task = task.with_turns((*task.turns, Message("user", _CALL.format(", ".join(t.name for t in task.tools)))))
         also = continuation.hear if continuation is not None else None
         progress = StreamProgress(self._emit, self._clock, task_id, backend.key, also)
         answer: Answer | None = None
@@ -278,7 +305,7 @@ class TaskRunner:
         else:
             assert answer is not None and verdict is not None
             failure, reason, chars = verdict.failure, verdict.evidence, chars_in(answer)
-            usage = usage_of(task, answer)
+            usage = usage_of(task, answer, plan.system)
         believed = possible(usage, backend, plan.work, max(chars, progress.chars))
         attempt = Attempt(
             backend=backend.key,
@@ -388,6 +415,7 @@ class TaskRunner:
             refused=attempt.failure is FailureCode.REFUSED,
             partial=verdict.partial,
             practice=attempt.practice,
+            thoughts=_restored(redacted, answer.thoughts),
             path=run.plan.decision.path,
         )
         if self.learn is not None:

@@ -46,6 +46,7 @@ class Rejected(UniwizardError):
     param    the field of the request that is at fault
     headers  to be sent with it
     more     the error's ``uniwizard`` field
+    request_id  of the request; set where the error is sent
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Rejected(UniwizardError):
         self.param = param
         self.headers = dict(headers or {})
         self.more = more
+        self.request_id = ""
 
     def body(self) -> dict[str, Any]:
         """The JSON object that says so."""
@@ -79,10 +81,27 @@ class Rejected(UniwizardError):
         return {"error": error}
 
 
-def rejected_for(failed: AllBackendsFailed, *, too_long: bool = False, quota_frees_in: float | None = None) -> Rejected:
+#: Seconds beyond which nobody should wait with a request in hand.
+_LONG = 60.0
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """The headers that tell a client when to ask again, and whether to wait for that; the official SDKs heed both."""
+    told = {"retry-after": str(max(1, math.ceil(seconds)))}
+    return told if seconds <= _LONG else {**told, "x-should-retry": "false"}
+
+
+def rejected_for(
+    failed: AllBackendsFailed,
+    *,
+    too_long: bool = False,
+    wait: float | None = None,
+    quota_frees_in: float | None = None,
+) -> Rejected:
     """The error for a task that nobody did.
 
     too_long        it fits no backend that there is
+    wait            seconds after which somebody may be asked again; None where nobody knows
     quota_frees_in  seconds until a backend that only its quota kept from being asked has room; None where none was
     """
     status, code = _meaning(failed, too_long)
@@ -91,7 +110,10 @@ def rejected_for(failed: AllBackendsFailed, *, too_long: bool = False, quota_fre
         status, code = 429, "insufficient_quota"
     # The road has been walked to its end, retries and fallbacks included: asking again at once helps nobody. The
     # official SDKs heed this header (https://github.com/openai/openai-python, _should_retry).
-    headers = {"x-should-retry": "false", "x-uniwizard-attempts": str(len(failed.attempts))}
+    headers = {"x-should-retry": "false"}
+    if status in (429, 503) and wait is not None:
+        headers = retry_after(wait)
+    headers["x-uniwizard-attempts"] = str(len(failed.attempts))
     headers["x-uniwizard-cost-usd"] = f"{failed.cost_usd:.6f}"
     if by_quota and quota_frees_in is not None:
         headers["retry-after"] = str(math.ceil(quota_frees_in))

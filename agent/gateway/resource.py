@@ -1,10 +1,16 @@
 """The resource behind the door: which path, who knocks, and what is sent back.
 
-    GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, and every backend by its key
-    POST /v1/chat/completions            OpenAI's chat completions
-    POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`agent.gateway.generate`)
+    POST /v1/chat/completions, /v1/completions          OpenAI's
+    POST /v1/responses; GET, DELETE /v1/responses/<id>  OpenAI's newer
+    POST /v1/messages, /v1/messages/count_tokens        Anthropic's
+    POST /v1beta/models/<id>:generateContent, :streamGenerateContent, :countTokens   Google's
+    POST /v1/embeddings, /v1/rerank                     what other models make of texts
+    POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`~.doors.generate`)
     POST /v1/feedback                    whether an answer was good, by its id
+    GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key
+
+Every path may end in a slash and leave out ``/v1``; Azure's paths are known as well (:mod:`~.incoming`).
 
 It runs in the reactor thread and needs no other. When a client goes away, its attempt at a backend is cancelled, which
 closes that connection. Of the client nothing goes on to a backend: no header, no address, no ``user``.
@@ -12,74 +18,59 @@ closes that connection. Of the client nothing goes on to a backend: no header, n
 
 from __future__ import annotations
 
-import uuid
+import re
+import secrets
 from collections.abc import Callable
-from typing import Any, Protocol
-from urllib.parse import unquote
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from ..config.settings import Config, GatewaySettings
 from ..core.clock import Clock
-from ..core.events import AttemptStarted, Event
-from ..core.result import AllBackendsFailed
-from ..core.task import Task
-from ..practice import practised
 from ..router import Router
-from ..wire.body import Malformed, parse
-from . import generate, requests, responses
+from . import texts
+from .answering import Answering, Headers, NoUsageSink, UsageSink
+from .asked import Asked, Asking
 from .auth import Caller, KeyCheck
-from .errors import Rejected, rejected_for
-from .feedback import Answers
-from .requests import ChatRequest
-from .sse import KEEP_ALIVE, EventStream
-from .write import put_json, put_rejection
+from .doors import DOORS, Door, responses
+from .errors import Rejected
+from .incoming import Place, crowded, header, json_body, presented_key
+from .models import Models
+from .naming import Names
+from .sse import KEEP_ALIVE
+from .store import MemoryStore, ResponseStore, Stored
+from .write import put_json, put_nothing, put_rejection
 
 _log = Logger()
 
-#: Bytes of a request; pictures count a third more than they weigh. The same as OpenAI's own limit for pictures.
-BODY_LIMIT = 20 * 1024 * 1024
+_SAFE_HEADERS = re.compile(r"[A-Za-z0-9, _-]{1,1000}")
 
-Headers = dict[str, str]
-
-
-class UsageSink(Protocol):
-    """Who keeps account of the callers' tasks, beside the Router's events; the game's is its ledger.
-
-    open     a task of ``caller`` is about to begin; why it may not, or the empty string
-    written  fires when all that is known of the task is durable; no answer is shown before
-    close    nothing more will come of the task
-    """
-
-    def open(self, caller: Caller, task: Task) -> str: ...
-    def written(self, task: Task) -> Deferred[None]: ...
-    def close(self, task: Task) -> None: ...
-
-
-class NoUsageSink:
-    """Keeps no account."""
-
-    def open(self, caller: Caller, task: Task) -> str:
-        return ""
-
-    def written(self, task: Task) -> Deferred[None]:
-        return succeed(None)
-
-    def close(self, task: Task) -> None:
-        """Nothing was opened."""
+#: What each act is asked for with.
+_METHODS = {
+    "answer": ("POST",),
+    "tokens": ("POST",),
+    "embeddings": ("POST",),
+    "rerank": ("POST",),
+    "feedback": ("POST",),
+    "models": ("GET",),
+    "health": ("GET",),
+    "stored": ("GET", "DELETE"),
+}
 
 
 class Gateway(Resource):
-    """OpenAI's protocol over the Router that ``brain`` returns; None, or a raised Rejected, closes the door.
+    """Every protocol over the Router that ``brain`` returns; None, or a raised Rejected, closes the door.
 
     check       lets callers in
     unguarded   nobody needs a key; then web pages are turned away, which any site could have in a browser here
     keep_alive  seconds between the comments that bridge a silence
     book        keeps account of the callers' tasks
+    store       keeps responses that later requests go on from
     """
 
     isLeaf = True
@@ -93,26 +84,39 @@ class Gateway(Resource):
         unguarded: bool = False,
         keep_alive: float = KEEP_ALIVE,
         book: UsageSink | None = None,
+        store: ResponseStore | None = None,
     ):
         super().__init__()
         self._brain = brain
         self._clock = clock
         self._check = check
         self._unguarded = unguarded
-        self._keep_alive = keep_alive
-        self._book: UsageSink = book or NoUsageSink()
+        self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
+        self._store: ResponseStore = store or MemoryStore(clock.seconds)
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
-        #: The models that eager streams are being asked of, by task, and the router that says so.
-        self._models_asked: dict[str, str] = {}
-        self._heard: Router | None = None
-        self._answers = Answers()
         self._empty: Deferred[None] | None = None
         self._closing = False
+        self._named: tuple[Config, Names] | None = None
+
+    def screen(self, request: Request, method: bytes, path: bytes) -> Rejected | None:
+        """Why a request is turned away whose body has not come yet; None when it may come.
+
+        Nothing is counted by it: the same is asked again, and more, when the request is whole.
+        """
+        try:
+            place = Place.of(path.partition(b"?")[0])
+            self._see_act(place, method, path)
+            if place.act != "health" and method != b"OPTIONS":
+                self._known(request, path.partition(b"?")[2])
+        except Rejected as rejected:
+            return rejected
+        return None
 
     def render(self, request: Any) -> int:
         """Take up a request; twisted.web calls this."""
-        headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
+        identifier = f"req_{secrets.token_hex(16)}"
+        headers = {"x-request-id": identifier, "request-id": identifier}
         gone = request.notifyFinish()
         served = Deferred.fromCoroutine(self._serve(request, headers))
         if not served.called:
@@ -121,6 +125,12 @@ class Gateway(Resource):
         served.addErrback(_ended_early, request, headers)
         served.addBoth(lambda _: self._done(served))
         return NOT_DONE_YET
+
+    def turn_away(self, request: Any, rejected: Rejected) -> None:
+        """Answer with an error, in the format of the request's door."""
+        identifier = f"req_{secrets.token_hex(16)}"
+        headers = {"x-request-id": identifier, "request-id": identifier}
+        put_rejection(request, rejected, headers, DOORS[Place.of(request.path or b"").door].error)
 
     def close(self) -> Deferred[None]:
         """Take no more requests; fires when those under way are done. :meth:`abandon` ends them."""
@@ -141,51 +151,73 @@ class Gateway(Resource):
             self._empty.callback(None)
 
     async def _serve(self, request: Request, headers: Headers) -> None:
+        place = Place.of(request.path or b"")
         try:
-            await self._act(request, headers)
+            await self._act(request, headers, place)
         except Rejected as rejected:
-            put_rejection(request, rejected, headers)
+            put_rejection(request, rejected, headers, DOORS[place.door].error)
 
-    async def _act(self, request: Request, headers: Headers) -> None:
+    async def _act(self, request: Request, headers: Headers, place: Place) -> None:
         """Do what the path says, or raise Rejected."""
-        path = unquote((request.path or b"").decode("utf-8", "replace"))
-        method = request.method.decode("ascii", "replace")
-        if path == "/v1/chat/completions":
-            _allow(method, "POST")
-            self._see_origin(request)
-            caller = self._admitted(request, headers)
-            await self._complete(request, headers, caller)
-        elif path == generate.PATH:
-            _allow(method, "POST")
-            self._see_origin(request)
-            await self._generate(request, headers, self._admitted(request, headers))
-        elif path == "/v1/feedback":
-            _allow(method, "POST")
-            self._see_origin(request)
-            caller = self._known(request)
-            task_id, attempt, good = self._answers.judged(_content(request), caller.label)
-            self._router().feedback(task_id, attempt, good=good)
-            put_json(request, 200, {"object": "feedback", "good": good}, headers)
-        elif path in ("/v1/models", "/v1/models/") or path.startswith("/v1/models/"):
-            _allow(method, "GET")
-            self._known(request)
-            put_json(request, 200, self._models(path.removeprefix("/v1/models").strip("/")), headers)
-        elif path in ("/health", "/v1/health"):
-            _allow(method, "GET")
-            put_json(request, 200, self._health(), headers)
-        else:
-            raise Rejected(404, f"Unknown request URL: {method} {path[:200]}.", code="unknown_url")
+        method = request.method or b""
+        self._allow_origin(request, headers)
+        if method == b"OPTIONS" and "access-control-allow-origin" in headers:
+            put_nothing(request, headers | _preflight(request))
+            return
+        self._see_act(place, method, request.path or b"")
+        match place.act:
+            case "health":
+                put_json(request, 200, self._health(), headers)
+            case "models":
+                self._known(request)
+                models = Models(self._router(), self._born)
+                style = _style(request, place)
+                put_json(request, 200, models.one(place.model, style) if place.model else models.listed(style), headers)
+            case "feedback":
+                self._see_origin(request, headers)
+                self._judged(request, headers, self._known(request))
+            case "stored":
+                self._stored(request, headers, place.model, self._known(request))
+            case _:
+                self._see_origin(request, headers)
+                await self._complete(request, headers, place, self._admitted(request, headers))
+
+    @staticmethod
+    def _see_act(place: Place, method: bytes, path: bytes) -> None:
+        said = method.decode("ascii", "replace")
+        if not place.act:
+            shown = path.decode("utf-8", "replace")[:200]
+            raise Rejected(404, f"Unknown request URL: {said[:20]} {shown}.", code="unknown_url")
+        allowed = _METHODS[place.act]
+        if said not in allowed and not (said == "HEAD" and "GET" in allowed):
+            message = f"Not allowed to {said[:20]} here; use {' or '.join(allowed)}."
+            raise Rejected(405, message, code="method_not_allowed", headers={"allow": ", ".join(allowed)})
 
     # -- who knocks ----------------------------------------------------------------------------------------------
 
-    def _see_origin(self, request: Request) -> None:
-        if self._unguarded and request.getHeader("origin") is not None:
+    def _settings(self) -> GatewaySettings:
+        router = self._brain()
+        return router.registry.config.gateway if router is not None else GatewaySettings()
+
+    def _allow_origin(self, request: Request, headers: Headers) -> None:
+        """Let a web page read the answer, where the config names its origin."""
+        origin = header(request, b"origin")
+        if not origin:
+            return
+        allowed = self._settings().cors_origins
+        if origin in allowed or ("*" in allowed and not self._unguarded):
+            headers["access-control-allow-origin"] = origin
+            headers["access-control-expose-headers"] = "*"
+            headers["vary"] = "origin"
+
+    def _see_origin(self, request: Request, headers: Headers) -> None:
+        if self._unguarded and header(request, b"origin") and "access-control-allow-origin" not in headers:
             raise Rejected(403, "Web pages need a key here; start the server with UNIWIZARD_SERVE_KEY set.")
 
-    def _known(self, request: Request) -> Caller:
-        sent = (request.getHeader("authorization") or "").strip()
-        scheme, _, key = sent.partition(" ")
-        known = self._check(key.strip() if scheme.lower() == "bearer" else "")
+    def _known(self, request: Request, query: bytes | None = None) -> Caller:
+        if query is None:
+            query = (request.uri or b"").partition(b"?")[2]
+        known = self._check(presented_key(request, query))
         if isinstance(known, str):
             told = {"www-authenticate": "Bearer"}
             raise Rejected(401, f"Incorrect API key: {known}.", code="invalid_api_key", headers=told)
@@ -196,6 +228,8 @@ class Gateway(Resource):
         if self._closing:
             raise Rejected(503, "The server is stopping.", headers={"retry-after": "5"})
         caller = self._known(request)
+        if len(self._under_way) >= self._settings().max_requests:
+            raise crowded("requests")
         denied = caller.admit(self._clock.seconds())
         if (limit := caller.allowance.requests_per_minute) is not None:
             headers["x-ratelimit-limit-requests"] = str(limit)
@@ -209,145 +243,83 @@ class Gateway(Resource):
 
     # -- answering -----------------------------------------------------------------------------------------------
 
-    async def _complete(self, request: Request, headers: Headers, caller: Caller) -> None:
-        node = _content(request)
+    async def _complete(self, request: Request, headers: Headers, place: Place, caller: Caller) -> None:
+        node = json_body(request)
+        if place.model and isinstance(node, dict):
+            node.setdefault("model", place.model)
+            if place.door == "gemini":
+                # ``countTokens`` may hold the request that it is about.
+                inner = node.get("generateContentRequest")
+                node = {**(inner if isinstance(inner, dict) else node), "model": place.model, "stream": place.stream}
         router = self._router()
-        keys = [health.backend.key for health in router.registry]
-        mode, cache = (request.getHeader(name) or "" for name in ("x-stream-mode", "cache-control"))
-        asked = requests.parse_request(
-            node, keys, caller.identity, mode, cache, router.has_strategy, asker=caller.label
-        )
-        if why_not := self._book.open(caller, asked.task):
-            raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
-        try:
-            if asked.stream:
-                await self._stream(request, headers, caller, router, asked)
-                return
-            result = await self._result(router, caller, asked)
-            now = self._clock.seconds()
-            said = responses.completion(result, asked, now)
-            self._answers.sent(said["id"], caller.label, asked.task.id, result.answered)
-            put_json(request, 200, said, headers | responses.headers(result))
-        finally:
-            self._book.close(asked.task)
+        names = self._names(router)
+        if place.act in ("embeddings", "rerank"):
+            await texts.answer(request, headers, caller, router, place, node, names, self._answering)
+            return
+        door = DOORS[place.door]
+        mode, cache = header(request, b"x-stream-mode"), header(request, b"cache-control")
+        asking = Asking(caller.identity, caller.label, mode, cache, self._settings().stream)
+        asked = door.read(node, names, asking)
+        if place.act == "tokens":
+            put_json(request, 200, _tokens(door, asked), headers)
+            return
+        if place.door == "responses":
+            await self._respond(request, headers, caller, router, asked)
+            return
+        await self._answering.answer(request, headers, caller, router, door, asked)
 
-    async def _generate(self, request: Request, headers: Headers, caller: Caller) -> None:
-        asked = generate.parse_generate(_content(request), caller.identity)
-        if why_not := self._book.open(caller, asked.task):
-            raise Rejected(429, why_not, code="insufficient_quota", headers={"x-should-retry": "false"})
-        try:
-            result = await self._result(self._router(), caller, asked)
-            put_json(request, 200, generate.generated(result.text), headers | responses.headers(result))
-        finally:
-            self._book.close(asked.task)
+    async def _respond(self, request: Request, headers: Headers, caller: Caller, router: Router, asked: Asked) -> None:
+        """Answer a request of the responses door, which may go on from an earlier one and be gone on from."""
+        hours = self._settings().store_hours
+        if previous := asked.extra["previous"]:
+            found = self._store.get(previous, caller.label)
+            if found is None:
+                message = f"Previous response with id '{previous[:80]}' not found."
+                raise Rejected(400, message, code="previous_response_not_found", param="previous_response_id")
+            asked = responses.continued(asked, found.turns, caller.label)
+        if not hours:
+            asked.extra["store"] = False
+        done = await self._answering.answer(request, headers, caller, router, DOORS["responses"], asked)
+        if done is None or not asked.extra["store"]:
+            return
+        result, sent = done
+        node = sent.whole if asked.stream else sent
+        turns = (*asked.extra["own"], responses.turn_of(result, asked, node))
+        self._store.put(node["id"], Stored(caller.label, node, turns), hours)
 
-    async def _result(self, router: Router, caller: Caller, asked: ChatRequest) -> Any:
-        """The judged answer, written down. Raises Rejected; books what it cost, either way."""
-        try:
-            result = await router.call_with_fallback(
-                asked.task, asked.pin, memory=asked.memory, strategy=asked.strategy
-            )
-        except AllBackendsFailed as failed:
-            caller.charge(failed.cost_usd, self._clock.seconds())
-            await self._book.written(asked.task)
-            raise _rejected(failed, router, asked) from None
-        caller.charge(result.cost_usd, self._clock.seconds())
-        await self._book.written(asked.task)
-        return result
+    def _judged(self, request: Request, headers: Headers, caller: Caller) -> None:
+        """Take to heart whether an answer was good."""
+        task_id, attempt, good = self._answering.answers.judged(json_body(request), caller.label)
+        self._router().feedback(task_id, attempt, good=good)
+        put_json(request, 200, {"object": "feedback", "good": good}, headers)
 
-    async def _stream(
-        self, request: Request, headers: Headers, caller: Caller, router: Router, asked: ChatRequest
-    ) -> None:
-        events = EventStream(request, self._clock, headers, self._keep_alive)
-        chunks = responses.Chunks(asked, self._clock.seconds())
-        events.wait()
-        try:
-            if asked.eager:
-                await self._as_it_comes(events, chunks, caller, router, asked)
-            else:
-                result = await self._result(router, caller, asked)
-                self._answers.sent(chunks.id, caller.label, asked.task.id, result.answered)
-                events.send(chunks.whole(result), responses.headers(result))
-            events.end()
-        except Rejected as rejected:
-            if not events.begun:
-                raise
-            events.fail(rejected)
-        finally:
-            events.rest()
-
-    async def _as_it_comes(
-        self, events: EventStream, chunks: responses.Chunks, caller: Caller, router: Router, asked: ChatRequest
-    ) -> None:
-        """Pass an answer on from its first judged sentence. Raises Rejected where it breaks off for good."""
-        self._hear(router)
-        self._models_asked[asked.task.id] = asked.model
-        answer = router.stream(asked.task, asked.pin, "eager", memory=asked.memory, strategy=asked.strategy)
-        shown = False
-        try:
-            async for piece in answer:
-                # By its configured name; what its provider calls it is told at the end.
-                model = self._models_asked[asked.task.id]
-                if shown:
-                    events.send([chunks.text(piece, model)])
-                elif answer.result is not None and answer.result.memory is not None:
-                    model = self._models_asked[asked.task.id] = answer.result.model
-                    events.send(chunks.first(piece, model), responses.headers(answer.result))
-                else:
-                    events.send(chunks.first(piece, model), responses.cache(None))
-                shown = True
-        except AllBackendsFailed as failed:
-            caller.charge(failed.cost_usd, self._clock.seconds())
-            raise _rejected(failed, router, asked) from None
-        finally:
-            del self._models_asked[asked.task.id]
-        result = answer.result
-        assert result is not None
-        caller.charge(result.cost_usd, self._clock.seconds())
-        self._answers.sent(chunks.id, caller.label, asked.task.id, result.answered)
-        events.send(chunks.rest(result, shown=shown))
-
-    def _hear(self, router: Router) -> None:
-        """Learn from now on which model of ``router`` each task is asked of."""
-        if router is not self._heard:
-            self._heard = router
-            router.events.subscribe(self._attempt_started)
-
-    def _attempt_started(self, event: Event) -> None:
-        if isinstance(event, AttemptStarted) and event.task_id in self._models_asked:
-            self._models_asked[event.task_id] = practised(event.model) if event.practice else event.model
+    def _stored(self, request: Request, headers: Headers, identifier: str, caller: Caller) -> None:
+        """Show or forget a response that is kept."""
+        if request.method == b"DELETE":
+            if not self._store.delete(identifier, caller.label):
+                raise _not_kept(identifier)
+            put_json(request, 200, {"id": identifier, "object": "response", "deleted": True}, headers)
+            return
+        found = self._store.get(identifier, caller.label)
+        if found is None:
+            raise _not_kept(identifier)
+        put_json(request, 200, found.node, headers)
 
     # -- telling -------------------------------------------------------------------------------------------------
+
+    def _names(self, router: Router) -> Names:
+        """What can be asked for, worked out once for a config."""
+        config = router.registry.config
+        if self._named is None or self._named[0] is not config:
+            self._named = config, Names.of(router)
+        return self._named[1]
 
     def _router(self) -> Router:
         router = self._brain()
         if router is None:
-            raise Rejected(503, "Nobody can be asked: there is no usable configuration.", code="not_configured")
+            message = "Nobody can be asked: there is no usable configuration."
+            raise Rejected(503, message, code="not_configured", headers={"retry-after": "5"})
         return router
-
-    def _models(self, name: str) -> dict[str, Any]:
-        """All models, or the one of that name."""
-        router = self._router()
-        keys = router.backend_keys()
-        if name:
-            requests.model(name, keys, router.has_strategy)
-            return self._model(name)
-        strategies = [f"auto:{each}" for each in router.registry.config.strategies]
-        return {"object": "list", "data": [self._model(each) for each in ("auto", *keys, *strategies)]}
-
-    def _model(self, name: str) -> dict[str, Any]:
-        registry = self._router().registry
-        shown: dict[str, Any] = {"id": name, "object": "model", "created": self._born, "owned_by": "uniwizard"}
-        if name in registry:
-            backend = registry[name].backend
-            shown["uniwizard"] = {
-                "model": backend.model,
-                "max_context": backend.max_context,
-                "capabilities": sorted(backend.capabilities),
-                "available": registry[name].available() == "",
-                "practice": backend.practice,
-            }
-        return shown
 
     def _health(self) -> dict[str, Any]:
         registry = self._router().registry
@@ -356,38 +328,28 @@ class Gateway(Resource):
         return {"status": status, "backends": len(registry), "available": able, "under_way": len(self._under_way)}
 
 
-def _allow(method: str, allowed: str) -> None:
-    if method != allowed and not (method == "HEAD" and allowed == "GET"):
-        message = f"Not allowed to {method[:20]} here; use {allowed}."
-        raise Rejected(405, message, code="method_not_allowed", headers={"allow": allowed})
+def _style(request: Request, place: Place) -> str:
+    if place.door == "gemini":
+        return "gemini"
+    return "anthropic" if header(request, b"anthropic-version") else "openai"
 
 
-def _content(request: Request) -> object:
-    """The JSON of the request's body. Raises Rejected."""
-    content: Any = request.content
-    if content is None or content.seek(0, 2) > BODY_LIMIT:
-        raise too_large()
-    content.seek(0)
-    try:
-        return parse(content.read())
-    except Malformed as broken:
-        raise Rejected(400, f"The request cannot be read: {broken}.", code="invalid_json") from None
+def _tokens(door: Door, asked: Asked) -> Any:
+    return door.tokens(asked)  # type: ignore[attr-defined]
 
 
-def too_large() -> Rejected:
-    """The error for a body over :data:`BODY_LIMIT`."""
-    return Rejected(413, f"The request is larger than {BODY_LIMIT // 1024**2} MB.", code="request_too_large")
+def _not_kept(identifier: str) -> Rejected:
+    return Rejected(404, f"Response with id '{identifier[:80]}' not found.", code="not_found")
 
 
-def _too_long(router: Router, asked: ChatRequest) -> bool:
-    """Whether the task fits nobody who could be asked if it were shorter."""
-    awake = [health.backend for health in router.registry if not health.backend.unconfigured]
-    return bool(awake) and asked.task.estimated_tokens > max(backend.max_context for backend in awake)
-
-
-def _rejected(failed: AllBackendsFailed, router: Router, asked: ChatRequest) -> Rejected:
-    frees_in = router.quota_frees_in(failed.skipped)
-    return rejected_for(failed, too_long=_too_long(router, asked), quota_frees_in=frees_in)
+def _preflight(request: Request) -> Headers:
+    """What a browser wants to know before a page's request is sent."""
+    wanted = header(request, b"access-control-request-headers")
+    return {
+        "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
+        "access-control-allow-headers": wanted if _SAFE_HEADERS.fullmatch(wanted) else "authorization, content-type",
+        "access-control-max-age": "600",
+    }
 
 
 def _ended_early(why: Failure, request: Any, headers: Headers) -> None:
@@ -402,5 +364,7 @@ def _ended_early(why: Failure, request: Any, headers: Headers) -> None:
     if request.startedWriting:
         request.channel.loseConnection()
         return
-    status, message = (503, "The server is stopping.") if why.check(CancelledError) else (500, "An internal error.")
-    put_rejection(request, Rejected(status, message), headers)
+    stopping = why.check(CancelledError) is not None
+    rejected = Rejected(503, "The server is stopping.", headers={"retry-after": "5"})
+    rejected = rejected if stopping else Rejected(500, "An internal error.")
+    put_rejection(request, rejected, headers, DOORS[Place.of(request.path or b"").door].error)

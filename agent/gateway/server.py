@@ -31,6 +31,9 @@ KEY_VARIABLE = "UNIWIZARD_SERVE_KEY"
 #: Seconds that requests under way are given when the server is told to stop, and then their last bytes.
 GRACE, LAST_BYTES = 10.0, 2.0
 
+#: Files for each connection: its own, its backend's, and those of clients that are only told to come again.
+_FILES = 5
+
 #: Objects after which the garbage collector looks at the newest, and how often it goes on to older ones.
 COLLECT_AFTER = (20_000, 20, 50)
 
@@ -56,6 +59,7 @@ def serve(
         raise NotServed(f"--host {host}: reachable from elsewhere, this needs a key; set {KEY_VARIABLE}")
     from twisted.internet import reactor
 
+    _make_room(config.gateway.max_connections)
     served = _Served(config, reactor, key, told, grace, state)
     served.listen(host, port)
     reactor.callWhenRunning(served.start)  # type: ignore[attr-defined]
@@ -72,6 +76,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _make_room(connections: int) -> None:
+    """Let the process open as many files as it may accept connections, as far as the system allows."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES * connections + 1000
+    wanted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Served:
@@ -95,13 +113,20 @@ class _Served:
         self.state = KeptState(state, self.router, reactor) if state is not None else None
         check = OneKey(key) if key else open_door
         self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key)
-        self.site = GatewaySite(self.gateway, reactor)
+        settings = config.gateway
+        self.site = GatewaySite(
+            self.gateway,
+            reactor,
+            max_connections=settings.max_connections,
+            max_held=settings.max_held_mb * 1024 * 1024,
+        )
         self.port: Any = None
 
     def listen(self, host: str, port: int) -> None:
         interface = "127.0.0.1" if host == "localhost" else host
         try:
-            self.port = self.reactor.listenTCP(port, self.site, backlog=512, interface=interface)
+            # As many as the kernel allows may wait to be accepted: none is cut.
+            self.port = self.site.port = self.reactor.listenTCP(port, self.site, backlog=4096, interface=interface)
         except CannotListenError as error:
             raise NotServed(f"cannot listen on {host}:{port}: {error.socketError}") from None
 
@@ -124,6 +149,7 @@ class _Served:
         host = f"[{address.host}]" if ":" in address.host else address.host
         key = f"the key in {KEY_VARIABLE}" if self.guarded else "any key"
         print(f"OpenAI's API at http://{host}:{address.port}/v1 with {key}; model auto, or a backend's key.")
+        print(f"Anthropic's at http://{host}:{address.port}, Gemini's at http://{host}:{address.port} (v1beta).")
         if self.router.registry.practising:
             print("Practice: every answer is simulated.")
         sys.stdout.flush()

@@ -9,6 +9,8 @@ spending.close(task.id)
 
 from __future__ import annotations
 
+import math
+
 from ..core.clock import Clock
 from ..core.events import AttemptCancelled, AttemptEnded, Event
 from .auth import Caller
@@ -39,6 +41,13 @@ class Spending:
             return why
         self._paying[task_id] = found[0], usd
         return ""
+
+    def usd_left(self, task_id: str) -> float:
+        """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
+        if (found := self._paying.get(task_id)) is None:
+            return math.inf
+        caller, own = found
+        return caller.usd_left(self._clock.seconds()) + own
 
     def unreserve(self, task_id: str) -> None:
         """The attempt is over, and what it cost is charged."""

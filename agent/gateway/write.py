@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from twisted.web.http import Request
 
-from ..wire.body import dump
+from ..wire.body import Json, dump
 from .errors import Rejected
 
 
@@ -27,6 +27,16 @@ def put_json(request: Request, status: int, content: object, headers: Mapping[st
     request.finish()
 
 
-def put_rejection(request: Request, rejected: Rejected, headers: Mapping[str, str]) -> None:
-    """Answer with an error."""
-    put_json(request, rejected.status, rejected.body(), {**headers, **rejected.headers})
+def put_nothing(request: Request, headers: Mapping[str, str]) -> None:
+    """Answer that all is well and there is nothing to say."""
+    request.setResponseCode(204)
+    put_headers(request, headers)
+    request.finish()
+
+
+def put_rejection(
+    request: Request, rejected: Rejected, headers: Mapping[str, str], written: Callable[[Rejected], Json]
+) -> None:
+    """Answer with an error, as ``written`` by the door that the request came through."""
+    rejected.request_id = headers.get("x-request-id", "")
+    put_json(request, rejected.status, written(rejected), {**headers, **rejected.headers})

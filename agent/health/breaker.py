@@ -129,6 +129,13 @@ class Health:
             return f"its provider asks to be left alone for {math.ceil(self.rests_until - self._now())} s more"
         return ""
 
+    def until(self) -> float:
+        """When it may be asked again, in the clock's seconds; 0 when it may be now, infinity for "not by itself"."""
+        if self.backend.unconfigured or self.disabled:
+            return math.inf
+        self._tick()
+        return max(self.cooldown_until if self.state is State.OPEN else 0.0, self.rests_until)
+
     def _tick(self) -> None:
         if self.state is State.OPEN and self._now() >= self.cooldown_until:
             self.state = State.HALF_OPEN

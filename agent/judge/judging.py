@@ -38,10 +38,14 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
     answer = Answer(answer) if isinstance(answer, str) else answer
     if settings.provider and (verdict := _provider(answer)):
         return verdict
+    cut = answer.finish_reason == "length" and isinstance(task, Task) and task.may_be_cut
+    if isinstance(task, Task) and task.must_call and (answer.tool_calls or not answer.text.strip()):
+        fault = "" if cut else _miscalled(task, answer)
+        return Verdict(FailureCode.INVALID_OUTPUT, evidence=fault) if fault else Verdict()
     if nothing := structure.empty(answer.text):
-        if answer.tool_calls and answer.finish_reason != "length":
+        if answer.tool_calls and (cut or answer.finish_reason != "length"):
             return Verdict()
-        if not answer.text.strip() or not answer.tool_calls:
+        if (not answer.text.strip() or not answer.tool_calls) and not (cut and answer.thoughts):
             return Verdict(FailureCode.EMPTY, evidence=nothing)
     found = detect_refusal(asked, answer.text, context)
     verdict = _prose(found, settings)
@@ -50,6 +54,9 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
     if broken := _broken(asked, answer, schema is not None, isinstance(task, Task) and task.may_be_cut):
         return Verdict(FailureCode.MALFORMED, verdict.score, broken)
     content: object = None
+    if schema is not None and cut:
+        # A part of the JSON is what was asked for, and its finish_reason says so; mended, it would look whole.
+        return Verdict(score=verdict.score)
     if schema is not None:
         try:
             content = parse(answer.text, schema)
@@ -68,6 +75,8 @@ def judge(task: Task | str, answer: Answer | str, settings: JudgeSettings = _DEF
         )
         if verdict.failure:
             return verdict
+    elif isinstance(task, Task) and task.must_call:
+        return Verdict(FailureCode.INVALID_OUTPUT, verdict.score, _miscalled(task, answer))
     elif settings.prose and not verdict.partial and hedging(found.features) >= settings.hedge_at:
         return Verdict(FailureCode.LOW_CONFIDENCE, verdict.score, found.features.own[0].text[:120])
     sure = confidence(asked, answer.text, content, answer.logprob)
@@ -98,6 +107,21 @@ def opening(task: Task, text: str, settings: JudgeSettings = _DEFAULT) -> Verdic
     verdict = _prose(detect_refusal(last_user_text(task), text[:end], context_of(task)), settings)
     # A beginning that declines a part may be followed by anything.
     return Verdict(FailureCode.REFUSED, verdict.score, verdict.evidence, verdict.kind) if verdict.partial else verdict
+
+
+def _miscalled(task: Task, answer: Answer) -> str:
+    """What is wrong with the calls of an answer that had to call a tool; empty when nothing is."""
+    tools = {tool.name: tool for tool in task.tools}
+    if not answer.tool_calls:
+        return "no tool was called, and one had to be"
+    for call in answer.tool_calls:
+        if call.name not in tools:
+            return "a tool was called that there is not"
+        try:
+            parse(call.arguments or "{}", tools[call.name].parameters)
+        except InvalidOutput as fault:
+            return f"the arguments of {call.name}: {fault}"
+    return ""
 
 
 def reconsider(verdict: Verdict, refuses: bool, settings: JudgeSettings) -> Verdict:

@@ -5,6 +5,7 @@ Every check returns the evidence as a short text, or an empty one. Each looks at
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from itertools import pairwise
@@ -38,9 +39,28 @@ def empty(text: str) -> str:
     if any(char.isalnum() or not (char.isascii() or char in _BLANK or char.isspace()) for char in seen):
         return ""
     rest = seen.strip()
+    if rest and (_is_json(rest) or _is_operator(rest)):
+        return ""
     return f"only {rest[:20]!r}" if rest else "no text"
 
 
+def _is_json(text: str) -> bool:
+    """Whether ``text`` is an empty object or list, or nothing but those: an answer without letters all the same."""
+    if text[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_operator(text: str) -> bool:
+    return len(text) <= 3 and _OPERATORS.issuperset(text) and (len(text) < 3 or len(set(text)) > 1)
+
+
+#: Marks that can be an answer by themselves: which operator, which sign.
+_OPERATORS = frozenset("+-*/=<>%&|!^~")
 _BLANK = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e\u3164\u2800\ufffd…—–·•。、！？“”‘’«»")
 
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import Final
 
 from ..config.memory import NEVER
-from ..core.task import Task
+from ..core.task import PLAIN, Task
 from .canonical import canonical
 from .scope import why_bound
 
@@ -77,6 +77,8 @@ def _why_never(task: Task, kind: str) -> str:
         return NEVER[kind]
     if task.tools or any(turn.tool_calls or turn.role == "tool" for turn in task.messages):
         return "it has tools"
+    if task.sampling != PLAIN:
+        return "it says itself how it is to be answered"
     if task.images or any(turn.images for turn in task.messages):
         return "it has pictures"
     if task.temperature is not None and task.temperature > MAX_TEMPERATURE:

@@ -15,7 +15,8 @@ configs/practice.yaml.
     sums       sums, worked out
     facts      dates and units, worked out
     samples    the smallest instance of a JSON Schema
-    dialects   how each api wraps it: answers, errors, lists of models
+    tools      which tool to call, and with what
+    responses  how each api wraps it: answers, calls, errors, lists of models
     server     the HTTP server and its scenes
 """
 

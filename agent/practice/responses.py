@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from .tools import Offer, Offered
+
 Json = dict[str, Any]
 
 _CHARS_PER_TOKEN = 4
@@ -28,10 +30,12 @@ class Dialect(Protocol):
     key        the secret in the headers (lower-case names), empty if there is none
     question   the words of the last user turn; raises TypeError, KeyError, ... for a request that is not one
     schema     the JSON Schema asked for, else None
+    offer      what the request says of tools
     streams    whether the request asks for a stream
     events     the events that bring ``answer`` or ``decline`` as a stream, the text in ``pieces``
     framed     one event as bytes
     answer     the body of a 200 with ``text``
+    call       the body of a 200 that calls a tool
     decline    the body of a 200 in which a structured field declines; None where the api has none
     error      the error body for an HTTP status
     models     the body that lists the one model
@@ -40,8 +44,10 @@ class Dialect(Protocol):
     def key(self, headers: Mapping[str, str]) -> str: ...
     def question(self, request: Json) -> str: ...
     def schema(self, request: Json) -> object: ...
+    def offer(self, request: Json) -> Offer: ...
     def streams(self, request: Json) -> bool: ...
     def answer(self, model: str, question: str, text: str) -> Json: ...
+    def call(self, model: str, question: str, name: str, arguments: Json) -> Json: ...
     def decline(self, model: str, question: str, text: str) -> Json | None: ...
     def events(self, said: Json, request: Json) -> list[Json | str]: ...
     def framed(self, event: Json | str) -> bytes: ...
@@ -68,6 +74,19 @@ def _data(event: Json | str) -> bytes:
 
 def _last_user(turns: list[Json]) -> Any:
     return next((turn.get("content") for turn in reversed(turns) if turn["role"] == "user"), "")
+
+
+def _since_user(turns: list[Json]) -> list[Json]:
+    """The turns after the last one that a user wrote."""
+    last = max((index for index, turn in enumerate(turns) if turn["role"] == "user"), default=-1)
+    return turns[last + 1 :]
+
+
+def _functions(nodes: Any, parameters: str) -> tuple[Offered, ...]:
+    """Tools, as objects that name and describe them."""
+    return tuple(
+        Offered(node["name"], node.get("description") or "", node.get(parameters) or {}) for node in nodes or ()
+    )
 
 
 def _words(content: Any) -> str:
@@ -103,8 +122,25 @@ class OpenAI:
             return {"type": "object"}
         return wanted["json_schema"].get("schema", {}) if wanted.get("type") == "json_schema" else None
 
+    def offer(self, request: Json) -> Offer:
+        tools = _functions((tool["function"] for tool in request.get("tools") or ()), "parameters")
+        choice = request.get("tool_choice")
+        named = choice["function"]["name"] if isinstance(choice, dict) else ""
+        results = (turn for turn in _since_user(request["messages"]) if turn["role"] == "tool")
+        return Offer(
+            tuple(tool for tool in tools if not named or tool.name == named),
+            bool(named) or choice in ("required", "any"),
+            tuple(_words(turn.get("content")) for turn in results),
+        )
+
     def streams(self, request: Json) -> bool:
         return bool(request.get("stream"))
+
+    def call(self, model: str, question: str, name: str, arguments: Json) -> Json:
+        function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
+        call = {"id": f"call_practice{len(question)}", "type": "function", "function": function}
+        message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [call]}
+        return self._completion(model, question, function["arguments"], message, "tool_calls")
 
     def answer(self, model: str, question: str, text: str) -> Json:
         return self._completion(model, question, text, {"role": "assistant", "content": text, "refusal": None})
@@ -125,6 +161,11 @@ class OpenAI:
         for name in ("content", "refusal"):
             for piece in in_pieces(message[name] or ""):
                 add({name: piece})
+        for index, call in enumerate(message.get("tool_calls") or ()):
+            begun = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
+            add({"tool_calls": [begun]})
+            for piece in in_pieces(call["function"]["arguments"]):
+                add({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
         add({}, said["choices"][0]["finish_reason"])
         if (request.get("stream_options") or {}).get("include_usage"):
             events.append({**head, "choices": [], "usage": said["usage"]})
@@ -132,14 +173,14 @@ class OpenAI:
 
     framed = staticmethod(_data)
 
-    def _completion(self, model: str, question: str, text: str, message: Json) -> Json:
+    def _completion(self, model: str, question: str, text: str, message: Json, finish: str = "stop") -> Json:
         asked, answered = tokens(question), tokens(text)
         return {
             "id": "chatcmpl-practice",
             "object": "chat.completion",
             "created": 0,
             "model": model,
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
             "usage": {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered},
         }
 
@@ -174,8 +215,22 @@ class Anthropic:
         wanted = (request.get("output_config") or {}).get("format")
         return wanted["schema"] if wanted else None
 
+    def offer(self, request: Json) -> Offer:
+        tools = _functions((tool for tool in request.get("tools") or () if "input_schema" in tool), "input_schema")
+        choice = request.get("tool_choice") or {}
+        named = choice.get("name") if choice.get("type") == "tool" else ""
+        last = request["messages"][-1]["content"]
+        blocks = last if isinstance(last, list) else ()
+        results = tuple(_words(block.get("content")) for block in blocks if block.get("type") == "tool_result")
+        may = tuple(tool for tool in tools if not named or tool.name == named)
+        return Offer(may, choice.get("type") in ("any", "tool"), results)
+
     def streams(self, request: Json) -> bool:
         return bool(request.get("stream"))
+
+    def call(self, model: str, question: str, name: str, arguments: Json) -> Json:
+        block = {"type": "tool_use", "id": f"toolu_practice{len(question)}", "name": name, "input": arguments}
+        return self._message(model, question, "") | {"content": [block], "stop_reason": "tool_use"}
 
     def answer(self, model: str, question: str, text: str) -> Json:
         return self._message(model, question, text) | {"stop_reason": "end_turn"}
@@ -190,10 +245,13 @@ class Anthropic:
         begun.pop("stop_details", None)
         events: list[Json] = [{"type": "message_start", "message": begun}, {"type": "ping"}]
         for index, block in enumerate(said["content"]):
-            empty = {"type": "text", "text": ""}
+            called = block["type"] == "tool_use"
+            empty = {**block, "input": {}} if called else {"type": "text", "text": ""}
             events.append({"type": "content_block_start", "index": index, "content_block": empty})
-            for piece in in_pieces(block["text"]):
-                delta = {"type": "text_delta", "text": piece}
+            whole = json.dumps(block["input"], ensure_ascii=False) if called else block["text"]
+            for piece in in_pieces(whole):
+                kind, field = ("input_json_delta", "partial_json") if called else ("text_delta", "text")
+                delta = {"type": kind, field: piece}
                 events.append({"type": "content_block_delta", "index": index, "delta": delta})
             events.append({"type": "content_block_stop", "index": index})
         ended = {name: said[name] for name in ("stop_reason", "stop_sequence", "stop_details") if name in said}
@@ -257,12 +315,34 @@ class Gemini:
             return None
         return config.get("responseJsonSchema", {"type": "object"})
 
+    def offer(self, request: Json) -> Offer:
+        declared = [each for tool in request.get("tools") or () for each in tool.get("functionDeclarations") or ()]
+        tools = _functions(declared, "parametersJsonSchema")
+        config = (request.get("toolConfig") or {}).get("functionCallingConfig") or {}
+        allowed = config.get("allowedFunctionNames") or [tool.name for tool in tools]
+        last = request["contents"][-1]["parts"]
+        results = [part["functionResponse"].get("response") for part in last if "functionResponse" in part]
+        said = (each.get("output", each) if isinstance(each, dict) else each for each in results)
+        return Offer(
+            tuple(tool for tool in tools if tool.name in allowed),
+            config.get("mode") == "ANY",
+            tuple(each if isinstance(each, str) else json.dumps(each) for each in said),
+        )
+
+    def call(self, model: str, question: str, name: str, arguments: Json) -> Json:
+        made = self._response(model, question, "", {"finishReason": "STOP"})
+        part = {"functionCall": {"name": name, "args": arguments}, "thoughtSignature": "cHJhY3RpY2U="}
+        made["candidates"][0]["content"]["parts"] = [part]
+        return made
+
     def streams(self, request: Json) -> bool:
         # The address says it.
         return False
 
     def events(self, said: Json, request: Json) -> list[Json | str]:
         candidate = said["candidates"][0]
+        if "functionCall" in candidate["content"]["parts"][0]:
+            return [said]
         head = {name: said[name] for name in ("modelVersion", "responseId")}
         pieces = in_pieces(candidate["content"]["parts"][0]["text"]) or [""]
         events: list[Json | str] = [
@@ -321,6 +401,16 @@ class Ollama:
         wanted = request.get("format")
         return {"type": "object"} if wanted == "json" else wanted or None
 
+    def offer(self, request: Json) -> Offer:
+        tools = _functions((tool["function"] for tool in request.get("tools") or ()), "parameters")
+        results = (turn for turn in _since_user(request["messages"]) if turn["role"] == "tool")
+        return Offer(tools, False, tuple(_words(turn.get("content")) for turn in results))
+
+    def call(self, model: str, question: str, name: str, arguments: Json) -> Json:
+        made = self.answer(model, question, "")
+        call = {"function": {"name": name, "arguments": arguments}}
+        return made | {"message": {"role": "assistant", "content": "", "tool_calls": [call]}}
+
     def streams(self, request: Json) -> bool:
         return request.get("stream", True) is not False
 
@@ -341,6 +431,9 @@ class Ollama:
 
     def events(self, said: Json, request: Json) -> list[Json | str]:
         head = {name: said[name] for name in ("model", "created_at")}
+        if said["message"].get("tool_calls"):
+            called = {**head, "message": said["message"], "done": False}
+            return [called, {**said, "message": {"role": "assistant", "content": ""}}]
         events: list[Json | str] = [
             {**head, "message": {"role": "assistant", "content": piece}, "done": False}
             for piece in in_pieces(said["message"]["content"])

@@ -27,6 +27,7 @@ from ..core.backend import Backend
 from .responses import DIALECTS, Dialect
 from .samples import sample
 from .script import Script
+from .tools import Offer, told, wish
 
 #: Bytes; a longer request is answered with 413.
 BODY_LIMIT = 20 * 1024 * 1024
@@ -194,14 +195,16 @@ class PracticeServer:
             question, schema = dialect.question(asked), dialect.schema(asked)
             name = practised(str(model or asked["model"]))
             streams = act == "stream" or dialect.streams(asked)
-            said = self._said(dialect, scene, name, question, schema)
+            said = self._said(dialect, scene, name, question, schema, dialect.offer(asked))
             events = [dialect.framed(event) for event in dialect.events(said, asked)] if streams else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             told = error if isinstance(error, ValueError) else f"{type(error).__name__} at {error}"
             return self._fail(request, dialect, 400, f"The request cannot be read: {told}")
         return self._play(request, dialect, scene, said, events)
 
-    def _said(self, dialect: Dialect, scene: Scenario, model: str, question: str, schema: object) -> dict[str, Any]:
+    def _said(
+        self, dialect: Dialect, scene: Scenario, model: str, question: str, schema: object, offer: Offer
+    ) -> dict[str, Any]:
         """The body of the 200 that belongs to ``scene``."""
         if scene is Scenario.DECLINE:
             declined = dialect.decline(model, question, "[practice] This falls under a policy on practice refusals.")
@@ -215,6 +218,10 @@ class PracticeServer:
             text = ""
         elif schema is not None:
             text = json.dumps(sample(schema), ensure_ascii=False)
+        elif (called := wish(question, offer, self._script.stop_words)) is not None:
+            return dialect.call(model, question, *called)
+        elif offer.results:
+            text = told(offer)
         else:
             text = self._script.answer(question)
         return dialect.answer(model, question, text)

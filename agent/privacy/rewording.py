@@ -52,6 +52,10 @@ def _turn(message: Message, change: Change) -> Message:
     text = message.text
     if text:
         text = change(JSON if _looks_like_json(text) else PROSE, text)
+    # A thought is signed as it is: one that names somebody is left out.
+    thoughts = tuple(thought for thought in message.thoughts if change(PROSE, thought.text) == thought.text)
+    if len(thoughts) != len(message.thoughts):
+        message = replace(message, thoughts=thoughts)
     if not (message.images or message.tool_calls or message.tool_call_id):
         return message if text == message.text else replace(message, text=text)
     call_id = message.tool_call_id and _identifier(message.tool_call_id, change)
@@ -66,11 +70,14 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _call(call: ToolCall, change: Change) -> ToolCall:
-    return ToolCall(_identifier(call.id, change), _identifier(call.name, change), change(JSON, call.arguments))
+    arguments = change(JSON, call.arguments)
+    return ToolCall(_identifier(call.id, change), _identifier(call.name, change), arguments, call.signature)
 
 
 def _image(image: Image, change: Change) -> Image:
     kind, slash, form = image.media_type.partition("/")
+    if image.name and (name := change(PROSE, image.name)) != image.name:
+        image = replace(image, name=name)
     named = change(IDENTIFIER, form)
     # A form that names somebody is none; and none is written with capitals.
     return image if named == form else replace(image, media_type=f"{kind}{slash}{named.lower()}")
@@ -78,7 +85,8 @@ def _image(image: Image, change: Change) -> Image:
 
 def _tool(tool: Tool, change: Change) -> Tool:
     description = change(PROSE, tool.description) if tool.description else ""
-    return Tool(_identifier(tool.name, change), description, _schema(tool.parameters, change))
+    name, parameters = _identifier(tool.name, change), _schema(tool.parameters, change)
+    return replace(tool, name=name, description=description, parameters=parameters)
 
 
 def _identifier(text: str, change: Change) -> str:

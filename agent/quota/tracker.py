@@ -188,6 +188,30 @@ class QuotaTracker:
                 return f"quota: the provider says {live.left(now):,.4g} {words} are left; resets {told(live.reset)}"
         return ""
 
+    def until(self, now: float) -> float:
+        """When there is room for one more request, in seconds since the epoch; 0 when there is now."""
+        closed = [
+            tracked.window.resets_at(now)
+            for tracked in self.windows
+            if obstacle(tracked.window, now, 1.0 if tracked.window.quota.unit == "requests" else 1e-9)
+        ]
+        return max((*closed, self.hold_until if self.hold_until > now else 0.0), default=0.0)
+
+    def longest(self, now: float, work: Work) -> float:
+        """The output tokens that the windows have room for beside the input of ``work``; infinity without windows."""
+        most, price = self.estimate.most(work), self.backend.price.output
+        found = float("inf")
+        for tracked in self.windows:
+            window, unit = tracked.window, tracked.window.quota.unit
+            window.advance(now)
+            if unit in ("tokens", "output_tokens"):
+                asked = most.input_tokens if unit == "tokens" else 0.0
+                found = min(found, window.left - asked)
+            elif unit == "usd" and price:
+                input_usd = most.input_tokens * self.backend.price.input / 1000.0
+                found = min(found, (window.left - input_usd) / price * 1000.0)
+        return max(0.0, found)
+
     def frees_at(self, now: float) -> float:
         """When there will be room again where there is none now, in seconds since the epoch; ``now`` where there is."""
         times = [self.hold_until, *(live.reset for live in self.live.values() if live.left(now) < 1)]

@@ -36,6 +36,8 @@ STRENGTH = 0.1
 NO_JSON_MODE = 0.05
 #: At most this much for the dearest and the slowest: less than any other term.
 TIE_BREAK = 0.04
+#: Capabilities of models that make something else than answers.
+SPECIAL = frozenset({"embeddings", "rerank"})
 
 
 def rank(
@@ -66,7 +68,7 @@ def rank(
         tracker = quota(backend.key)
         used_up = tracker.obstacle(now, work)
         fit, reasons = fits.of(backend, work)
-        able.append((health, tracker, fit, reasons, expected_cost_usd(backend, work.tokens, work.max_tokens), used_up))
+        able.append((health, tracker, fit, reasons, _cost(backend, work), used_up))
     dearest = max((cost for _, _, _, _, cost, used_up in able if not used_up), default=0.0)
     slowest = max((health.latency_ms for health, *_, used_up in able if not used_up), default=0.0)
     result: list[Ranked] = []
@@ -92,6 +94,11 @@ def rank(
     return tuple(result), tuple(skipped)
 
 
+def _cost(backend: Backend, work: Work) -> float:
+    """What the work would cost in USD; what the provider has in its cache already is cheaper."""
+    return expected_cost_usd(backend, work.tokens, work.max_tokens, work.cached_at(backend.key))
+
+
 def gains(ranking: Sequence[Ranked], skipped: Sequence[Skipped]) -> Iterator[tuple[str, float]]:
     """How much fit each backend would bring over the best of the others, also those whose quota is used up."""
     first = ranking[0].score if ranking else 0.0
@@ -112,6 +119,9 @@ def preferred(kind: str, rules: Sequence[Rule]) -> list[str]:
 
 def unfit(backend: Backend, work: Work) -> str:
     """Why the backend cannot do the work, however well it is; empty if it can."""
+    special = backend.capabilities & SPECIAL
+    if special and not work.needs & special:
+        return f"is for {' and '.join(sorted(special))} alone"
     lacking = sorted(work.needs - backend.capabilities - {"json"})
     if lacking:
         return f"cannot take {' or '.join(lacking)}"

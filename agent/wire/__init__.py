@@ -28,8 +28,20 @@ Options
     null takes a field away, as in ``temperature: null`` for models that refuse one.
 """
 
+from .called import called
+from .carried import dropped
 from .request import WireRequest, encode, probe
 from .response import decode, decode_probe
 from .stream import StreamDecoder, stream_decoder
 
-__all__ = ["StreamDecoder", "WireRequest", "decode", "decode_probe", "encode", "probe", "stream_decoder"]
+__all__ = [
+    "StreamDecoder",
+    "WireRequest",
+    "called",
+    "decode",
+    "decode_probe",
+    "dropped",
+    "encode",
+    "probe",
+    "stream_decoder",
+]

@@ -3,7 +3,7 @@
 Field names are those of the types in Anthropic's Python SDK (``anthropic.types``, 2.10). Four things differ from the
 others: the system prompt stands outside the turns; the results of tools are parts of a user turn, and all results of
 one turn belong into one; ``input_tokens`` leaves out what went through the cache, so it is added up here; and since
-version 2026-10-21 the api turns a request with a temperature down, so a task's temperature stays at home.
+version 2026-10-21 the api turns a request with a temperature, top_p or top_k down, so a task's stay at home.
 
 The key goes out as ``x-api-key``, which servers that imitate the api know too; the api takes it as it takes the bearer
 token that its newer SDKs send.
@@ -18,15 +18,30 @@ Where a refusal ends and a filter begins
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.answer import Answer, Declined, Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
-from ..core.task import Image, Message, Task, ToolCall
+from ..core.limits import answer_limit
+from ..core.task import PLAIN, Image, Message, Task, Thought, Tool, ToolCall
 from .assembler import Assembly
-from .body import Json, Malformed, base64_of, child, children, count, object_of, parse, rewritten, text
+from .body import (
+    JSON_ALONE,
+    Json,
+    Malformed,
+    any_object,
+    base64_of,
+    child,
+    children,
+    count,
+    dumps,
+    object_of,
+    parse,
+    rewritten,
+    text,
+)
 from .errors import Complaint, strings
 
 PROBE = "/models"
@@ -59,6 +74,23 @@ _UNKNOWN_KEYWORDS = {
 }
 
 
+#: The api wants a limit; this is asked for where nobody knows what the model can make.
+_UNKNOWN_LIMIT = 4096
+
+#: What thinks least and most here: OpenAI's words on the left that Anthropic has not.
+_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+
+#: The fewest tokens of a budget for thinking.
+_LEAST_THINKING = 1024
+
+_CARRIED = frozenset({"stop", "effort", "thinking"})
+
+
+def carries(backend: Backend) -> frozenset[str]:
+    """What of :class:`Sampling` and of temperature the api has a field for."""
+    return _CARRIED
+
+
 def path(backend: Backend, stream: bool = False) -> str:
     return "/messages"
 
@@ -74,20 +106,81 @@ def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Jso
     turns = task.turns
     request: Json = {
         "model": backend.model,
-        "max_tokens": backend.max_tokens if task.max_tokens is None else task.max_tokens,
+        "max_tokens": answer_limit(task, backend) or _UNKNOWN_LIMIT,
         "messages": _messages(turns),
         "stream": stream,
     }
-    guide = "\n\n".join(said for said in (system, *(m.text for m in turns if m.role == "system")) if said)
-    if guide:
+    output: Json = {}
+    if task.schema is not None:
+        if any_object(task.schema):
+            # Closed, as the api wants its objects, it could only be empty.
+            system = f"{system}\n\n{JSON_ALONE}".strip()
+        elif _closes(task.schema):
+            output["format"] = {"type": "json_schema", "schema": _acceptable(task.schema)}
+        else:
+            system = f"{system}\n\n{JSON_ALONE} It is valid against this JSON Schema: {dumps(task.schema)}".strip()
+    if guide := _guide(system, turns):
         request["system"] = guide
     if task.tools:
-        request["tools"] = [
-            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in task.tools
-        ]
-    if task.schema is not None:
-        request["output_config"] = {"format": {"type": "json_schema", "schema": _acceptable(task.schema)}}
+        request["tools"] = [_tool(tool) for tool in task.tools]
+        if task.must_call or task.one_call:
+            one = len(task.tools) == 1
+            choice: Json = {"type": ("tool" if one else "any") if task.must_call else "auto"}
+            if task.must_call and one:
+                choice["name"] = task.tools[0].name
+            if task.one_call:
+                choice["disable_parallel_tool_use"] = True
+            request["tool_choice"] = choice
+    if task.sampling is not PLAIN:
+        _add_sampling(task, request, output)
+    if output:
+        request["output_config"] = output
     return request
+
+
+def _add_sampling(task: Task, request: Json, output: Json) -> None:
+    sampling = task.sampling
+    # The api turns down a text that is nothing but blanks.
+    if stops := [stop for stop in sampling.stop if stop.strip()]:
+        request["stop_sequences"] = stops
+    if sampling.effort in _EFFORTS:
+        output["effort"] = _EFFORTS[sampling.effort]
+    thinking = 0 if sampling.effort == "none" else sampling.thinking
+    if thinking == 0:
+        request["thinking"] = {"type": "disabled"}
+    elif task.must_call:
+        # A call that must be made and thoughts before it exclude each other.
+        pass
+    elif thinking == -1:
+        request["thinking"] = {"type": "adaptive"}
+    elif thinking is not None and request["max_tokens"] > _LEAST_THINKING:
+        budget = min(max(_LEAST_THINKING, thinking), request["max_tokens"] - 1)
+        request["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _guide(system: str, turns: tuple[Message, ...]) -> str | list[Json]:
+    """The system prompt: one text, or blocks where one of them is to be kept in the cache."""
+    said = [turn for turn in turns if turn.role == "system" and turn.text]
+    if not any(turn.cache for turn in said):
+        return "\n\n".join(text for text in (system, *(turn.text for turn in said)) if text)
+    blocks: list[Json] = [{"type": "text", "text": system}] if system else []
+    return blocks + [_kept({"type": "text", "text": turn.text}, turn.cache) for turn in said]
+
+
+def _kept(block: Json, cache: str) -> Json:
+    """``block``, marked where all up to it is worth keeping in the cache."""
+    if not cache:
+        return block
+    mark = {"type": "ephemeral"} if cache == "5m" else {"type": "ephemeral", "ttl": cache}
+    return {**block, "cache_control": mark}
+
+
+def _tool(tool: Tool) -> Json:
+    schema = _acceptable(tool.parameters) if tool.strict else tool.parameters
+    described: Json = {"name": tool.name, "description": tool.description, "input_schema": schema}
+    if tool.strict:
+        described["strict"] = True
+    return _kept(described, tool.cache)
 
 
 def _messages(turns: tuple[Message, ...]) -> list[Json]:
@@ -100,34 +193,71 @@ def _messages(turns: tuple[Message, ...]) -> list[Json]:
             if results is None:
                 results = []
                 messages.append({"role": "user", "content": results})
-            results.append({"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": _content(turn)})
+            result = {"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": _content(turn)}
+            results.append(_kept(result, turn.cache))
             continue
         if results is not None and turn.role == "user":
             results.extend(_parts(turn))
-        else:
+        elif turn.text or turn.images or turn.tool_calls or turn.role == "user":
             messages.append({"role": turn.role, "content": _content(turn)})
         results = None
     return messages
 
 
 def _content(turn: Message) -> str | list[Json]:
-    return _parts(turn) if turn.images or turn.tool_calls else turn.text
+    marked = turn.cache and turn.role != "tool"
+    return _parts(turn) if turn.images or turn.tool_calls or turn.thoughts or marked else turn.text
 
 
 def _parts(turn: Message) -> list[Json]:
-    parts = [_picture(image) for image in turn.images]
+    # Thoughts come before what they led to, or the api turns the whole request down.
+    parts = [_thought(thought) for thought in turn.thoughts if thought.api == "anthropic"]
+    parts += [_picture(image) for image in turn.images]
     if turn.text:
         parts.append({"type": "text", "text": turn.text})
     for call in turn.tool_calls:
         parts.append({"type": "tool_use", "id": call.id, "name": call.name, "input": object_of(call.arguments)})
+    if turn.cache and turn.role != "tool" and parts:
+        parts[-1] = _kept(parts[-1], turn.cache)
     return parts
 
 
+def _thought(thought: Thought) -> Json:
+    if thought.sealed:
+        return {"type": "redacted_thinking", "data": thought.sealed}
+    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+
+
 def _picture(image: Image) -> Json:
+    if image.url:
+        return {"type": "image", "source": {"type": "url", "url": image.url}}
+    if image.media_type == "application/pdf":
+        source = {"type": "base64", "media_type": image.media_type, "data": base64_of(image.data)}
+        return {"type": "document", "source": source}
     if image.media_type.startswith("audio/"):
         raise AttemptFailed(FailureCode.BAD_REQUEST, "the anthropic api takes no sound")
     source = {"type": "base64", "media_type": image.media_type, "data": base64_of(image.data)}
     return {"type": "image", "source": source}
+
+
+def _closes(schema: Any) -> bool:
+    """Whether the schema still means something once its objects are closed: none of them names no property at all."""
+    if not isinstance(schema, Mapping):
+        return not isinstance(schema, bool)
+    if (
+        schema.get("type") == "object"
+        and not schema.get("properties")
+        and schema.get("additionalProperties") is not False
+    ):
+        return False
+    below: list[Any] = [schema["items"]] if "items" in schema else []
+    for name in ("properties", "$defs", "definitions"):
+        if isinstance(schema.get(name), Mapping):
+            below += schema[name].values()
+    for name in ("anyOf", "allOf", "oneOf"):
+        if isinstance(schema.get(name), list | tuple):
+            below += schema[name]
+    return isinstance(schema.get("additionalProperties", False), bool) and all(map(_closes, below))
 
 
 def _acceptable(schema: Any) -> Any:
@@ -169,14 +299,25 @@ def answer(node: Json) -> Answer:
         usage=_usage(child(node, "usage")),
         tool_calls=tuple(_call(block) for block in blocks if block.get("type") == "tool_use"),
         declined=declined,
+        thoughts=tuple(_thoughts(blocks)),
     )
+
+
+def _thoughts(blocks: list[Json]) -> Iterator[Thought]:
+    for block in blocks:
+        if block.get("type") == "thinking":
+            yield Thought(text(block, "thinking"), "anthropic", text(block, "signature"))
+        elif block.get("type") == "redacted_thinking":
+            yield Thought("", "anthropic", sealed=text(block, "data"))
 
 
 def _call(block: Json) -> ToolCall:
     name = text(block, "name")
     if not name:
         raise Malformed("a tool call has no name")
-    return ToolCall(text(block, "id"), name, rewritten("input", child(block, "input")))
+    # Cut at the limit, what there is of the input is no JSON yet.
+    cut = text(block, "cut")
+    return ToolCall(text(block, "id"), name, cut or rewritten("input", child(block, "input")))
 
 
 def _usage(usage: Json) -> Usage | None:
@@ -189,6 +330,15 @@ def _usage(usage: Json) -> Usage | None:
         read,
         count(child(usage, "output_tokens_details"), "thinking_tokens"),
     )
+
+
+#: What a delta of each type adds to its block.
+_GROWS = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
 
 
 class _Stream:
@@ -227,10 +377,14 @@ class _Stream:
     def _grow(self, index: int, delta: Json) -> str:
         self.tokens += 1
         kind = text(delta, "type")
-        name = {"text_delta": "text", "input_json_delta": "partial_json"}.get(kind)
-        if name is None:  # thoughts, signatures, citations
+        name = _GROWS.get(kind)
+        if name is None:  # citations
             return ""
         piece = text(delta, name)
+        if name in ("thinking", "signature"):
+            if index in self._blocks:
+                self._blocks[index].setdefault("thoughts", {}).setdefault(name, []).append(piece)
+            return ""
         if index not in self._blocks or (name == "text" and self._blocks[index].get("type") != "text"):
             raise Malformed("a part of the answer has no beginning")
         self._blocks[index]["pieces"].append(piece)
@@ -243,6 +397,13 @@ class _Stream:
         said = "".join(block["pieces"])
         if block.get("type") == "text":
             return {"type": "text", "text": said}
+        if block.get("type") == "thinking":
+            grown = block.get("thoughts", {})
+            return {
+                "type": "thinking",
+                "thinking": text(block, "thinking") + "".join(grown.get("thinking", ())),
+                "signature": text(block, "signature") + "".join(grown.get("signature", ())),
+            }
         if block.get("type") != "tool_use" or not said:
             return block
         try:
@@ -250,7 +411,7 @@ class _Stream:
         except Malformed:
             if self._message.get("stop_reason") != "max_tokens":
                 raise Malformed("the input of a tool is not JSON") from None
-            asked = object_of(said)
+            return {**block, "input": {}, "cut": said}
         return {**block, "input": asked}
 
     def usage(self) -> Usage | None:

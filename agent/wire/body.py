@@ -29,6 +29,18 @@ _MOST_TOKENS = 10**12
 _NAMES = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
 
 
+#: What a model is told where JSON is wanted of whatever shape, and its api has no mode for that.
+JSON_ALONE = "Answer with one JSON object and nothing else."
+
+
+def any_object(schema: Mapping[str, Any]) -> bool:
+    """Whether a JSON Schema asks for an object and for nothing of it: JSON mode, as OpenAI calls it."""
+    return schema.get("type") == "object" and not schema.keys() - {"type", "additionalProperties"} - {
+        "$schema",
+        "title",
+    }
+
+
 class Malformed(ValueError):
     """The body is not what the api promises. The message is one line and quotes nothing that the provider sent."""
 

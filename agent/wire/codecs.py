@@ -24,6 +24,7 @@ class Codec(Protocol):
     PROBE        the path of a GET that costs nothing
     path         the path of one call, below ``backend.url``
     credentials  the headers that carry the secret, and what else the api insists on
+    carries      what of a task's sampling, and its temperature, the api has a field for
     body         the request; raises AttemptFailed(bad_request) for a part that the api has no form for
     answer       the answer in a 2xx; raises Malformed, or AttemptFailed for a hard filter or a full context
     complaint    the error object in any JSON value, or None if it holds none; raises nothing
@@ -34,6 +35,7 @@ class Codec(Protocol):
 
     def path(self, backend: Backend, stream: bool = False) -> str: ...
     def credentials(self, backend: Backend) -> dict[str, str]: ...
+    def carries(self, backend: Backend) -> frozenset[str]: ...
     def body(self, task: Task, backend: Backend, system: str, stream: bool = False) -> Json: ...
     def answer(self, node: Json) -> Answer: ...
     def complaint(self, node: object) -> Complaint | None: ...
@@ -60,6 +62,11 @@ class _Guarded:
 
     def credentials(self, backend: Backend) -> dict[str, str]:
         return self._asked(self._codec.credentials, backend)
+
+    def carries(self, backend: Backend) -> frozenset[str]:
+        """What an extension's module says it carries; its author need not say."""
+        carried: frozenset[str] = self._asked(getattr(self._codec, "carries", lambda _: frozenset()), backend)
+        return carried
 
     def body(self, task: Task, backend: Backend, system: str, stream: bool = False) -> Json:
         return self._asked(self._codec.body, task, backend, system, stream)

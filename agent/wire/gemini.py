@@ -20,9 +20,23 @@ from urllib.parse import quote
 from ..core.answer import Answer, Declined, Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
-from ..core.task import Message, Task, ToolCall
+from ..core.limits import answer_limit
+from ..core.task import PLAIN, Image, Message, Sampling, Task, Thought, ToolCall
 from .assembler import Assembly
-from .body import Json, Malformed, base64_of, child, children, count, mean_logprob, number, object_of, rewritten, text
+from .body import (
+    Json,
+    Malformed,
+    any_object,
+    base64_of,
+    child,
+    children,
+    count,
+    mean_logprob,
+    number,
+    object_of,
+    rewritten,
+    text,
+)
 from .errors import Complaint, delay_in, status_in, strings
 
 PROBE = "/models"
@@ -46,6 +60,29 @@ _RECITATIONS = {"RECITATION", "IMAGE_RECITATION"}
 _UNSIGNED = "skip_thought_signature_validator"
 
 
+#: Fields of :class:`Sampling` by their names here.
+_SAMPLING = {
+    "seed": "seed",
+    "top_p": "topP",
+    "top_k": "topK",
+    "frequency_penalty": "frequencyPenalty",
+    "presence_penalty": "presencePenalty",
+}
+
+#: How hard a model thinks (https://ai.google.dev/gemini-api/docs/thinking): OpenAI's words, as Gemini 3 has them.
+_LEVELS = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+
+#: Texts at which an answer ends that the api takes.
+_MOST_STOPS = 5
+
+_CARRIED = frozenset({"temperature", "stop", "effort", "thinking", *_SAMPLING})
+
+
+def carries(backend: Backend) -> frozenset[str]:
+    """What of :class:`Sampling` and of temperature the api has a field for."""
+    return _CARRIED
+
+
 def path(backend: Backend, stream: bool = False) -> str:
     model = backend.model if "/" in backend.model else f"models/{backend.model}"
     return f"/{quote(model)}:streamGenerateContent?alt=sse" if stream else f"/{quote(model)}:generateContent"
@@ -61,12 +98,17 @@ def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Jso
     guide = "\n\n".join(said for said in (system, *(m.text for m in turns if m.role == "system")) if said)
     if guide:
         request["systemInstruction"] = {"parts": [{"text": guide}]}
-    config: Json = {"maxOutputTokens": backend.max_tokens if task.max_tokens is None else task.max_tokens}
+    config: Json = {}
+    if (limit := answer_limit(task, backend)) is not None:
+        config["maxOutputTokens"] = limit
     if task.temperature is not None:
         config["temperature"] = task.temperature
     if task.schema is not None:
         config["responseMimeType"] = "application/json"
-        config["responseJsonSchema"] = task.schema
+        if not any_object(task.schema):
+            config["responseJsonSchema"] = task.schema
+    if task.sampling is not PLAIN:
+        config |= _sampling(task.sampling)
     request["generationConfig"] = config
     if task.tools:
         declarations = [
@@ -74,7 +116,21 @@ def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Jso
             for tool in task.tools
         ]
         request["tools"] = [{"functionDeclarations": declarations}]
+        if task.must_call:
+            names = [tool.name for tool in task.tools]
+            request["toolConfig"] = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": names}}
     return request
+
+
+def _sampling(sampling: Sampling) -> Json:
+    config = {theirs: value for ours, theirs in _SAMPLING.items() if (value := getattr(sampling, ours)) is not None}
+    if sampling.stop:
+        config["stopSequences"] = list(sampling.stop[:_MOST_STOPS])
+    if sampling.thinking is not None or sampling.effort == "none":
+        config["thinkingConfig"] = {"thinkingBudget": sampling.thinking or 0}
+    elif sampling.effort in _LEVELS:
+        config["thinkingConfig"] = {"thinkingLevel": _LEVELS[sampling.effort]}
+    return config
 
 
 def _contents(turns: tuple[Message, ...]) -> list[Json]:
@@ -94,7 +150,7 @@ def _contents(turns: tuple[Message, ...]) -> list[Json]:
 
 
 def _parts(turn: Message, names: dict[str, str]) -> list[Json]:
-    pictures = [{"inlineData": {"mimeType": i.media_type, "data": base64_of(i.data)}} for i in turn.images]
+    pictures = [_picture(image) for image in turn.images]
     if turn.role == "tool":
         call = turn.tool_call_id or ""
         result = {"id": call, "name": names.get(call, call), "response": {"output": turn.text}}
@@ -106,8 +162,14 @@ def _parts(turn: Message, names: dict[str, str]) -> list[Json]:
     for made in turn.tool_calls:
         names[made.id] = made.name
         wish = {"id": made.id, "name": made.name, "args": object_of(made.arguments)}
-        parts.append({"functionCall": wish, "thoughtSignature": _UNSIGNED})
+        parts.append({"functionCall": wish, "thoughtSignature": made.signature or _UNSIGNED})
     return parts
+
+
+def _picture(image: Image) -> Json:
+    if image.url:
+        raise AttemptFailed(FailureCode.BAD_REQUEST, "the gemini api fetches no pictures from elsewhere")
+    return {"inlineData": {"mimeType": image.media_type, "data": base64_of(image.data)}}
 
 
 def answer(node: Json) -> Answer:
@@ -120,7 +182,7 @@ def answer(node: Json) -> Answer:
     candidate = candidates[0]
     parts = [part for part in children(child(candidate, "content"), "parts") if part.get("thought") is not True]
     said = "".join(text(part, "text") for part in parts)
-    calls = [child(part, "functionCall") for part in parts if "functionCall" in part]
+    calls = [part for part in parts if "functionCall" in part]
     reason = text(candidate, "finishReason")
     finish, declined = _FINISH.get(reason, "other"), None
     if reason in _FILTERS or reason in _RECITATIONS:
@@ -143,7 +205,13 @@ def answer(node: Json) -> Answer:
         tool_calls=tuple(_call(call, nth) for nth, call in enumerate(calls)),
         declined=declined,
         logprob=_logprob(candidate),
+        thoughts=(Thought(thought, "gemini"),) if (thought := _thought(candidate)) else (),
     )
+
+
+def _thought(candidate: Json) -> str:
+    parts = children(child(candidate, "content"), "parts")
+    return "".join(text(part, "text") for part in parts if part.get("thought") is True)
 
 
 def _categories(node: Json) -> str:
@@ -152,11 +220,13 @@ def _categories(node: Json) -> str:
     return ", ".join(text(rating, "category") for rating in blocked)
 
 
-def _call(call: Json, nth: int) -> ToolCall:
+def _call(part: Json, nth: int) -> ToolCall:
+    call = child(part, "functionCall")
     name = text(call, "name")
     if not name:
         raise Malformed("a tool call has no name")
-    return ToolCall(text(call, "id") or f"call_{nth}", name, rewritten("args", child(call, "args")))
+    arguments, signature = rewritten("args", child(call, "args")), text(part, "thoughtSignature")
+    return ToolCall(text(call, "id") or f"call_{nth}", name, arguments, signature)
 
 
 def _usage(usage: Json) -> Usage | None:
@@ -190,6 +260,7 @@ class _Stream:
         self._head: Json = {}
         self._candidate: Json | None = None
         self._said: list[str] = []
+        self._thought: list[str] = []
         self._calls: list[Json] = []
         self._chosen: list[Json] = []
 
@@ -206,6 +277,7 @@ class _Stream:
         said = "".join(text(part, "text") for part in parts if part.get("thought") is not True)
         if said:
             self._said.append(said)
+        self._thought += (text(part, "text") for part in parts if part.get("thought") is True)
         self._calls += (part for part in parts if "functionCall" in part and part.get("thought") is not True)
         self._chosen += children(child(candidate, "logprobsResult"), "chosenCandidates")
         told = {name: value for name, value in candidate.items() if name not in ("content", "logprobsResult")}
@@ -216,7 +288,10 @@ class _Stream:
     def node(self) -> Json:
         if self._candidate is None:
             return self._head
-        content = {"parts": [{"text": "".join(self._said)}, *({**call, "text": None} for call in self._calls)]}
+        said: list[Json] = [{"text": "".join(self._said)}, *({**call, "text": None} for call in self._calls)]
+        if self._thought:
+            said.insert(0, {"text": "".join(self._thought), "thought": True})
+        content = {"parts": said}
         chosen = {"chosenCandidates": self._chosen}
         return {**self._head, "candidates": [{**self._candidate, "content": content, "logprobsResult": chosen}]}
 

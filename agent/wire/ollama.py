@@ -15,14 +15,41 @@ from __future__ import annotations
 from ..core.answer import Answer, Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
-from ..core.task import Image, Message, Task, ToolCall
+from ..core.limits import answer_limit
+from ..core.task import Image, Message, Task, Thought, ToolCall
 from .assembler import Assembly, Spoken
-from .body import Json, Malformed, base64_of, child, children, count, mean_logprob, object_of, rewritten, spoken, text
+from .body import (
+    JSON_ALONE,
+    Json,
+    Malformed,
+    any_object,
+    base64_of,
+    child,
+    children,
+    count,
+    mean_logprob,
+    object_of,
+    rewritten,
+    spoken,
+    text,
+)
+from .called import call_format, call_guide
 from .errors import Complaint, status_in, strings
 
 PROBE = "/api/tags"
 
 _FINISH = {"stop": "stop", "length": "length"}
+
+
+#: Fields of :class:`Sampling` that llama.cpp's options have, by the same names.
+_SAMPLING = ("seed", "top_p", "top_k", "frequency_penalty", "presence_penalty")
+
+_CARRIED = frozenset({"temperature", "stop", *_SAMPLING})
+
+
+def carries(backend: Backend) -> frozenset[str]:
+    """What of :class:`Sampling` and of temperature the api has a field for."""
+    return _CARRIED
 
 
 def path(backend: Backend, stream: bool = False) -> str:
@@ -35,13 +62,24 @@ def credentials(backend: Backend) -> dict[str, str]:
 
 def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Json:
     names: dict[str, str] = {}  # of the tools called so far, by the id of the call
+    if task.must_call:
+        # The api cannot insist on a call, but on its form.
+        system = f"{system}\n\n{call_guide(task.tools)}".strip()
+    elif task.schema is not None and any_object(task.schema):
+        system = f"{system}\n\n{JSON_ALONE}".strip()
     messages: list[Json] = [{"role": "system", "content": system}] if system else []
     messages += [_turn(turn, names) for turn in task.turns]
-    options: Json = {"num_predict": backend.max_tokens if task.max_tokens is None else task.max_tokens}
+    options: Json = {name: value for name in _SAMPLING if (value := getattr(task.sampling, name)) is not None}
+    if task.sampling.stop:
+        options["stop"] = list(task.sampling.stop)
+    if (limit := answer_limit(task, backend)) is not None:
+        options["num_predict"] = limit
     if task.temperature is not None:
         options["temperature"] = task.temperature
     request: Json = {"model": backend.model, "messages": messages, "stream": stream, "options": options}
-    if task.tools:
+    if task.must_call:
+        request["format"] = call_format(task.tools)
+    elif task.tools:
         request["tools"] = [
             {
                 "type": "function",
@@ -50,7 +88,7 @@ def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Jso
             for tool in task.tools
         ]
     if task.schema is not None:
-        request["format"] = task.schema
+        request["format"] = "json" if any_object(task.schema) else task.schema
     return request
 
 
@@ -72,8 +110,9 @@ def _turn(turn: Message, names: dict[str, str]) -> Json:
 
 
 def _picture(image: Image) -> str:
-    if image.media_type.startswith("audio/"):
-        raise AttemptFailed(FailureCode.BAD_REQUEST, "the ollama api takes no sound")
+    if image.url or not image.media_type.startswith("image/"):
+        what = "addresses of pictures" if image.url else "sound" if image.media_type.startswith("audio/") else "files"
+        raise AttemptFailed(FailureCode.BAD_REQUEST, f"the ollama api takes no {what}")
     return base64_of(image.data)
 
 
@@ -90,6 +129,7 @@ def answer(node: Json) -> Answer:
         usage=_usage(node),
         tool_calls=calls,
         logprob=mean_logprob(children(node, "logprobs"), "logprob"),
+        thoughts=(Thought(thought, "ollama"),) if (thought := text(message, "thinking")) else (),
     )
 
 
@@ -117,6 +157,7 @@ class _Stream:
         self.finished = self.ended = False
         self._last: Json = {}
         self._said: list[str] = []
+        self._thought: list[str] = []
         self._calls: list[Json] = []
         self._logprobs: list[Json] = []
         self._spoken = Spoken()
@@ -127,6 +168,8 @@ class _Stream:
         if said:
             self._said.append(said)
         self._calls += calls
+        if message.get("thinking"):
+            self._thought.append(text(message, "thinking"))
         self._logprobs += ({"logprob": token.get("logprob")} for token in children(node, "logprobs"))
         self.tokens += bool(said or calls or message.get("thinking"))
         if node.get("done") is True:
@@ -137,7 +180,7 @@ class _Stream:
         return self._spoken.hear(said) if said else ""
 
     def node(self) -> Json:
-        message = {"content": "".join(self._said), "tool_calls": self._calls}
+        message = {"content": "".join(self._said), "tool_calls": self._calls, "thinking": "".join(self._thought)}
         return {**self._last, "message": message, "logprobs": self._logprobs}
 
     def usage(self) -> Usage | None:

@@ -23,15 +23,31 @@ Where a refusal ends and a filter begins
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..core.answer import Answer, Declined, Usage
 from ..core.backend import Backend
 from ..core.failures import AttemptFailed, FailureCode
-from ..core.task import Image, Message, Task, ToolCall
+from ..core.limits import answer_limit
+from ..core.task import PLAIN, Image, Message, Sampling, Task, Thought, Tool, ToolCall
 from .assembler import Assembly, Spoken
-from .body import Json, Malformed, base64_of, child, children, count, dumps, mean_logprob, rewritten, spoken, text
+from .body import (
+    JSON_ALONE,
+    Json,
+    Malformed,
+    any_object,
+    base64_of,
+    child,
+    children,
+    count,
+    dumps,
+    mean_logprob,
+    rewritten,
+    spoken,
+    text,
+)
 from .errors import Complaint, filtered, status_in, strings
 
 PROBE = "/models"
@@ -81,7 +97,22 @@ _REPORTING = (
     "dashscope-intl.aliyuncs.com",
     "generativelanguage.googleapis.com",
 )
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+#: Hosts of models that want their own thoughts back with their tool calls, by their references; others turn an unknown
+#: field of a message down.
+_THOUGHTFUL = ("api.deepseek.com", "api.moonshot.ai", "api.moonshot.cn", "openrouter.ai")
+
+#: Fields of :class:`Sampling` by their names here.
+_SAMPLING = {
+    "seed": "seed",
+    "top_p": "top_p",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "effort": "reasoning_effort",
+    "verbosity": "verbosity",
+}
+
+#: Texts at which an answer ends that OpenAI takes; :mod:`agent.gateway` sees to the others.
+_MOST_STOPS = 4
 
 
 def path(backend: Backend, stream: bool = False) -> str:
@@ -92,29 +123,44 @@ def credentials(backend: Backend) -> dict[str, str]:
     return {"authorization": f"Bearer {backend.api_key}"} if backend.api_key else {}
 
 
+def carries(backend: Backend) -> frozenset[str]:
+    """What of :class:`Sampling` and of temperature the api has a field for."""
+    names = {"temperature", "stop", *_SAMPLING}
+    if _is_private(backend.url):
+        names.add("top_k")  # vLLM, llama.cpp, LM Studio
+    return frozenset(names)
+
+
 def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Json:
     own = _is_openai(backend.url)
     guide = system
     whole = task.schema is None or task.schema.get("type") == "object"
-    if task.schema is not None and (backend.json_mode != "schema" or (own and not whole)):
+    anything = task.schema is not None and any_object(task.schema)
+    if task.schema is not None and not anything and (backend.json_mode != "schema" or (own and not whole)):
         guide = f"{system}\n\nAnswer with JSON alone, valid against this JSON Schema: {dumps(task.schema)}".strip()
+    elif anything and (backend.json_mode == "prompt" or not _says_json(system, task)):
+        # OpenAI turns JSON mode down where the messages do not mention it.
+        guide = f"{system}\n\n{JSON_ALONE}".strip()
     messages: list[Json] = [{"role": "system", "content": guide}] if guide else []
-    messages += [_turn(message) for message in task.turns]
+    messages += _messages(task.turns, thoughtful=_host(backend.url).endswith(_THOUGHTFUL))
     request: Json = {"model": backend.model, "messages": messages, "stream": stream}
     if stream and _reports_on_streams(backend.url):
         request["stream_options"] = {"include_usage": True}
     request |= _limit(task, backend, own)
     if task.temperature is not None:
         request["temperature"] = task.temperature
+    if task.sampling is not PLAIN:
+        request |= _sampling(task.sampling, backend)
     if task.tools:
-        request["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in task.tools
-        ]
-    if task.schema is not None and guide is system:
+        request["tools"] = [{"type": "function", "function": _function(tool)} for tool in task.tools]
+        if task.must_call:
+            one = {"type": "function", "function": {"name": task.tools[0].name}}
+            request["tool_choice"] = one if len(task.tools) == 1 else "required"
+        if task.one_call:
+            request["parallel_tool_calls"] = False
+    if anything and backend.json_mode != "prompt":
+        request["response_format"] = {"type": "json_object"}
+    elif task.schema is not None and guide is system:
         named: Json = {"name": "answer", "schema": task.schema}
         if task.schema.get("type") == "object" and _is_strict(task.schema):
             named["strict"] = True
@@ -124,19 +170,55 @@ def body(task: Task, backend: Backend, system: str, stream: bool = False) -> Jso
     return request
 
 
+def _function(tool: Tool) -> Json:
+    function: Json = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return function
+
+
+def _sampling(sampling: Sampling, backend: Backend) -> Json:
+    named = {theirs: getattr(sampling, ours) for ours, theirs in _SAMPLING.items()}
+    if sampling.top_k is not None and _is_private(backend.url):
+        named["top_k"] = sampling.top_k
+    if sampling.stop:
+        named["stop"] = list(sampling.stop[:_MOST_STOPS])
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _says_json(system: str, task: Task) -> bool:
+    return "json" in system.lower() or any("json" in turn.text.lower() for turn in task.turns)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
 def _is_openai(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+    host = _host(url)
     return host == "api.openai.com" or host.endswith(".openai.azure.com")
+
+
+def _is_private(url: str) -> bool:
+    """Whether the server is on this machine or in this network: vLLM, llama.cpp, Ollama, LM Studio."""
+    host = _host(url)
+    if host == "localhost" or host.endswith((".local", ".lan", ".internal")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
 
 
 def _reports_on_streams(url: str) -> bool:
     """Whether the server is known to take ``stream_options``; others turn unknown fields down."""
-    host = urlsplit(url).hostname or ""
-    return host.endswith(_REPORTING) or host in _LOOPBACK
+    return _host(url).endswith(_REPORTING) or _is_private(url)
 
 
 def _limit(task: Task, backend: Backend, own: bool) -> Json:
-    limit = backend.max_tokens if task.max_tokens is None else task.max_tokens
+    limit = answer_limit(task, backend)
+    if limit is None:
+        return {}
     names = ("max_completion_tokens", "max_tokens") if own else ("max_tokens", "max_completion_tokens")
     if any(backend.options.get(name) is not None for name in names):
         return {}
@@ -158,9 +240,26 @@ def _is_strict(schema: object) -> bool:
     return all(map(_is_strict, below + ([schema["items"]] if "items" in schema else [])))
 
 
-def _turn(message: Message) -> Json:
+def _messages(turns: tuple[Message, ...], *, thoughtful: bool) -> list[Json]:
+    messages: list[Json] = []
+    shown: list[Image] = []  # by tools; their messages hold text alone, so a user's follows them
+    for turn in turns:
+        if shown and turn.role != "tool":
+            messages.append({"role": "user", "content": [_part(image) for image in shown]})
+            shown = []
+        if turn.role == "tool":
+            shown += turn.images
+        messages.append(_turn(turn, thoughtful))
+    if shown:
+        messages.append({"role": "user", "content": [_part(image) for image in shown]})
+    return messages
+
+
+def _turn(message: Message, thoughtful: bool) -> Json:
     turn: Json = {"role": message.role, "content": message.text}
-    if message.images:
+    if thoughtful and message.thoughts:
+        turn["reasoning_content"] = "".join(thought.text for thought in message.thoughts)
+    if message.images and message.role != "tool":
         parts: list[Json] = [{"type": "text", "text": message.text}] if message.text else []
         turn["content"] = parts + [_part(image) for image in message.images]
     if message.tool_calls:
@@ -176,6 +275,11 @@ def _turn(message: Message) -> Json:
 
 
 def _part(image: Image) -> Json:
+    if image.url:
+        return {"type": "image_url", "image_url": {"url": image.url}}
+    if image.media_type == "application/pdf":
+        data = f"data:{image.media_type};base64,{base64_of(image.data)}"
+        return {"type": "file", "file": {"filename": image.name or "document.pdf", "file_data": data}}
     if image.media_type.startswith("audio/"):
         sound = _SOUNDS.get(image.media_type)
         if sound is None:
@@ -212,7 +316,17 @@ def answer(node: Json) -> Answer:
         tool_calls=tuple(_call(call) for call in children(message, "tool_calls")),
         declined=declined,
         logprob=mean_logprob(children(logprobs, "content"), "logprob") if logprobs else None,
+        thoughts=(Thought(thought, "openai"),) if (thought := _reasoned(message)) else (),
     )
+
+
+def _reasoned(message: Json) -> str:
+    """Thoughts beside the answer: DeepSeek's field and those who follow it, or OpenRouter's."""
+    return next((said for name in _REASONED if isinstance(said := message.get(name), str) and said), "")
+
+
+#: Where a message or a delta has the model's thoughts.
+_REASONED = ("reasoning_content", "reasoning")
 
 
 def _content(message: Json) -> str:
@@ -237,6 +351,7 @@ class _Stream:
         self._choice: Json = {}
         self._said: list[str] = []
         self._refused: list[str] = []
+        self._thought: list[str] = []
         self._calls: dict[int, Json] = {}
         self._logprobs: list[Json] = []
         self._spoken = Spoken()
@@ -259,6 +374,8 @@ class _Stream:
             self._said.append(said)
         elif any(map(delta.get, _OTHER_WORDS)):
             self.tokens += 1
+            if thought := _reasoned(delta):
+                self._thought.append(thought)
         if delta.get("refusal"):
             self._refused.append(text(delta, "refusal"))
         if delta.get("tool_calls"):
@@ -291,6 +408,8 @@ class _Stream:
 
     def node(self) -> Json:
         message: Json = {"content": "".join(self._said), "refusal": "".join(self._refused)}
+        if self._thought:
+            message["reasoning_content"] = "".join(self._thought)
         message["tool_calls"] = [
             {"id": call["id"], "function": {"name": call["name"], "arguments": "".join(call["arguments"])}}
             for call in self._calls.values()

@@ -20,7 +20,7 @@ def decode(backend: Backend, status: int, headers: Mapping[str, str], body: byte
 
     Raises AttemptFailed, and nothing else, whatever the bytes are. The content type is not asked: JSON is JSON.
     """
-    return read(backend, status, _contents(backend, status, headers, body))
+    return read(backend, status, contents(backend, status, headers, body))
 
 
 def read(backend: Backend, status: int, node: object) -> Answer:
@@ -41,13 +41,13 @@ def decode_probe(backend: Backend, status: int, headers: Mapping[str, str], body
     A server without a list of models answers 404, and is there all the same.
     """
     try:
-        _contents(backend, status, headers, body)
+        contents(backend, status, headers, body)
     except AttemptFailed as failure:
         if failure.failure is not FailureCode.NOT_FOUND:
             raise
 
 
-def _contents(backend: Backend, status: int, headers: Mapping[str, str], body: bytes) -> object:
+def contents(backend: Backend, status: int, headers: Mapping[str, str], body: bytes) -> object:
     """The JSON of a 2xx that holds no error object; everything else is raised as AttemptFailed."""
     fine = 200 <= status < 300
     try:

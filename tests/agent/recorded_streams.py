@@ -10,7 +10,7 @@ from fake_llm.streams import TEXT_BLOCK, block, candidate, chunk, line, message,
 
 from uniwizard.agent.core.answer import Answer, Declined, Usage
 from uniwizard.agent.core.backend import Backend
-from uniwizard.agent.core.task import ToolCall
+from uniwizard.agent.core.task import Thought, ToolCall
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ RECORDED = (
         )
         + b": keep-alive\r\n\r\n"
         + sse(chunk({"content": ", low at six."}), chunk({"content": ""}, "length"), "[DONE]", end="\r\n"),
-        Answer("High at noon, low at six.", "gpt-x", "length"),
+        Answer("High at noon, low at six.", "gpt-x", "length", thoughts=(Thought("Hmm, tides.", "openai"),)),
     ),
     Recorded(
         "openai thoughts between tags, with CR",
@@ -140,7 +140,7 @@ RECORDED = (
             *stop("end_turn"),
             names=True,
         ),
-        Answer(SAID, "claude-x", "stop", CLAUDE_USAGE),
+        Answer(SAID, "claude-x", "stop", CLAUDE_USAGE, thoughts=(Thought("Tides.", "anthropic", "c2ln"),)),
     ),
     Recorded(
         "anthropic tool use",
@@ -189,7 +189,7 @@ RECORDED = (
             candidate({"text": " bei Vollmond — 満潮."}, finishReason="STOP", usage=GEMINI_USAGE),
             end="\r\n",
         ),
-        Answer(SAID, "gemini-x", "stop", Usage(8, 10, 0, 4)),
+        Answer(SAID, "gemini-x", "stop", Usage(8, 10, 0, 4), thoughts=(Thought("Thinking of tides.", "gemini"),)),
     ),
     Recorded(
         "gemini function call",
@@ -231,7 +231,7 @@ RECORDED = (
             line(" bei Vollmond — 満潮."),
             line(done=True, **COUNTS),
         ),
-        Answer(SAID, "llama-x", "stop", Usage(7, 3)),
+        Answer(SAID, "llama-x", "stop", Usage(7, 3), thoughts=(Thought("Tides.", "ollama"),)),
     ),
     Recorded(
         "ollama tool call",

@@ -97,9 +97,13 @@ class TestFailing:
         assert caught.value.param == param
         assert not provider.seen["a"]
 
-    def test_a_pictures_address_is_not_fetched(self, sdk: openai.OpenAI) -> None:
-        parts = [{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}]
-        with pytest.raises(openai.BadRequestError) as caught:
+    def test_a_pictures_address_goes_on_and_is_not_fetched_here(self, sdk: openai.OpenAI, provider: Provider) -> None:
+        parts: list[Any] = [{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}]
+        create(sdk, messages=[{"role": "user", "content": parts}])
+        assert provider.seen["a"][-1]["messages"][-1]["content"] == parts
+
+    @pytest.mark.parametrize("url", ["file:///etc/passwd", "cat.png", "data:text/html;base64,QQ==", "ftp://a/b"])
+    def test_what_is_no_picture_is_refused(self, sdk: openai.OpenAI, url: str) -> None:
+        parts: list[Any] = [{"type": "image_url", "image_url": {"url": url}}]
+        with pytest.raises(openai.BadRequestError):
             create(sdk, messages=[{"role": "user", "content": parts}])
-        assert caught.value.code == "invalid_image_url"
-        assert "data:image" in caught.value.message

@@ -90,11 +90,24 @@ class TestAnswering:
         )
         assert (provider.seen["a"][-1]["max_tokens"], provider.seen["a"][-1]["temperature"]) == (5, 0.5)
 
-    def test_an_answer_that_nobody_asked_to_cut_is_never_handed_over_cut(
+    def test_a_cut_that_nobody_asked_for_is_told_and_never_thrown_away(
         self, sdk: openai.OpenAI, provider: Provider
     ) -> None:
         provider.say("a", says("The moon pulls on the", "length"))
-        assert create(sdk).choices[0].message.content == TIDES
+        choice = create(sdk).choices[0]
+        assert (choice.message.content, choice.finish_reason) == ("The moon pulls on the", "length")
+        assert "max_tokens" not in provider.seen["a"][-1]
+
+    def test_what_is_cut_in_a_tools_arguments_or_in_json_is_told_as_well(
+        self, sdk: openai.OpenAI, provider: Provider
+    ) -> None:
+        call = {"id": "call_12345678", "type": "function", "function": {"name": "weather", "arguments": '{"pla'}}
+        provider.say("a", says(None, "length", tool_calls=[call]))
+        choice = create(sdk, tools=[WEATHER]).choices[0]
+        assert (choice.finish_reason, choice.message.tool_calls[0].function.arguments) == ("length", '{"pla')
+        provider.say("a", says('{"rivers": ["Wis', "length"))
+        choice = create(sdk, response_format={"type": "json_object"}).choices[0]
+        assert (choice.finish_reason, choice.message.content) == ("length", '{"rivers": ["Wis')
 
     def test_stop_ends_the_answer_before_it(self, sdk: openai.OpenAI) -> None:
         answer = create(sdk, stop=["nowhere", ", and"])
@@ -211,15 +224,18 @@ class TestTools:
         assert "tools" not in provider.seen["a"][-1]
 
     @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "weather"}}])
-    def test_a_tool_that_must_be_called_is_asked_for_as_json_and_judged(
+    def test_a_tool_that_must_be_called_is_asked_for_twice_and_then_of_another(
         self, sdk: openai.OpenAI, provider: Provider, choice: Any
     ) -> None:
-        provider.say("a", says("It is raining, I believe."))
+        provider.say("a", says("Rain falls in Ulm today, and the wind comes from the west."))
         provider.say("b", says('{"place": "Ulm"}'))
         answer = create(sdk, tools=[WEATHER], tool_choice=choice)
         call = answer.choices[0].message.tool_calls[0]
         assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"place": "Ulm"})
         assert answer.model_extra["uniwizard"]["backend"] == "b"
+        first, second = provider.seen["a"]
+        assert first["tool_choice"] == second["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
+        assert "weather" in second["messages"][-1]["content"]
 
 
 class TestModels:

@@ -19,8 +19,10 @@ from twisted.internet.testing import StringTransport
 from twisted.web.test.requesthelper import DummyRequest
 
 from uniwizard.agent.gateway import Allowance, Caller, Gateway, GatewaySite, open_door
+from uniwizard.agent.gateway.asked import Asking
+from uniwizard.agent.gateway.doors import DOORS
 from uniwizard.agent.gateway.errors import Rejected
-from uniwizard.agent.gateway.requests import parse_request
+from uniwizard.agent.gateway.naming import Names
 from uniwizard.agent.gateway.server import is_loopback
 from uniwizard.agent.gateway.sse import EventStream
 
@@ -82,7 +84,7 @@ class TestBrokenInput:
             ("POST", "/v1/models", 405, "method_not_allowed"),
             ("OPTIONS", "/v1/chat/completions", 405, "method_not_allowed"),
             ("BREW", "/v1/models", 405, "method_not_allowed"),
-            ("POST", "/v1/embeddings", 404, "unknown_url"),
+            ("POST", "/v1/moderations", 404, "unknown_url"),
             ("GET", "/", 404, "unknown_url"),
             ("GET", "/v1/models/%00%0d%0aX-Evil:%201", 404, "model_not_found"),
             ("GET", "/v1/../etc/passwd", 404, "unknown_url"),
@@ -212,7 +214,7 @@ class TestPatience:
 
     def test_silence_is_bridged_and_the_status_waits_for_the_first_word(self) -> None:
         request: Any = DummyRequest([b"v1"])
-        events = EventStream(request, self.clock, {}, keep_alive=5)
+        events = EventStream(request, self.clock, {}, lambda: b": still at it\n\n", keep_alive=5)
         events.wait()
         self.clock.pump([1] * 4)
         assert not events.begun
@@ -220,7 +222,7 @@ class TestPatience:
         assert b"".join(request.written) == b": still at it\n\n" * 3
         events.end()
         self.clock.pump([1] * 20)
-        assert b"".join(request.written).endswith(b"still at it\n\ndata: [DONE]\n\n")
+        assert b"".join(request.written) == b": still at it\n\n" * 3
 
     def test_without_a_configuration_the_door_says_so(self) -> None:
         request: Any = DummyRequest([b"v1"])
@@ -348,7 +350,7 @@ class TestArbitraryInput:
     @given(values | bodies)
     def test_every_json_is_a_task_or_an_error_of_the_400s(self, node: Any) -> None:
         try:
-            asked = parse_request(node, KEYS)
+            asked = DOORS["chat"].read(node, Names(KEYS), Asking())
         except Rejected as rejected:
             assert 400 <= rejected.status < 500
             json.dumps(rejected.body())

@@ -171,13 +171,14 @@ def test_hostile_nesting_and_references_are_bounded() -> None:
             parse(text, {"type": "array", "minItems": 1})
     laughs: dict[str, object] = {"$ref": "#/$defs/a0", "$defs": {"a40": {"type": "array"}}}
     laughs["$defs"] |= {f"a{i}": {"allOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 2} for i in range(40)}  # type: ignore[operator]
-    with pytest.raises(InvalidOutput, match="references"):
+    with pytest.raises(InvalidOutput, match="more than"):
         parse("[]", laughs)
 
 
-def test_a_pattern_of_the_schema_that_could_explode_is_left_unchecked() -> None:
+def test_a_pattern_that_would_explode_elsewhere_is_checked() -> None:
     schema = {"type": "array", "items": {"type": "string", "pattern": "^(a+)+$"}}
-    assert parse(json.dumps(["a" * 40 + "!"]), schema) == ["a" * 40 + "!"]
+    with pytest.raises(InvalidOutput, match="does not match"):
+        parse(json.dumps(["a" * 40 + "!"]), schema)
     with pytest.raises(InvalidOutput, match="does not match"):
         parse('["b"]', {"type": "array", "items": {"type": "string", "pattern": "^a+$"}})
 

@@ -171,17 +171,23 @@ class FallingBack(RouterTest):
 
     async def test_giving_up_lists_every_attempt_and_everyone_who_was_not_asked(self) -> None:
         self.server.script("a", status(503))
-        self.server.script("b", refusal())
+        self.server.script("b", status(500))
         asleep = self.server.backend("c", unconfigured="C_KEY is not set")
         failed = await gives_up(self.router(self.server.backend("a"), self.server.backend("b"), asleep))
         assert [(a.backend, a.failure) for a in failed.attempts] == [
             ("a", FailureCode.OVERLOADED),
-            ("b", FailureCode.REFUSED),
+            ("b", FailureCode.SERVER_ERROR),
         ]
         assert [(s.backend, s.reason) for s in failed.skipped] == [("c", "asleep: C_KEY is not set")]
         assert "C_KEY" in str(failed)
         (told,) = [event for event in self.events if isinstance(event, GaveUp)]
-        assert (told.attempts, told.failure) == (2, FailureCode.REFUSED)
+        assert (told.attempts, told.failure) == (2, FailureCode.SERVER_ERROR)
+
+    async def test_the_only_answer_there_is_is_given_although_it_declines(self) -> None:
+        self.server.script("a", status(503))
+        self.server.script("b", refusal())
+        result = await self.router(self.server.backend("a"), self.server.backend("b")).call_with_fallback(QUESTION)
+        assert (result.backend, result.refused) == ("b", True)
 
     async def test_nobody_to_ask_is_told_without_an_attempt(self) -> None:
         router = self.router(self.server.backend("a", unconfigured="A_KEY is not set"))

@@ -1,13 +1,14 @@
 """What the endpoint costs beside the model's own time, and beside other gateways, in one run on one machine.
 
     python tests/benchmarks/gateway_overhead.py
-    PORTKEY_DIR=/path LITELLM_PYTHON=/path/to/python python tests/benchmarks/gateway_overhead.py
+    PORTKEY_DIR=/path LITELLM_PYTHON=/path/to/python BASELINE=/path python tests/benchmarks/gateway_overhead.py
 
 One upstream on loopback, in a process of its own, answers at once. In front of it stand, one after the other: nothing,
 ``python -m agent serve``, the Portkey gateway (npm ``@portkey-ai/gateway``: PORTKEY_DIR is where it was installed, else
 npm installs it into a temporary directory) and the LiteLLM proxy (``litellm[proxy]`` in the interpreter that
-LITELLM_PYTHON names). The client is a bare protocol on kept connections, 1, 50 and 200 of them, each with one request
-under way; every prompt is a different one. Each server is one process, and warmed up before it is measured.
+LITELLM_PYTHON names), and another checkout of this repository at BASELINE. The client is a bare protocol on kept
+connections, 1, 50 and 200 of them, each with one request under way; every prompt is a different one. Each server is one
+process, and warmed up before it is measured.
 
 ``added`` is what a request takes longer than without any gateway, by the median at one at once. CPU is that of the
 server's process alone, from /proc. Every answer is checked. ROUNDS (3) of the environment says how often everything is
@@ -213,10 +214,25 @@ def nothing(upstream: int, _: Path) -> Iterator[Target]:
 
 @contextmanager
 def ours(upstream: int, directory: Path) -> Iterator[Target]:
+    with checkout("uniwizard", ROOT, upstream, directory) as target:
+        yield target
+
+
+@contextmanager
+def before(upstream: int, directory: Path) -> Iterator[Target]:
+    if not (root := os.environ.get("BASELINE")):
+        raise RuntimeError("BASELINE names no other checkout of this repository")
+    with checkout("baseline", Path(root), upstream, directory) as target:
+        yield target
+
+
+@contextmanager
+def checkout(name: str, root: Path, upstream: int, directory: Path) -> Iterator[Target]:
+    """The server of a checkout of this repository."""
     (directory / "backends.yaml").write_text(CONFIG.format(port=upstream))
     port = free_port()
     command = [sys.executable, "-m", "agent", "serve", "--port", str(port)]
-    with process("uniwizard", [*command, "--config", str(directory / "backends.yaml")], port, cwd=ROOT) as target:
+    with process(name, [*command, "--config", str(directory / "backends.yaml")], port, cwd=root) as target:
         yield target
 
 
@@ -259,7 +275,7 @@ def litellm(upstream: int, directory: Path) -> Iterator[Target]:
 
 # -- the table ---------------------------------------------------------------------------------------------------
 
-SERVERS: list[Callable[[int, Path], Any]] = [nothing, ours, portkey, litellm]
+SERVERS: list[Callable[[int, Path], Any]] = [nothing, ours, before, portkey, litellm]
 
 
 async def compare(_: Any) -> None:

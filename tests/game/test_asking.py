@@ -193,6 +193,13 @@ def test_timmy_answers_what_is_for_him(player: Telnet, upstream: FakeLLMThread) 
     assert "imm" not in str(asked(upstream)[-1]["content"])
 
 
+def test_he_hears_also_after_evennia_has_flushed_its_cache(player: Telnet, wizard: Telnet) -> None:
+    wizard.send("py from evennia.utils.idmapper.models import flush_cache; flush_cache(); print('flu' + 'shed')")
+    wizard.expect("flushed")
+    player.send("say hello Timmy")
+    player.expect(re.compile(r"Timmy (looks up|wipes)"))
+
+
 def test_without_a_brain_he_counts_on_his_fingers(player: Telnet, wizard: Telnet) -> None:
     for key in ("one", "two"):
         wizard.send(f"backends/disable {key}")

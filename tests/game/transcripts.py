@@ -85,9 +85,9 @@ def visits(game: Game) -> Iterator[str]:
         for key in ("one", "two", "three"):
             wizard.send(f"backends/disable {key}")
         wizard.expect("three is put away")
-        with newcomer(game, "Bo") as bo:
+        with newcomer(game, "Bob") as bob:
             yield from play(
-                bo, "say hello Timmy", "Timmy, what is 2+2?", "Timmy, what is the meaning of life?",
+                bob, "say hello Timmy", "Timmy, what is 2+2?", "Timmy, what is the meaning of life?",
                 "ask timmy how are you?", "ask timmy about the brains", ":waves at Timmy", "take one",
                 "whisper timmy = what do you remember of me?", "say good night, Timmy",
             )  # fmt: skip

@@ -17,6 +17,7 @@ must tell again what was spent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -170,6 +171,16 @@ class Budgets:
             now = self._now()
             for counter in (*self._counters_of(found[0], now).values(), *self._own_held(found[2], now)):
                 counter.unreserve(found[1])
+
+    def usd_left(self, task: str) -> float:
+        """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
+        if (found := self._reserved.get(task)) is None:
+            return math.inf
+        who, held, own = found
+        now = self._now()
+        counters = (*self._counters_of(who, now).values(), *self._own_held(own, now))
+        free = (counter.left(now) + held for counter in counters)
+        return max(0.0, min(free, default=math.inf))
 
     def spend(self, who: Who, usd: float) -> None:
         """Count what an attempt cost that has just ended."""

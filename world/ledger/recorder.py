@@ -106,6 +106,10 @@ class Recorder:
             return str(reached)
         return ""
 
+    def usd_left(self, task_id: str) -> float:
+        """USD that the task may still spend; infinity where no budget limits it."""
+        return self.budgets.usd_left(task_id)
+
     def unreserve(self, task_id: str) -> None:
         """An attempt of the task is over, and its cost is counted; nothing is set aside until its next one."""
         self.budgets.renew(task_id, 0.0)

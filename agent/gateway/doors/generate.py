@@ -4,25 +4,30 @@
                             {"results": [{"text": "..."}]}
 
 The prompt is whole: a character's description and the talk so far. So it is asked as a persona and a turn, of the kind
-``roleplay``, and no instruction of ours stands before it.
+``roleplay``, and no instruction of ours stands before it. There are no streams; samplers of local models and the like
+are heard and not passed on.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from ...core.result import RouteResult
+from ...core.task import Task
+from ...wire.body import Json
+from ..asked import Asked, Asking
+from ..errors import Rejected
+from ..naming import Names
+from .chat_out import Chunks as stream
+from .chat_out import error
+from .door import said
 
-from ..core.task import Task
-from .errors import Rejected
-from .requests import ChatRequest
+__all__ = ["answer", "error", "read", "stream"]
 
-PATH = "/api/v1/generate"
 #: What is asked for where the prompt has no line of talk to answer.
 _GO_ON = "Go on."
-#: Samplers of local models and the like are heard and not passed on: they are each backend's own matter.
 _PROMPT = "prompt"
 
 
-def parse_generate(node: object, identity: frozenset[str]) -> ChatRequest:
+def read(node: object, names: Names, asking: Asking) -> Asked:
     """What is asked. Raises Rejected (400)."""
     if not isinstance(node, dict):
         raise Rejected(400, "The request must be a JSON object.")
@@ -30,22 +35,23 @@ def parse_generate(node: object, identity: frozenset[str]) -> ChatRequest:
     if not isinstance(prompt, str) or not prompt.strip():
         raise Rejected(400, "`prompt` must be text.", param=_PROMPT)
     # The last line is what was said last; what stands before it tells who is to answer, and what was said before.
-    persona, _, said = prompt.rstrip().rpartition("\n")
+    persona, _, last = prompt.rstrip().rpartition("\n")
     task = Task(
-        said.strip() or _GO_ON,
+        last.strip() or _GO_ON,
         kind="roleplay",
         persona=persona.strip() or None,
         max_tokens=_whole(node.get("max_new_tokens")),
         temperature=_temperature(node.get("temperature")),
         may_be_cut=True,
-        identity=identity,
+        identity=asking.identity,
+        asker=asking.label,
     )
-    return ChatRequest(task=task, model="auto")
+    return Asked(task, "auto")
 
 
-def generated(text: str) -> dict[str, Any]:
+def answer(result: RouteResult, asked: Asked, seconds: float) -> Json:
     """The answer as that API gives it."""
-    return {"results": [{"text": text}]}
+    return {"results": [{"text": said(result, asked)[0]}]}
 
 
 def _whole(value: object) -> int | None:
