@@ -30,7 +30,7 @@ def register() -> None:
         def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
             super().save_related(request, form, formsets, change)
             if form.instance.db_key == routers.KEY:
-                # Once the page's transaction is over: until then SQLite lets nobody else write, and the reactor's thread,
+                # Once the page's transaction is over: until then SQLite lets nobody else write, and the reactor,
                 # which we wait for, would wait for us.
                 transaction.on_commit(lambda: self._tell(request))
 
@@ -47,6 +47,6 @@ def _heed_edits() -> list[str]:
     """Take the edits over. In the reactor's thread."""
     script = routers.find()
     try:
-        return script.heed_edits() if script is not None else []
+        return script.latest_faults() if script is not None else []
     except routers.Closed as closed:
         return str(closed).splitlines()
