@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
 from evennia.scripts.models import ScriptDB
 
 from uniwizard.world import routers
@@ -27,12 +26,14 @@ def register() -> None:
 
         tells_of_edits = True
 
-        def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
-            super().save_related(request, form, formsets, change)
-            if form.instance.db_key == routers.KEY:
-                # Once the page's transaction is over: until then SQLite lets nobody else write, and the reactor,
-                # which we wait for, would wait for us.
-                transaction.on_commit(lambda: self._tell(request))
+        def changeform_view(self, request: Any, object_id: Any = None, *arguments: Any, **more: Any) -> Any:
+            answer = super().changeform_view(request, object_id, *arguments, **more)
+            # The page's transaction is over by now: until then SQLite lets nobody else write, and the reactor, which we
+            # wait for, would wait for us. A page that is shown again has faults of its own, and saved nothing.
+            saved = request.method == "POST" and answer.status_code == 302 and object_id is not None
+            if saved and ScriptDB.objects.filter(id=object_id, db_key=routers.KEY).exists():
+                self._tell(request)
+            return answer
 
         def _tell(self, request: Any) -> None:
             for fault in live.ask(_heed_edits) or ():
