@@ -4,7 +4,6 @@ For looking at a game before Uniwizard is added to it, and for clearing up after
 """
 
 from server.conf.settings import *  # noqa: F403 # type: ignore[import-not-found, unused-ignore]
-
 from uniwizard.server.plugin.settings import extend
 
 extend(globals())
