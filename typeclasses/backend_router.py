@@ -393,7 +393,17 @@ class BackendRouter(DefaultScript):
                 self._write(key, category)
         for fault in faults:
             logger.log_warn(f"Uniwizard: an edited Attribute cannot be used: {fault}")
+        if faults:
+            self.ndb.faults = (time.monotonic(), faults)
         return faults
+
+    def latest_faults(self) -> list[str]:
+        """What could not be used of an edit that was made just now, whoever has come upon it first."""
+        keeper = self.keeper
+        keeper.heed_edits()
+        found, faults = keeper.ndb.faults or (0.0, [])
+        keeper.ndb.faults = None
+        return faults if time.monotonic() - found < INTERVAL else []
 
     def persist(self) -> None:
         """Write every backend's state that has changed since it was last written."""

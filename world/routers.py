@@ -61,6 +61,9 @@ class GameRouter(Protocol):
     def heed_edits(self) -> list[str]:
         """Take over what somebody has changed in the Attributes; what could not be used, one line each."""
 
+    def latest_faults(self) -> list[str]:
+        """What could not be used of an edit that was made just now, one line each."""
+
     def reload_config(self) -> list[str]:
         """Read the backends file anew; its faults, one line each."""
 

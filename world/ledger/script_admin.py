@@ -26,10 +26,16 @@ def register() -> None:
 
         tells_of_edits = True
 
-        def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
-            super().save_related(request, form, formsets, change)
-            if form.instance.db_key != routers.KEY:
-                return
+        def changeform_view(self, request: Any, object_id: Any = None, *arguments: Any, **more: Any) -> Any:
+            answer = super().changeform_view(request, object_id, *arguments, **more)
+            # The page's transaction is over by now: until then SQLite lets nobody else write, and the reactor, which we
+            # wait for, would wait for us. A page that is shown again has faults of its own, and saved nothing.
+            saved = request.method == "POST" and answer.status_code == 302 and object_id is not None
+            if saved and ScriptDB.objects.filter(id=object_id, db_key=routers.KEY).exists():
+                self._tell(request)
+            return answer
+
+        def _tell(self, request: Any) -> None:
             for fault in live.ask(_heed_edits) or ():
                 self.message_user(request, f"{fault}.", messages.ERROR)
 
@@ -42,6 +48,6 @@ def _heed_edits() -> list[str]:
     """Take the edits over. In the reactor's thread."""
     script = routers.find()
     try:
-        return script.heed_edits() if script is not None else []
+        return script.latest_faults() if script is not None else []
     except routers.Closed as closed:
         return str(closed).splitlines()
