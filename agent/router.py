@@ -324,8 +324,8 @@ class Router:
         decided = self._decider.decide(redacted.task, strategy)
         decision = decided.decision
         own = persona if persona is not None else prompts.get(decision.kind)
-        own = self.classifier.system_prompt(decision.kind) if own is None else own
-        system = redacted.explained(own if task.guided or persona is not None else "")
+        guide = self.classifier.system_prompt(decision.kind) if own is None else own
+        system = redacted.explained(guide if task.guided or persona is not None else "")
         question = None
         # What is answered in a part is no answer to the same words elsewhere.
         if self._recall is not None and memory != "off" and not alone and own is None:
