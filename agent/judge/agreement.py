@@ -14,9 +14,9 @@ import re
 from ..core.answer import Answer
 from ..core.verdict import Verdict
 
-_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
-_WORD = re.compile(r"\w+")
-_LETTER = re.compile(r"\b(?:answer|option|choice)\b\W{0,5}(?:is\b)?\W{0,5}([A-J])\b|^\W*([A-J])\W*$", re.I)
+_NUMBER = re.compile(r"[-+]?\d++(?:[.,]\d++)*+")
+_WORD = re.compile(r"\w++")
+_LETTER = re.compile(r"\b(?:answer|option|choice)\b\W{0,5}(?:is\b)?\W{0,5}([A-J])\b|^\W*+([A-J])\W*+$", re.I)
 _YES, _NO = frozenset({"yes", "true", "correct"}), frozenset({"no", "false", "incorrect"})
 #: Words of an answer that is little else than its figure, letter or word.
 SHORT = 30

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evennia import settings_default
 from hypothesis import given
 from hypothesis import strategies as st
 from prepared import copied
@@ -229,6 +230,7 @@ def test_a_path_that_cannot_be_a_game_is_named(tmp_path: Path, capsys: pytest.Ca
 
 def stock_settings(**more: Any) -> dict[str, Any]:
     stock = {
+        **{name: value for name, value in vars(settings_default).items() if name.isupper()},
         "GAME_DIR": "/games/mine",
         "CMDSET_CHARACTER": "commands.default_cmdsets.CharacterCmdSet",
         "CMDSET_ACCOUNT": "commands.default_cmdsets.AccountCmdSet",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from evennia import settings_default
+
 from uniwizard.server.plugin.settings import SESSION_CMDSET, WEB_PLUGINS_MODULE, extend
 
 
 def settings(**more: Any) -> dict[str, Any]:
     """A game's settings as Evennia's defaults leave them."""
     return {
+        **{name: value for name, value in vars(settings_default).items() if name.isupper()},
         "GAME_DIR": "/nowhere",
         "CMDSET_CHARACTER": "commands.default_cmdsets.CharacterCmdSet",
         "CMDSET_ACCOUNT": "commands.default_cmdsets.AccountCmdSet",
