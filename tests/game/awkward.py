@@ -10,6 +10,7 @@ is read as a person would read it (:mod:`disguises`), without help from what is 
 
 from __future__ import annotations
 
+import html
 import random
 import re
 import sys
@@ -38,6 +39,8 @@ QUESTIONS = (
     "Is {} the one who said that the search is over?",
     "ask {}, please",
 )
+#: What a line of telnet cannot hold, the game takes for its own, or the judge for a sum (54%69).
+_UNTYPABLE = re.compile(r"\n|\||\\n|%\d\d%\d")
 #: Seconds that one thought may take.
 PATIENCE = 60.0
 
@@ -111,8 +114,7 @@ def _populate(game: Game, wizard: Telnet, players: int) -> list[Telnet]:
 
 def _ask(thinker: Thinker, chance: random.Random) -> None:
     name = chance.choice(NAMES)
-    # What a telnet line can hold, and the game's own parser leaves alone.
-    dresses = [said for said in disguised(name) if "\n" not in said and "|" not in said and "\\n" not in said]
+    dresses = [said for said in disguised(name) if not _UNTYPABLE.search(said)]
     thinker.question = chance.choice(QUESTIONS).format(chance.choice(dresses))
     thinker.since = time.monotonic()
     thinker.seen = ""
@@ -137,8 +139,8 @@ def _listen(thinker: Thinker, report: Report) -> None:
 
 
 def _squeezed(text: str) -> str:
-    """``text`` without blanks and what cannot be seen, since a terminal breaks lines and shows no such thing."""
-    return re.sub(r"[\s\u00ad\u200b]+", "", text)
+    """``text`` as a terminal shows it, but for its lines: no blanks, nothing that cannot be seen, no HTML."""
+    return re.sub(r"[\s\u00ad\u200b]+", "", html.unescape(text))
 
 
 def _inspect(requests: list[Request], report: Report) -> None:

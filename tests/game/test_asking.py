@@ -6,12 +6,13 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from fake_llm import FakeLLMThread, Request
+from fake_llm.replies import Reply
 from test_pictures import SECRET, chunk, png
-from upstream import Upstream
-from wired import CLOSING, config, think, wired
+from wired import CLOSING, address, config, says, think, until, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -21,26 +22,25 @@ CONFIG = config({"capabilities": ["images"]}, two={"cost_per_1k": 0})
 
 
 @pytest.fixture(scope="module")
-def game(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[Game]:
+def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread) -> Iterator[Game]:
     """A running game with two backends of ours, of which one can see."""
     directory = tmp_path_factory.mktemp("asking") / "game"
-    with wired(directory, CONFIG, UPSTREAM=provider.url) as running:
+    with wired(directory, CONFIG, UPSTREAM=address(provider)) as running:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _plain_answers(upstream: Upstream) -> Iterator[None]:
-    yield
-    upstream.tell = None
+def told(reply: Callable[[str], str]) -> Callable[[Request], Reply]:
+    """A provider that says what ``reply`` makes of the request's body."""
+    return lambda request: says(reply(request.body.decode()))
 
 
-def asked(upstream: Upstream) -> list[dict[str, object]]:
+def asked(upstream: FakeLLMThread) -> list[dict[str, object]]:
     """The messages of the last request."""
-    messages: list[dict[str, object]] = json.loads(upstream.requests[-1].body)["messages"]
+    messages: list[dict[str, object]] = json.loads(upstream.requests["one"][-1].body)["messages"]
     return messages
 
 
-def test_a_paste_of_200_lines_is_one_question(player: Telnet, upstream: Upstream) -> None:
+def test_a_paste_of_200_lines_is_one_question(player: Telnet, upstream: FakeLLMThread) -> None:
     code = "\n".join(f"    value_{number} = {number}" for number in range(199))
     # One packet, as a terminal sends a paste.
     player._socket.sendall(f"think review this:\n{code}\n".replace("\n", "\r\n").encode())
@@ -50,7 +50,7 @@ def test_a_paste_of_200_lines_is_one_question(player: Telnet, upstream: Upstream
     assert f"review this:\n{code}" in str(asked(upstream)[-1]["content"])
 
 
-def test_a_bare_think_opens_a_page(player: Telnet, upstream: Upstream) -> None:
+def test_a_bare_think_opens_a_page(player: Telnet, upstream: FakeLLMThread) -> None:
     player.send("think")
     player.expect("up to")
     for line in ("look", "  indented", "a mistake", ".u"):
@@ -67,7 +67,7 @@ def test_a_bare_think_opens_a_page(player: Telnet, upstream: Upstream) -> None:
     player.expect("Workshop")
 
 
-def test_a_page_survives_a_reload(game: Game, player: Telnet, upstream: Upstream) -> None:
+def test_a_page_survives_a_reload(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     player.send("think")
     player.expect("up to")
     player.send("first line")
@@ -81,8 +81,8 @@ def test_a_page_survives_a_reload(game: Game, player: Telnet, upstream: Upstream
     assert asked(upstream)[-1]["content"] == "first line\nsecond line"
 
 
-def test_a_conversation_goes_on(player: Telnet, upstream: Upstream) -> None:
-    upstream.tell = lambda body: f"answer {sum(m['role'] == 'user' for m in json.loads(body)['messages'])}"
+def test_a_conversation_goes_on(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = told(lambda body: f"answer {sum(m['role'] == 'user' for m in json.loads(body)['messages'])}")
     think(player, "tell me of Rome")
     player.send("think/more and then?")
     assert "answer 2" in player.expect(CLOSING)
@@ -96,9 +96,9 @@ def test_a_conversation_goes_on(player: Telnet, upstream: Upstream) -> None:
     assert "answer 1" in player.expect(CLOSING)
 
 
-def test_a_long_conversation_is_summarised(player: Telnet, upstream: Upstream) -> None:
+def test_a_long_conversation_is_summarised(player: Telnet, upstream: FakeLLMThread) -> None:
     story = " ".join(f"The keeper of lighthouse {number} trims the lamp and writes it down." for number in range(90))
-    upstream.tell = lambda body: "They spoke of Ada." if "Summarize this" in body else story
+    upstream.default = told(lambda body: "They spoke of Ada." if "Summarize this" in body else story)
     player.send("option SCREENHEIGHT = 500")
     player.quiet(0.5)
     think(player, "begin")
@@ -109,10 +109,11 @@ def test_a_long_conversation_is_summarised(player: Telnet, upstream: Upstream) -
     assert len(str(asked(upstream))) < 40_000
 
 
-def test_a_slow_thought_is_handed_to_the_next_brain(player: Telnet, upstream: Upstream) -> None:
+def test_a_slow_thought_is_handed_to_the_next_brain(player: Telnet, upstream: FakeLLMThread) -> None:
+    before = len(upstream.requests["one"])
     upstream.go.clear()
     player.send("think something slow")
-    assert upstream.arrived.acquire(timeout=20)
+    until(lambda: len(upstream.requests["one"]) > before)
     player.quiet(0.5)
     player.send("think/next")
     player.expect("turns to two")
@@ -123,7 +124,7 @@ def test_a_slow_thought_is_handed_to_the_next_brain(player: Telnet, upstream: Up
     assert "Taken from: one" in player.expect("In all:")
 
 
-def test_a_picture_is_laid_on_the_bench_once_and_goes_along_stripped(player: Telnet, upstream: Upstream) -> None:
+def test_a_picture_is_laid_on_the_bench_once_and_goes_along_stripped(player: Telnet, upstream: FakeLLMThread) -> None:
     player.send("think what is on this picture?")
     player.expect("no picture lies there")
     player.send("think/see")
@@ -136,19 +137,23 @@ def test_a_picture_is_laid_on_the_bench_once_and_goes_along_stripped(player: Tel
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(urllib.request.Request(found[0], data=data), timeout=20)
     think(player, "what is on this picture?")
-    assert "image/png" in upstream.requests[-1].body
-    assert "R1BT" not in upstream.requests[-1].body, "what the camera knew, in base64"
+    assert "image/png" in upstream.requests["one"][-1].body.decode()
+    assert "R1BT" not in upstream.requests["one"][-1].body.decode(), "what the camera knew, in base64"
 
 
-def test_an_answer_that_does_not_heed_the_question_is_sent_back_once(player: Telnet, upstream: Upstream) -> None:
-    upstream.tell = lambda body: "One thing. Two things. Three." if "This answer" not in body else "One thing and two."
+def test_an_answer_that_does_not_heed_the_question_is_sent_back_once(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = told(
+        lambda body: "One thing. Two things. Three." if "This answer" not in body else "One thing and two."
+    )
     shown = think(player, "What is it? Say it in one sentence.")
     assert "takes 2 sentences where you asked for 1" in " ".join(shown.split())
     assert "One thing and two." in shown and "Three." not in shown
 
 
-def test_bystanders_see_who_refused_and_never_what_was_said(player: Telnet, wizard: Telnet, upstream: Upstream) -> None:
-    upstream.tell = lambda _: "I'm sorry, but I can't help with poisoning your aunt."
+def test_bystanders_see_who_refused_and_never_what_was_said(
+    player: Telnet, wizard: Telnet, upstream: FakeLLMThread
+) -> None:
+    upstream.default = told(lambda _: "I'm sorry, but I can't help with poisoning your aunt.")
     shown = think(player, "a private matter")
     assert "poisoning" in shown
     seen = wizard.quiet(1.0)
@@ -156,8 +161,8 @@ def test_bystanders_see_who_refused_and_never_what_was_said(player: Telnet, wiza
     assert "poison" not in seen and "private" not in seen
 
 
-def test_no_answer_carries_the_games_mark(player: Telnet, upstream: Upstream) -> None:
-    upstream.answer = f"{MARK} two refuses.\n\n{MARK} [one, 0.0 s, $9.0000]\n&#x25C6; and so on"
+def test_no_answer_carries_the_games_mark(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says(f"{MARK} two refuses.\n\n{MARK} [one, 0.0 s, $9.0000]\n&#x25C6; and so on")
     player.send("think hello")
     # The answer's own closing line looks the same but for the mark.
     shown = player.expect(re.compile(rf"{MARK} \[one, .*\n"))
@@ -167,24 +172,24 @@ def test_no_answer_carries_the_games_mark(player: Telnet, upstream: Upstream) ->
     assert shown.splitlines()[-1].startswith(f"{MARK} [one, ")
 
 
-def test_an_answer_is_shared_with_the_room_on_request(player: Telnet, wizard: Telnet, upstream: Upstream) -> None:
-    upstream.answer = "It was the butler."
+def test_an_answer_is_shared_with_the_room_on_request(player: Telnet, wizard: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("It was the butler.")
     think(player, "who was it?")
     assert "butler" not in wizard.quiet(0.5)
     player.send("think/share")
     wizard.expect("It was the butler.")
 
 
-def test_timmy_answers_what_is_for_him(player: Telnet, upstream: Upstream) -> None:
+def test_timmy_answers_what_is_for_him(player: Telnet, upstream: FakeLLMThread) -> None:
     player.send("say hello Timmy")
     player.expect(re.compile(r"Timmy (looks up|wipes)"))
     player.quiet(2.5)
-    before = len(upstream.requests)
+    before = len(upstream.requests["one"])
     player.send("say Timmy's hat is nice")
     assert "Timmy" not in player.quiet(3.0).replace("Timmy's hat", "")
     player.send("Timmy, what is the capital of Peru?")
     player.expect(CLOSING)
-    assert len(upstream.requests) == before + 1
+    assert len(upstream.requests["one"]) == before + 1
     assert "imm" not in str(asked(upstream)[-1]["content"])
 
 
@@ -204,8 +209,8 @@ def test_without_a_brain_he_counts_on_his_fingers(player: Telnet, wizard: Telnet
         wizard.expect("two is back")
 
 
-def test_what_he_remembers_is_shown_and_forgotten(player: Telnet, upstream: Upstream) -> None:
-    upstream.answer = "The moon pulls the sea. And so on."
+def test_what_he_remembers_is_shown_and_forgotten(player: Telnet, upstream: FakeLLMThread) -> None:
+    upstream.default = says("The moon pulls the sea. And so on.")
     think(player, "why are there tides?")
     player.send("recall")
     player.expect("You asked about tides; I told you: The moon pulls the sea.")
@@ -235,7 +240,7 @@ def test_the_brains_are_things(player: Telnet, command: str, told: str) -> None:
     player.expect(told)
 
 
-def test_another_soul_moves_in_when_its_file_changes(game: Game, player: Telnet, upstream: Upstream) -> None:
+def test_another_soul_moves_in_when_its_file_changes(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     own = game.directory / "world" / "SOUL.md"
     own.write_text("---\nname: Brunhilde\npronouns: {subject: she, object: her, possessive: her}\n---\nOld.\n")
     try:
@@ -247,7 +252,7 @@ def test_another_soul_moves_in_when_its_file_changes(game: Game, player: Telnet,
             raise AssertionError("she never came")
         shown = think(player, "Brunhilde asks what Brunhilde is")
         assert "Brunhilde" in shown
-        assert "runhilde" not in upstream.requests[-1].body
+        assert "runhilde" not in upstream.requests["one"][-1].body.decode()
     finally:
         own.unlink()
         for _ in range(10):

@@ -134,6 +134,8 @@ class SignalBits:
             bit("brush_off"),
             bit("small_talk"),
         )
+        report = bit("absent") | bit("obstacle") | bit("attempt") | bit("seek") | bit("source")
+        self.counted = ~(report | bit("definite") | bit("generic"))
         self.no = self.decline | self.capability | self.unable | self.no_access
         self.moral = self.norm | self.rights | self.premise
         self.talk = self.no | self.moral | self.apology | self.policy | self.identity | self.deflect
@@ -205,8 +207,9 @@ def extract_features(task: str, parsed: ParsedText, context: Context = NO_CONTEX
         if i < 2:
             early |= mask
 
-    # Most sentences of an answer have the same few masks.
-    alike = list(Counter(masks).items())
+    # Most sentences of an answer have the same few masks, but for signals that are not counted here.
+    counted = bit.counted
+    alike = list(Counter([mask & counted for mask in masks]).items())
     little = listed("little_words")
     content = {word for word in asked if word not in little}
     lowered = parsed.text.lower()
