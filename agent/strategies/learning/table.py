@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: Outcomes that the rules' expectation is worth, in a cell. Measured over five orders of 5,000 tasks of nine models:
-#: with 20, rules that are out of date cost more, and good ones bring no more.
+#: Outcomes that the rules' expectation is worth, in a cell. Over five orders of 5,000 tasks of nine models,
+#: with 20 rules that are out of date cost more, and good ones bring no more.
 PRIOR = 10.0
 #: Outcomes of a backend after which half of how far it is above or below what the rules expect is believed.
 SHIFT = 5.0
