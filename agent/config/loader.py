@@ -217,6 +217,8 @@ def _name_faults(document: Any, lines: Mapping[Place, int], name: str) -> Iterat
         kinds += [(("rules", number, "kinds", i), kind) for i, kind in enumerate(rule["kinds"]) if kind != "*"]
     for kind in document.get("refusals", {}).get("kinds", {}):
         kinds.append((("refusals", "kinds", kind), kind))
+    for kind in (document.get("memory") or {}).get("kinds", {}):
+        kinds.append((("memory", "kinds", kind), kind))
     apis: list[tuple[Place, str]] = [
         (("backends", key, "api"), backend["api"]) for key, backend in document["backends"].items() if "api" in backend
     ]

@@ -112,7 +112,7 @@ _VERBS = {
     "batchEmbedContents": "embeddings",
 }
 
-_PREFIX = re.compile(r"/(?:openai/v1|anthropic/v1|v1beta|v1|openai|anthropic)(?:/|\Z)")
+_PREFIX = re.compile(r"\A/(?:openai/v1|anthropic/v1|v1beta|v1|openai|anthropic)(?:/|\Z)")
 _AZURE = re.compile(
     r"(?:/v1)?/openai/deployments/(?P<model>[^/]{1,200})/(?P<rest>chat/completions|completions|embeddings)"
 )

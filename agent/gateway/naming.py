@@ -58,7 +58,7 @@ class Names:
         name = name.removeprefix(_PREFIX)
         found = self._known(name)
         if found is None and (target := self._alias(name)) is not None:
-            found = self._known(target)
+            found = self._known(target) or self._known(f"auto:{target}")
         found = found or self._foreign(name)
         if found is None:
             known = ", ".join(("auto", *self.keys, *self.aliases))
@@ -77,7 +77,7 @@ class Names:
         bare = name.removeprefix("auto:")
         if bare is not name and bare in known_kinds():
             return Target(kind=bare)
-        if bare in self.strategies or (bare is not name and self.is_strategy(bare)):
+        if bare is not name and (bare in self.strategies or self.is_strategy(bare)):
             return Target(strategy=bare)
         return None
 

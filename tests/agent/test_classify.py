@@ -22,8 +22,8 @@ KINDS_FILE = ROOT / "configs" / "kinds.yaml"
 
 #: Which backend the rules of configs/backends.yaml put first for a kind; small talk has no rule.
 RULES = {
-    **dict.fromkeys(("read", "write", "status"), "local"),
-    **dict.fromkeys(("reasoning", "analysis", "code_review", "architecture"), "claude"),
+    **dict.fromkeys(("read", "write", "status", "roleplay", "dialogue"), "local"),
+    **dict.fromkeys(("reasoning", "analysis", "code_review", "architecture", "describe", "story"), "claude"),
     **dict.fromkeys(("long_document", "bulk_code"), "kimi"),
     **dict.fromkeys(("knowledge", "summarize"), "gpt"),
     "multimodal": "gemini",

@@ -89,7 +89,7 @@ def test_a_wire_format_of_a_games_own_may_stand_in_the_backends_file(tmp_path: P
         ("voice.yaml", 'moments: {refused: ["{key.__class__}"]}', "{key.__class__} is unknown"),
         ("voice.yaml", 'moments: {unheard_of: ["x"]}', "moments.unheard_of: is no moment"),
         ("phrases.yaml", "language: en\nphrases: {decline: [\"i <nowhere> it\"]}", "<nowhere> is no list of this file"),
-        ("phrases.yaml", "language: en\nphrases: {nonsense: [a]}", "nonsense"),
+        ("phrases.yaml", "language: en\nphrases: {no_such_signal: [a]}", "no_such_signal"),
         ("phrases.yaml", "language: en\nphrases: {decline: [\"a ..x b\"]}", "phrases.decline[0]"),
         ("api.py", "API = 'plain'\n", "API plain: lacks PROBE, path"),
         ("api.py", "API = 'openai'\n", "openai is built in"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_server import Provider, Served, says
+from gateway_server import Program, Provider, Served, says
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +46,10 @@ def with_quota(provider: Provider) -> str:
 
 def test_a_restart_forgets_no_quota_and_quota_is_answered_with_429_and_when(provider: Provider, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
-    with Served(with_quota(provider), "--state", str(state)) as served:
+    with Program(with_quota(provider), "--state", str(state)) as served:
         assert [chat(served)[0] for _ in range(2)] == [200, 200]
     assert json.loads(state.read_text())["kept"]["quota"]["a"]
-    with Served(with_quota(provider), "--state", str(state)) as served:
+    with Program(with_quota(provider), "--state", str(state)) as served:
         assert chat(served)[0] == 200
         status, headers, body = chat(served)
     assert (status, body["error"]["code"], body["error"]["type"]) == (429, "insufficient_quota", "rate_limit_error")
@@ -59,7 +59,7 @@ def test_a_restart_forgets_no_quota_and_quota_is_answered_with_429_and_when(prov
 
 def test_where_health_is_the_obstacle_it_is_503(provider: Provider) -> None:
     provider.say("a", (401, {}, {"error": {"message": "no", "code": "invalid_api_key"}}))
-    with Served(with_quota(provider), "--state", "/dev/null") as served:
+    with Program(with_quota(provider), "--state", "/dev/null") as served:
         chat(served)
         status, headers, _ = chat(served)
     assert status == 503
@@ -69,14 +69,14 @@ def test_where_health_is_the_obstacle_it_is_503(provider: Provider) -> None:
 def test_a_state_that_cannot_be_read_is_told_and_begun_anew(provider: Provider, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text('{"version": 1, "kept": {"quota": {"a": {"windows": 3}}}}')
-    with Served(with_quota(provider), "--state", str(state)) as served:
+    with Program(with_quota(provider), "--state", str(state)) as served:
         assert chat(served)[0] == 200
         assert "windows: is not a mapping" in served.log.read_text()
 
 
 def test_evennias_contrib_is_answered_in_its_own_format(provider: Provider) -> None:
     provider.say("a", says("Bread and ale."))
-    with Served(provider.config("a")) as served:
+    with Program(provider.config("a")) as served:
         prompt = "You are roleplaying as Mira.\nAnna: Hello\nMira: Good day.\nAnna: What is there to eat?"
         status, _, body = post(
             served, "/api/v1/generate", {"prompt": prompt, "max_new_tokens": 250, "temperature": 0.7}

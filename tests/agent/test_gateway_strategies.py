@@ -41,7 +41,7 @@ def test_routellms_names_of_models_carry_a_threshold(door: Served, provider: Pro
     assert asked(door, "router-pair-0.99").model_extra["uniwizard"]["backend"] == "a"
 
 
-@pytest.mark.parametrize("model", ["auto:nobody", "second", "router-second-0.5", "router-pair", "auto:conditional"])
+@pytest.mark.parametrize("model", ["auto:nobody", "second", "router-pair", "auto:conditional"])
 def test_a_name_that_is_no_strategy_is_an_unknown_model(door: Served, provider: Provider, model: str) -> None:
     with pytest.raises(openai.NotFoundError):
         asked(door, model)

@@ -21,6 +21,7 @@ from uniwizard.agent.engine.plan import Plan
 from uniwizard.agent.engine.run import AttemptOutcome, Run
 from uniwizard.agent.engine.runner import TaskRunner
 from uniwizard.agent.privacy.blindfold import Blindfold
+from uniwizard.agent.strategies.choice import Step
 
 TASK = Task("How do the tides work?")
 GOOD = Answer("The moon pulls.")
@@ -38,8 +39,13 @@ class FakeChooser:
     def obstacle(self, key: str) -> str:
         return ""
 
-    def following(self, run: Run, failure: FailureCode) -> str:
-        return next((key for key in self.order if key not in run.tried), "")
+    def first(self, plan: Plan) -> Step | None:
+        return Step((plan.first,)) if plan.first else None
+
+    def following(self, run: Run, failure: FailureCode) -> Step | None:
+        return next((Step((key,)) for key in self.order if key not in run.tried), None)
+
+    def ended(self, run: Run, outcome: AttemptOutcome | None) -> None: ...
 
     def settles(self, run: Run, outcome: AttemptOutcome) -> bool:
         return outcome.failure is None
@@ -49,6 +55,7 @@ class FakeReservation:
     def __init__(self, backend: Backend, book: list[str]):
         self.backend = backend
         self.book = book
+        self.limit = None
 
     def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         self.book.append(f"settled {self.backend.key} {outcome.failure}")
