@@ -330,7 +330,6 @@ class BackendRouter(DefaultScript):
             self.wake()
         else:
             self.ndb.brain.reload(config)
-            self._remember()
             self._remember(self.ndb.brain)
             self.ndb.brain.hide(identity.of_game(), soul.the().hidden)
             self._set_jars()
