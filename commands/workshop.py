@@ -57,7 +57,7 @@ class CmdAsk(MuxCommand):
             whom = self.caller.search(who.rstrip(",:"))
             if whom is not None:
                 # Whoever it is, they hear it as anything that is said.
-                self.caller.execute_cmd(f"say {words.strip() or 'Hello?'}")
+                self.caller.execute_cmd(f"say {words.strip() or 'Hello?'}", session=self.session)
             return
         words = words.strip()
         if words.casefold().startswith("about "):
@@ -92,7 +92,7 @@ class CmdCall(MuxCommand):
             self.caller.msg(f"{soul().name} is not here.")
             return
         # As said aloud: everybody hears the question, and him.
-        self.caller.execute_cmd(f"say {keeper.key}, {self.args.strip() or 'hello'}")
+        self.caller.execute_cmd(f"say {keeper.key}, {self.args.strip() or 'hello'}", session=self.session)
 
 
 class CmdFeel(MuxCommand):

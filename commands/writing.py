@@ -87,7 +87,7 @@ def write(caller: Any, lines: Iterable[str]) -> None:
             _close(caller)
             _end(caller, page, order)
             for late in rest[index + 1 :][:_COMMANDS]:
-                caller.execute_cmd(late)
+                _do(caller, late)
             return
         written.append(text)
     page["lines"] = written
@@ -122,14 +122,20 @@ def _end(caller: Any, page: dict[str, Any], order: str) -> None:
         tell(caller, said("The page is thrown away."))
     elif order == ".each":
         for text in lines[:_COMMANDS]:
-            caller.execute_cmd(text)
+            _do(caller, text)
     elif not any(text.strip() for text in lines):
         tell(caller, said("The page is empty; nobody is asked."))
     else:
         text = "\n".join(lines).strip("\n")
         head = "think/more " if page.get("follows") else f"think/with {page['pin']} " if page.get("pin") else "think "
         # What was pasted begins with the command itself.
-        caller.execute_cmd(text if page.get("pasted") else head + text)
+        _do(caller, text if page.get("pasted") else head + text)
+
+
+def _do(caller: Any, text: str) -> None:
+    """Let ``caller`` do a command, through their latest session: our commands are in the sessions' cmdset."""
+    sessions = caller.sessions.all()
+    caller.execute_cmd(text, session=sessions[-1] if sessions else None)
 
 
 def _close(caller: Any) -> None:

@@ -283,7 +283,11 @@ class Crashes:
                 assert abs(cost - COST) < 1e-9
         sent, given = Counter[str](), Counter[str]()
         for request in self.upstream.log:
-            question = _QUESTION.search(request.text)[1]  # type: ignore[index]
+            found = _QUESTION.search(request.text)
+            if found is None:
+                # A health check, or another request that no player made.
+                continue
+            question = found[1]
             sent[question] += 1
             given[question] += request.answered
         for question in seen:

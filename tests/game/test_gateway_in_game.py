@@ -95,7 +95,8 @@ def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, up
     upstream.default = says(tides)
     chunks = list(client(game, secret).chat.completions.create(model="one", messages=ASKED, stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == tides
-    assert len(chunks) > 4
+    # Its role, its words and its end; what comes in the same moment may come in one piece.
+    assert len(chunks) >= 3
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
@@ -127,15 +128,15 @@ def test_the_secret_is_kept_nowhere(game: Game, player: Telnet) -> None:
 
 def test_a_token_keeps_to_its_own_limits(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     upstream.default = says("All is well.")
-    secret, _ = create(player, "a test = 2, 0.003, 7")
+    secret, _ = create(player, "a test = 3, 0.024, 7")
     sdk = client(game, secret)
     raw = sdk.chat.completions.with_raw_response.create(model="one", messages=ASKED)
-    assert (raw.headers["x-ratelimit-limit-requests"], raw.headers["x-ratelimit-remaining-requests"]) == ("2", "1")
+    assert (raw.headers["x-ratelimit-limit-requests"], raw.headers["x-ratelimit-remaining-requests"]) == ("3", "2")
     sdk.chat.completions.create(model="one", messages=ASKED)
     asked = len(upstream.log)
     with pytest.raises(openai.RateLimitError) as caught:
         sdk.chat.completions.create(model="one", messages=ASKED)
-    # Twice $0.002 is more than the $0.003 of the month.
+    # What is left of the month, $0.020, is less than the longest answer would cost: $0.0205.
     assert caught.value.code == "insufficient_quota"
     secret, _ = create(player, "a second = 1")
     client(game, secret).chat.completions.create(model="one", messages=ASKED)

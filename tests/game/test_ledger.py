@@ -146,6 +146,8 @@ def test_the_export_holds_every_row_and_no_formula(game: Game, tmp_path: Path, u
 
 def test_the_admin_lists_filters_and_adds_up(game: Game, wizard: Telnet) -> None:
     think(wizard, "hello")
+    # What an attempt cost is written a moment after its answer was shown.
+    until(lambda: not query(game, "SELECT count(*) AS n FROM ledger_attempt WHERE outcome = 'under way'")[0]["n"])
     attempts, cost = query(game, "SELECT count(*) AS n, sum(cost_usd) AS usd FROM ledger_attempt")[0].values()
     refused = query(game, "SELECT count(*) AS n FROM ledger_attempt WHERE outcome = 'refused'")[0]["n"]
     with Browser(game.web_url) as browser:
