@@ -151,6 +151,7 @@ def test_a_game_of_version_0_1_loses_the_copies_and_keeps_what_was_edited(tmp_pa
     assert not install(tmp_path).settings_extended
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_block_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install(tmp_path)
     assert uninstalling.uninstall(tmp_path)
@@ -184,6 +185,7 @@ def test_nothing_is_written_while_something_that_is_needed_cannot_be_imported(
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_the_game_would_not_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     theirs(tmp_path, "CMDSET_SESSION = 'commands.nowhere.SessionCmdSet'\n")
     before = snapshot(tmp_path)

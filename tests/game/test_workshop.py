@@ -274,6 +274,8 @@ def test_help_is_there_for_every_command(builder: Telnet) -> None:
         if "(Page" in shown:
             builder.send("end")
             shown += builder.quiet(0.5)
+            builder.send("quit")
+            builder.quiet(0.5)
         assert "Examples:" in shown
 
 
