@@ -8,6 +8,7 @@ import random
 import sqlite3
 import struct
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,16 @@ RIGHT = {
     "poet": {"sums": 0.2, "verse": 0.9, "law": 0.3},
 }
 COST = {"big": 0.01, "small": 0.001, "poet": 0.004}
+
+
+@pytest.fixture(autouse=True)
+def _a_reactor_that_can_run_again() -> Iterator[None]:
+    """A command may run the reactor to its end, as its process would; the tests after it need one that runs."""
+    from twisted.internet import reactor
+
+    yield
+    reactor._startedBefore = False  # type: ignore[attr-defined]
+    reactor._stopped = False  # type: ignore[attr-defined]
 
 
 def rows(count: int, seed: int, models: tuple[str, ...] = ("big", "small", "poet")) -> list[dict[str, Any]]:
