@@ -169,6 +169,12 @@ def theirs(game_dir: Path, settings: str) -> None:
     for package in ("server", "server/conf"):
         (game_dir / package / "__init__.py").write_text("")
     stock = "from evennia.settings_default import *\nSERVERNAME = 'theirs'\nSECRET_KEY = 'x' * 50\n"
+    # It has no typeclasses of its own.
+    for kind in ("Object", "Character", "Room", "Exit"):
+        stock += f"BASE_{kind.upper()}_TYPECLASS = 'evennia.objects.objects.Default{kind}'\n"
+    stock += "BASE_ACCOUNT_TYPECLASS = 'evennia.accounts.accounts.DefaultAccount'\n"
+    stock += "BASE_SCRIPT_TYPECLASS = 'evennia.scripts.scripts.DefaultScript'\n"
+    stock += "BASE_CHANNEL_TYPECLASS = 'evennia.comms.comms.DefaultChannel'\n"
     (game_dir / SETTINGS).write_text(stock + settings)
 
 
