@@ -12,7 +12,20 @@ from collections.abc import Callable
 
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _SUM = re.compile(r"[-+(]*\d[\d.\s()+*/%^-]*[)\d]")
+_WORD = re.compile(r"[^\W_]+")
 _SPELLED = (("divided by", "/"), ("times", "*"), ("multiplied by", "*"), ("plus", "+"), ("minus", "-"), ("×", "*"))
+#: What may stand around a sum: numbers in any other sentence are years, scores, sizes, names.
+_AROUND = """
+    a add and answer are calculate can compute could divide do does equal equals evaluate exactly for give hello hey hi
+    how i is it makes many me much multiply of out please result s solve sum tell thanks that the timmy to us value
+    what whats work would you
+    wie viel wieviel was ist bitte rechne macht ergibt und
+    ile to jest wynosi policz oblicz proszę się równa
+    combien font fait est quel le que ça égale calcule
+    cuánto es son calcula por favor
+    quanto fa è calcola per favore
+"""
+_ASKING = frozenset(_AROUND.split())
 _LONGEST_SUM = 60
 _LARGEST = 10**15
 
@@ -26,7 +39,10 @@ _OPERATORS: dict[type[ast.AST], Callable[[float, float], float]] = {
 
 
 def sum_in(question: str) -> str | None:
-    """The sum in a short question with its result, such as ``17*23 = 391.``; None where there is none to be done."""
+    """The sum that a short question asks for, with its result, such as ``17*23 = 391.``; None where it asks for none.
+
+    A question asks for a sum when nothing stands around it but words of asking, in one of six languages.
+    """
     if len(question) > 2 * _LONGEST_SUM or _DATE.search(question):
         return None
     said = question.lower().replace("^", "**")
@@ -35,6 +51,9 @@ def sum_in(question: str) -> str | None:
     said = re.sub(r"(?<=\d)\s*x\s*(?=\d)", "*", said)
     match = _SUM.search(said)
     if match is None or len(match[0]) > _LONGEST_SUM:
+        return None
+    before, after = said[: match.start()], said[match.end() :]
+    if before[-1:].isalnum() or after[:1].isalnum() or not _ASKING.issuperset(_WORD.findall(f"{before} {after}")):
         return None
     written = match[0].strip()
     try:

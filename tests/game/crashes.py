@@ -87,7 +87,7 @@ class Crashes:
 
     def _reply(self, request: Request) -> Reply:
         question = _QUESTION.search(request.text)
-        told = says(f"I was told about q{question[1]}." if question else "What?")
+        told = says(f"I was told about q{question[1]}." if question else "Who asked this?")
         return replace(told, after=self._random.uniform(0.0, 0.4))
 
     def __enter__(self) -> Crashes:
@@ -284,9 +284,7 @@ class Crashes:
         sent, given = Counter[str](), Counter[str]()
         for request in self.upstream.log:
             found = _QUESTION.search(request.text)
-            if found is None:
-                # A health check, or another request that no player made.
-                continue
+            assert found is not None, f"nobody asked this: {request.text[:200]}"
             question = found[1]
             sent[question] += 1
             given[question] += request.answered

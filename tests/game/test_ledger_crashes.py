@@ -13,7 +13,6 @@ from crashes import Crashes
 pytestmark = pytest.mark.game
 
 
-@pytest.mark.xfail(reason="a request in which no question is found upsets the count; not yet understood", strict=False)
 def test_nothing_is_lost_in_six_crashes_under_load(tmp_path: Path) -> None:
     with Crashes(tmp_path / "game", seed=20261120) as crashes:
         crashes.run(times=6)
