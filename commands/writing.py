@@ -133,7 +133,7 @@ def _end(caller: Any, page: dict[str, Any], order: str) -> None:
 
 
 def _do(caller: Any, text: str) -> None:
-    """Let ``caller`` do a command, through their latest session: our commands are in the sessions' cmdset."""
+    """Let ``caller`` do a command as if they had typed it in their latest session."""
     sessions = caller.sessions.all()
     caller.execute_cmd(text, session=sessions[-1] if sessions else None)
 

@@ -15,6 +15,7 @@ from evennia.utils import logger
 from uniwizard.agent import warm_up
 from uniwizard.server.game.addresses import forget, report
 from uniwizard.server.game.private import databases, keep_private
+from uniwizard.server.plugin import sessionless
 
 _LOADED = time.time()
 
@@ -22,6 +23,7 @@ _LOADED = time.time()
 def at_server_init() -> None:
     """Before any object is loaded: make the databases private, bring stored paths of an older version over."""
     keep_private(databases(settings))
+    sessionless.install()
     try:
         from uniwizard.server.plugin.upgrade import bring_over
 
