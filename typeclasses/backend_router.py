@@ -209,6 +209,10 @@ class BackendRouter(DefaultScript):
             if keeper.ndb.brain is None:
                 return
         self.ndb.awake = True
+        if self.obj is not None:
+            # Evennia flushes no object with something of this kind from its cache. Of a flushed room, players would
+            # see a new copy, and what is changed and told here would happen in the old one.
+            self.obj.ndb.backend_router = self
         self.thoughts.wake()
         keeper.ndb.brain.events.subscribe(self.narrator)
         keeper.ndb.brain.events.subscribe(self.mood)
