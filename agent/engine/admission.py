@@ -33,6 +33,8 @@ _UNCOUNTED = (FailureCode.NETWORK, FailureCode.RATE_LIMITED, FailureCode.QUOTA_E
 
 #: Tokens of the longest answer where nobody knows what the model can make and somebody has to pay for it.
 _UNKNOWN = 16_384
+#: Tokens of an answer that is worth its question where no more can be paid for: a long paragraph.
+_LEAST = 256
 
 
 def _affordable(backend: Backend, usd: float) -> float:
@@ -238,8 +240,8 @@ class Admission:
             if math.isinf(fitting):
                 return None
             longest = _UNKNOWN
-        # No shorter than what the config has anyway: then the quota or the budget itself says no.
-        fitting = max(fitting, min(backend.max_tokens, longest))
+        # No shorter than what is worth asking for: then the quota or the budget itself says no.
+        fitting = max(fitting, min(_LEAST, backend.max_tokens, longest))
         return min(longest, room(backend, plan.work.tokens), int(min(fitting, longest)))
 
     @property
