@@ -17,12 +17,14 @@ class Reply:
 
     end      "keep", "close", "reset" or "hang"
     after    seconds before it is sent
+    rest     sent after ``data``, as soon as the server's ``rest`` is open
     endless  sent again and again, until the other side has had enough
     """
 
     data: bytes = b""
     end: str = "keep"
     after: float = 0.0
+    rest: bytes = b""
     endless: bytes = b""
 
 

@@ -132,7 +132,9 @@ class Connection(Protocol):
             self.waiting = None
             request.answered = True
         transport.write(reply.data)
-        if reply.endless:
+        if reply.rest:
+            self.server.when_rest_may_come(self, request, replace(reply, data=reply.rest, rest=b""))
+        elif reply.endless:
             transport.registerProducer(_Endless(transport, reply.endless), streaming=False)
         elif reply.end == "close":
             transport.loseConnection()
@@ -159,6 +161,7 @@ class FakeLLM:
     probes    what every GET gets, which is then not recorded; None: a GET is a request like any other
     requests  what each backend was asked; ``log`` is the same in one list
     go        cleared, it holds every reply back
+    rest      cleared, it holds back what replies have as their rest
     arrived   released once for every request
     left      released once for every client that hangs up before it has had any reply
     """
@@ -176,7 +179,9 @@ class FakeLLM:
         self.go = Gate(lambda: reactor.callFromThread(self._reply_to_held))
         self.arrived = threading.Semaphore(0)
         self.left = threading.Semaphore(0)
+        self.rest = Gate(lambda: reactor.callFromThread(self._send_rests))
         self._held: list[tuple[Connection, Request]] = []
+        self._rests: list[tuple[Connection, Request, Reply]] = []
         self._timers: set[Any] = set()
         self._waiting: list[Deferred[None]] = []
         factory = Factory.forProtocol(lambda: Connection(self))
@@ -209,6 +214,7 @@ class FakeLLM:
         self.requests.clear()
         self.log.clear()
         self.go.set()
+        self.rest.set()
         for counted in (self.arrived, self.left):
             while counted.acquire(blocking=False):
                 pass
@@ -238,6 +244,16 @@ class FakeLLM:
         for connection, request in held:
             if connection in self.open:
                 connection.play(request, self._reply_to(request))
+
+    def when_rest_may_come(self, connection: Connection, request: Request, rest: Reply) -> None:
+        self._rests.append((connection, request, rest))
+        if self.rest.is_set():
+            self._send_rests()
+
+    def _send_rests(self) -> None:
+        rests, self._rests = self._rests, []
+        for connection, request, rest in rests:
+            connection.play(request, rest)
 
     def later(self, seconds: float, act: Callable[..., Any], *arguments: Any) -> None:
         """Call ``act`` in ``seconds``, unless the server has been stopped by then."""

@@ -137,3 +137,8 @@ def streamed(data: bytes) -> Reply:
 def begun(data: bytes, end: str) -> Reply:
     """A response that has only begun."""
     return Reply(HEAD + chunked(data, last=False), end=end)
+
+
+def in_two(first: bytes, rest: bytes) -> Reply:
+    """A whole response whose second half comes when the server's ``rest`` is open."""
+    return Reply(HEAD + chunked(first, last=False), rest=chunked(rest))

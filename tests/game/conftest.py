@@ -107,3 +107,4 @@ def upstream(provider: FakeLLMThread) -> Iterator[FakeLLMThread]:
     yield provider
     provider.default, provider.probes = says(), models()
     provider.go.set()
+    provider.rest.set()

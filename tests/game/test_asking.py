@@ -12,7 +12,7 @@ import pytest
 from fake_llm import FakeLLMThread, Request
 from fake_llm.replies import Reply
 from test_pictures import SECRET, chunk, png
-from wired import CLOSING, address, config, says, think, until, wired
+from wired import CLOSING, address, config, newcomer, says, think, until, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -65,6 +65,19 @@ def test_a_bare_think_opens_a_page(player: Telnet, upstream: FakeLLMThread) -> N
     player.expect("thrown away")
     player.send("look")
     player.expect("Workshop")
+
+
+def test_a_command_ends_the_pages_of_a_long_help_text(player: Telnet) -> None:
+    player.send("help think")
+    player.expect("[n]ext")
+    player.send("think hello")
+    player.expect(CLOSING)
+
+
+def test_a_command_is_found_where_somebody_is_made_to_give_it(game: Game, wizard: Telnet) -> None:
+    with newcomer(game, "Trudi") as forced:
+        wizard.send("force Trudi = think hello")
+        forced.expect(CLOSING)
 
 
 def test_a_page_survives_a_reload(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
@@ -153,12 +166,13 @@ def test_an_answer_that_does_not_heed_the_question_is_sent_back_once(player: Tel
 def test_bystanders_see_who_refused_and_never_what_was_said(
     player: Telnet, wizard: Telnet, upstream: FakeLLMThread
 ) -> None:
+    # Bystanders are told the same thing once in two seconds, and somebody may have been refused just now.
+    wizard.quiet(2.0)
     upstream.default = told(lambda _: "I'm sorry, but I can't help with poisoning your aunt.")
     shown = think(player, "a private matter")
     assert "poisoning" in shown
     seen = wizard.quiet(1.0)
-    # What happened within the last seconds already is told bystanders once; the fallback is told either way.
-    assert re.search("one (refuses|will not do it)", seen)
+    assert "one refuses" in seen
     assert "poison" not in seen and "private" not in seen
 
 
@@ -248,7 +262,6 @@ def test_the_brains_are_things(player: Telnet, command: str, told: str) -> None:
     player.expect(told)
 
 
-@pytest.mark.xfail(reason="she does not come since games are no longer copied; not yet understood", strict=False)
 def test_another_soul_moves_in_when_its_file_changes(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     own = game.directory / "world" / "SOUL.md"
     own.write_text("---\nname: Brunhilde\npronouns: {subject: she, object: her, possessive: her}\n---\nOld.\n")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 from fake_llm import FakeLLMThread, silent
+from fake_llm.streams import closed, in_two, spoken
 from wired import address, config, newcomer, says, wired
 
 from uniwizard.server.game.process import Game
@@ -92,11 +93,19 @@ def test_the_ledger_knows_whose_token_paid_and_an_attempt_is_there_before_its_an
 def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     secret, _ = create(player)
     tides = " ".join(f"At harbour {n} high tide comes at {n % 12}:{n:02}." for n in range(1, 25))
-    upstream.default = says(tides)
-    chunks = list(client(game, secret).chat.completions.create(model="one", messages=ASKED, stream=True))
-    assert "".join(c.choices[0].delta.content or "" for c in chunks) == tides
-    # Its role, its words and its end; what comes in the same moment may come in one piece.
-    assert len(chunks) >= 3
+    half = len(tides) // 2
+    begun, rest = spoken("openai", tides[:half]), spoken("openai", tides[half:]) + closed("openai")
+    upstream.default = in_two(begun, rest)
+    upstream.rest.clear()
+    chunks, heard = [], ""
+    for chunk in client(game, secret).chat.completions.create(model="one", messages=ASKED, stream=True):
+        chunks.append(chunk)
+        heard += chunk.choices[0].delta.content or ""
+        if len(heard) > half // 2:
+            # The provider says the rest once the client has heard of the beginning.
+            upstream.rest.set()
+    assert heard == tides
+    assert len(chunks) > 4
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
@@ -128,15 +137,18 @@ def test_the_secret_is_kept_nowhere(game: Game, player: Telnet) -> None:
 
 def test_a_token_keeps_to_its_own_limits(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
     upstream.default = says("All is well.")
-    secret, _ = create(player, "a test = 3, 0.024, 7")
+    secret, _ = create(player, "a test = 3, 0.008, 7")
     sdk = client(game, secret)
     raw = sdk.chat.completions.with_raw_response.create(model="one", messages=ASKED)
     assert (raw.headers["x-ratelimit-limit-requests"], raw.headers["x-ratelimit-remaining-requests"]) == ("3", "2")
     sdk.chat.completions.create(model="one", messages=ASKED)
+    # An answer is asked for no longer than what is left of the month pays for: at first $0.008, then $0.006.
+    first, second = (request.json["max_tokens"] for request in upstream.log[-2:])
+    assert 390 < first < 400 and 290 < second < 300
     asked = len(upstream.log)
     with pytest.raises(openai.RateLimitError) as caught:
         sdk.chat.completions.create(model="one", messages=ASKED)
-    # What is left of the month, $0.020, is less than the longest answer would cost: $0.0205.
+    # The $0.004 that are left pay for less than an answer that is worth its question.
     assert caught.value.code == "insufficient_quota"
     secret, _ = create(player, "a second = 1")
     client(game, secret).chat.completions.create(model="one", messages=ASKED)

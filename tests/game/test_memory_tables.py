@@ -125,6 +125,6 @@ def test_what_is_remembered_is_no_attempt_and_saves_its_cost_also_once_the_day_i
 def test_quotas_and_budgets_are_not_charged_for_what_is_remembered(file: Path) -> None:
     Storage().apply([attempt("b", 0, "remembered", saved_usd=0.25)])
     assert list(history.usage_since(NOON - 1)) == []
-    assert list(history.spending(NOON - 1)) == []
+    assert list(history.spending(NOON - 1, NOON - 1)) == []
     assert list(history.attempts_since("one", NOON - 1)) == []
     assert KnownAnswer(key="k", backend="one", kind="chat", learned=moment(NOON)).__str__().startswith("one, chat")
