@@ -10,17 +10,16 @@
     plan = router.plan(task)                 # or in two steps: what is settled before anybody is asked,
     result = await router.run(plan)          # ... and the doing, by the decision that the plan holds
 
-How a task finds its way is in :mod:`agent.engine.runner`; here the parts are put together, and what an operator or a
-game needs of them has its doors.
+How a task finds its way is in :mod:`agent.engine.runner`, what an operator or a game may do with the backends in
+:mod:`agent.engine.operations`; here the parts are put together, and what is asked goes in and out.
 """
 
 from __future__ import annotations
 
 import gc
-import math
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from .core.backend import Backend
 from .core.clock import Clock
 from .core.decision import Decision, Ranked, Skipped, Work
 from .core.events import Events, Feedback
-from .core.failures import FailureCode
 from .core.result import AllBackendsFailed, AnswerBroken, BudgetSpent, ContentFiltered, RouteResult
 from .core.task import Message, Task
 from .engine.admission import Admission
@@ -44,6 +42,7 @@ from .engine.answer_stream import AnswerStream
 from .engine.decider import Decider
 from .engine.health_checker import HealthChecker
 from .engine.next_backend import NextBackend
+from .engine.operations import Operations
 from .engine.plan import Plan
 from .engine.ports import Budget, Client, Journal
 from .engine.recall import Recall
@@ -51,16 +50,13 @@ from .engine.runner import TaskRunner
 from .engine.second_opinion import SecondOpinion
 from .engine.shadows import Shadows
 from .engine.texts import Acceptance, Made, SameModel, TextsClient, embedder, reranker
-from .health import Health
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
 from .judge.checked_schema import check_schema
 from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold, Redacted
 from .privacy.names import Names
-from .quota import QuotaStatus
 from .strategies.base import unlimited
-from .strategies.learning.table import Row
 from .strategies.ranked import Fits, gains, rank
 from .wire import dropped
 from .wire.texts import Embedded, Reranked
@@ -86,7 +82,7 @@ def warm_up() -> None:
         gc.freeze()
 
 
-class Router:
+class Router(Operations):
     """The brain. All methods belong to the reactor thread.
 
     clock     the reactor, or Twisted's Clock in tests
@@ -104,22 +100,25 @@ class Router:
         practice_port: int = 0,
         client: Client | None = None,
     ):
-        self.clock = clock
         self.events = Events()
-        self.registry = Registry(config, clock, self.events)
         self.classifier = classifier or Classifier.load()
         self.caller = CloudCaller(clock, self._on_headers)
-        self.checker = HealthChecker(self.registry, self.caller, clock, self.events, practice_port)
-        self._judge = CalibratedJudge(config.judge)
+        registry = Registry(config, clock, self.events)
+        super().__init__(
+            registry,
+            HealthChecker(registry, self.caller, clock, self.events, practice_port),
+            Admission(registry, clock),
+            Decider(registry, self.classifier, self.rank, clock, self.events, affinity := Affinity(clock.seconds)),
+            CalibratedJudge(config.judge),
+            clock,
+        )
+        self._affinity = affinity
         self._names = Names()
         self._soul: frozenset[str] = frozenset()
         self._blindfold = Blindfold(self._names, config.identity)
         self._random = random
-        self._admission = Admission(self.registry, clock)
-        self._affinity = Affinity(clock.seconds)
         asked = client or self.caller
         self._fits = Fits(config.rules, self.classifier.suits)
-        self._decider = Decider(self.registry, self.classifier, self.rank, clock, self.events, self._affinity)
         self._runner = TaskRunner(
             NextBackend(self.registry, self.rank, self._decider),
             self._admission,
@@ -522,169 +521,6 @@ class Router:
         result = await runner.run(replace(plan, work=work, decision=decision, choosing=None, question=None))
         assert client.made is not None
         return client.made, result
-
-    def wait(self) -> float | None:
-        """Seconds until a backend that cannot be asked now can be again; None where that is unknown, or now."""
-        now = self.clock.seconds()
-        waits = []
-        for health in self.registry:
-            key = health.backend.key
-            until = max(health.until(), self.registry.quota(key).until(now))
-            if until <= now:
-                return None
-            waits.append(until - now)
-        soonest = min(waits, default=math.inf)
-        return None if math.isinf(soonest) else soonest
-
-    # -- the backends, for whoever looks after them --------------------------------------------------------------
-
-    @property
-    def practising(self) -> bool:
-        """Whether simulated backends stand in for real ones."""
-        return self.registry.practising
-
-    def strategies(self) -> list[str]:
-        """The names that ``strategy`` may have: the config's own first."""
-        return self._decider.tree.names()
-
-    def has_strategy(self, name: str) -> bool:
-        """Whether ``strategy`` may be this name."""
-        try:
-            self._decider.tree.named(name)
-        except KeyError:
-            return False
-        return True
-
-    def learned(self) -> list[Row]:
-        """What ``learned`` knows, a row for each kind and backend; of simulated ones while they stand in."""
-        self._decider.learner.practise(self.registry.practising)
-        return self._decider.world.table.rows()
-
-    @property
-    def learning_reverted(self) -> str:
-        """Why the rules decide instead of what was learned; empty where it decides, or would."""
-        return self._decider.world.guard.reverted
-
-    def forget_learned(self, kind: str = "", backend: str = "") -> None:
-        """Forget what was learned: all of it, or of a kind, or of a backend."""
-        self._decider.learner.reset(kind, backend)
-
-    def experiments(self) -> dict[str, dict[str, Any]]:
-        """What came of the arms of every ``split`` so far, by ``name/arm``; see :class:`.strategies.observed.Arm`."""
-        return {name: arm.as_dict() for name, arm in sorted(self._decider.world.observed.arms.items())}
-
-    def backend_keys(self) -> list[str]:
-        """Every backend's key, in the config's order."""
-        return [health.backend.key for health in self.registry]
-
-    def states(self) -> Iterator[Health]:
-        """How every backend is, in the config's order."""
-        return iter(self.registry)
-
-    def state(self, key: str) -> Health:
-        """How the backend ``key`` is. Raises KeyError, naming those there are."""
-        return self.registry[key]
-
-    def configured(self, key: str) -> Backend:
-        """The backend as the config has it, also while a simulated one stands in. Raises KeyError."""
-        return self.registry.real(key)
-
-    def free_places(self, key: str) -> int:
-        """How many more attempts may be under way at ``key`` now. Raises KeyError."""
-        return self._admission.slot(self.registry[key].backend).tokens
-
-    def quota_status(self, key: str) -> list[QuotaStatus]:
-        """How far each quota window of ``key`` is used. Raises KeyError."""
-        return self.registry.quotas[key].status(self.clock.seconds())
-
-    def quota_frees_in(self, skipped: Iterable[Skipped]) -> float | None:
-        """Seconds until one of ``skipped`` that nothing but its quota kept from being asked has room again.
-
-        None where none of them is such: something else than quota is the obstacle.
-        """
-        now = self.clock.seconds()
-        held = [entry.backend for entry in skipped if entry.worth > 0.0 and entry.backend in self.registry]
-        return min((max(1.0, self.registry.quota(key).frees_at(now) - now) for key in held), default=None)
-
-    def set_disabled(self, key: str, disabled: bool) -> None:
-        """Ask ``key`` no more, because an admin says so, or ask it again. Raises KeyError."""
-        self.registry[key].disabled = disabled
-
-    def reset(self, key: str) -> None:
-        """Trust the backend again: close its breaker, end the pause its provider has asked for. Raises KeyError."""
-        self.registry.reset(key)
-
-    async def probe(self, key: str) -> str:
-        """Check one real backend now: empty when it is well, else what is wrong. Raises KeyError."""
-        return await self.checker.probe(key)
-
-    async def probe_all(self) -> dict[str, str]:
-        """Check every real backend at once. By key: empty when well, else what is wrong."""
-        return await self.checker.probe_all()
-
-    def stage(self, key: str, scenario: str) -> None:
-        """Have a simulated backend play ``scenario`` in the place of ``key``; ``real`` ends it.
-
-        Raises KeyError for an unknown backend and ValueError, naming the scenarios, for an unknown scenario.
-        """
-        self.checker.stage(key, scenario)
-
-    def scenario(self, key: str) -> str:
-        """What a simulated backend plays in the place of ``key``; ``real`` where none stands in."""
-        return self.checker.scenario(key)
-
-    # -- what must not be forgotten ------------------------------------------------------------------------------
-
-    def kept(self) -> Iterator[tuple[str, str]]:
-        """The key and the category (``health``, ``quota``, ``learned``) of everything that has a :meth:`snapshot`."""
-        for health in self.registry:
-            yield health.backend.key, "health"
-            if self.registry.quotas[health.backend.key].windows:
-                yield health.backend.key, "quota"
-        if self._decider.learns:
-            yield "outcomes", "learned"
-
-    def snapshot(self, key: str, category: str) -> dict[str, Any]:
-        """The state of ``key`` as plain data, for :meth:`restore`. Raises KeyError."""
-        if category == "learned":
-            return self._decider.learner.snapshot()
-        return (self.registry[key] if category == "health" else self.registry.quotas[key]).snapshot()
-
-    def restore(self, key: str, category: str, kept: Mapping[str, Any]) -> list[str]:
-        """Take up a snapshot, also one that a person edited. Returns what could not be used, one line each."""
-        if category == "health":
-            return self.registry[key].restore(kept)
-        if category == "learned":
-            return self._decider.learner.restore(kept)
-        return self.registry.quotas[key].restore(kept, self.clock.seconds())
-
-    def replay_attempt(
-        self, key: str, kind: str, failure: FailureCode | None, reason: str, latency_ms: float, cost_usd: float
-    ) -> None:
-        """Let the health of ``key`` know of an attempt of the past that its snapshot does not. Raises KeyError."""
-        health = self.registry[key]
-        health.attempts += 1
-        health.cost_usd += cost_usd
-        if failure is None:
-            health.succeeded(latency_ms / 1000.0)
-        else:
-            health.failed(failure, reason)
-        if failure in (None, FailureCode.REFUSED):
-            health.judged(kind, declined=failure is not None)
-        if self._decider.learns:
-            self._decider.learner.replay(kind, key, failure)
-
-    def replay_usage(self, at: float, key: str, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
-        """Count what an attempt of the past used against the quotas of ``key``; in order of time."""
-        self.registry.quotas.observe(at, key, input_tokens, output_tokens, cost_usd)
-
-    def calibrations(self) -> dict[str, list[tuple[float, bool]]]:
-        """What is known of each backend's own confidence, as plain data, for :meth:`restore_calibrations`."""
-        return self._judge.snapshot()
-
-    def restore_calibrations(self, kept: Mapping[str, Iterable[tuple[float, bool]]]) -> None:
-        """Take up what :meth:`calibrations` gave."""
-        self._judge.restore(kept)
 
 
 def _with_persona(task: Task) -> Task:

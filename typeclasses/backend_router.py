@@ -18,12 +18,9 @@ Health as Attributes
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -33,26 +30,22 @@ from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
 from twisted.internet.defer import Deferred
 
-from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Plan, Router, RouteResult, Task, load
-from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import build, identity, listeners, routers, soul, thinker
-from uniwizard.world.ledger import history, recorder, upkeep
+from uniwizard.agent import AllBackendsFailed, ConfigError, Decision, Plan, Router, RouteResult, Task
+from uniwizard.agent.core.events import Event
+from uniwizard.world import backends_file, build, identity, listeners, routers, soul, thinker
+from uniwizard.world.kept_state import INHERITED, KeptState
+from uniwizard.world.ledger import recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.mood import Mood
 from uniwizard.world.narrator import Narrator
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import Closed, GameRouter
-from uniwizard.world.soul import voice
 from uniwizard.world.thoughts import Thoughts
 
 __all__ = ["BackendRouter", "Closed"]
 
 #: Seconds between two looks at what changed, in memory and in the Attributes.
 INTERVAL = 5
-#: Seconds; a month, the longest there is.
-LONGEST_WINDOW = 31 * 86_400
-#: In a health Attribute, when it was written, in seconds since the epoch.
-WRITTEN_AT = "written_at"
 
 
 class BackendRouter(DefaultScript):
@@ -230,7 +223,7 @@ class BackendRouter(DefaultScript):
         """Make the game's one Router and take up what is known of it; False where there is no usable configuration."""
         if self.ndb.brain is not None:
             return True
-        config, faults = self._read_config()
+        config, faults = backends_file.read_or_last_good()
         for fault in faults:
             logger.log_err(f"Uniwizard: {fault}")
         if config is None:
@@ -238,21 +231,14 @@ class BackendRouter(DefaultScript):
             return False
         recorder.the().open()
         brain = Router(config, reactor, practice_port=settings.UNIWIZARD_PRACTICE_PORT)
-        self.ndb.brain, self.ndb.written = brain, {}
-        kept_outcomes = deserialize(self.attributes.get("outcomes", category="judge")) or {}
-        brain.restore_calibrations({key: map(tuple, pairs) for key, pairs in kept_outcomes.items()})
+        self.ndb.brain, self.ndb.kept = brain, KeptState(self.attributes, brain)
         brain.hide(identity.of_game(), soul.the().hidden)
-        for key, category in brain.kept():
-            kept = self._kept(key, category)
-            if isinstance(kept, dict):
-                self._restore(key, category, kept)
-        self._catch_up(brain)
+        self.ndb.kept.take_up()
         self._remember(brain)
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
-        brain.events.subscribe(self._persist_on_breaker)
-        brain.events.subscribe(self._persist_on_feedback)
+        brain.events.subscribe(self.ndb.kept)
         if (channel := listeners.channel(settings.UNIWIZARD_CHANNEL)) is not None:
             brain.events.subscribe(channel)
         for key, scene in self.scenes().items():
@@ -288,7 +274,7 @@ class BackendRouter(DefaultScript):
     def _hand_over(self, heir: Any) -> None:
         """Leave to the next oldest BackendRouter what is known of the backends; every other takes to it."""
         for attribute in self.attributes.all():
-            if attribute.category in ("health", "quota", "judge", "practice"):
+            if attribute.category in INHERITED:
                 heir.attributes.add(attribute.key, attribute.value, category=attribute.category)
         routers.inherit(heir)
         for router in (heir, *routers.all_awake()):
@@ -326,10 +312,9 @@ class BackendRouter(DefaultScript):
         if self.keeper is not self:
             return self.keeper.reload_config()
         try:
-            config = _load(settings.UNIWIZARD_CONFIG)
+            config = backends_file.read()
         except ConfigError as error:
             return [str(fault) for fault in error.faults]
-        _keep_last_good()
         if self.ndb.brain is None:
             self.wake()
         else:
@@ -359,20 +344,6 @@ class BackendRouter(DefaultScript):
             if hasattr(thing, "breathe"):
                 thing.breathe()
 
-    def _read_config(self) -> tuple[Config | None, list[str]]:
-        """The config and its faults; with faults, the last good one, where there is one."""
-        try:
-            config = _load(settings.UNIWIZARD_CONFIG)
-        except ConfigError as error:
-            faults = [str(fault) for fault in error.faults]
-            try:
-                config = load(_last_good(), os.environ)
-            except ConfigError:
-                return None, faults
-            return config, [*faults, "the last good configuration stays in force"]
-        _keep_last_good()
-        return config, []
-
     # -- health as Attributes ------------------------------------------------------------------------------------
 
     def heed_edits(self) -> list[str]:
@@ -382,20 +353,10 @@ class BackendRouter(DefaultScript):
         """
         if self.keeper is not self:
             return self.keeper.heed_edits()
-        faults: list[str] = []
-        brain = self.brain
-        for key, category in brain.kept():
-            kept = self._kept(key, category)
-            if kept != self.ndb.written.get((key, category)):
-                if isinstance(kept, dict):
-                    faults += [f"{key} ({category}): {fault}" for fault in self._restore(key, category, kept)]
-                elif kept is not None:
-                    faults.append(
-                        f"{key} ({category}): is not a dict, or not written as Python writes one; it stays as it was"
-                    )
-                self._write(key, category)
-        for fault in faults:
-            logger.log_warn(f"Uniwizard: an edited Attribute cannot be used: {fault}")
+        self.wake()
+        if self.ndb.brain is None:
+            raise Closed(self.ndb.closed or "it is going to sleep")
+        faults: list[str] = self.ndb.kept.heed_edits()
         if faults:
             self.ndb.faults = (time.monotonic(), faults)
         return faults
@@ -413,56 +374,13 @@ class BackendRouter(DefaultScript):
         if self.keeper is not self:
             self.keeper.persist()
             return
-        brain = self.ndb.brain
-        for key, category in brain.kept() if brain is not None else ():
-            written = self.ndb.written.get((key, category))
-            if not isinstance(written, dict) or brain.snapshot(key, category) != _without_time(written):
-                self._write(key, category)
-
-    def _restore(self, key: str, category: str, kept: dict[str, Any]) -> list[str]:
-        self.ndb.written[key, category] = kept
-        return self.ndb.brain.restore(key, category, _without_time(kept))
-
-    def _write(self, key: str, category: str) -> None:
-        snapshot = self.ndb.brain.snapshot(key, category) | {WRITTEN_AT: time.time()}
-        self.attributes.add(key, snapshot, category=category)
-        self.ndb.written[key, category] = snapshot
+        if self.ndb.brain is not None:
+            self.ndb.kept.persist()
 
     def _remember(self, brain: Router) -> None:
         """Give the brain's memory its table, where the config wants one."""
         if brain.remembers_in == "database":
             brain.remember_in(DatabaseStore(recorder.the().writer))
-
-    def _catch_up(self, brain: Router) -> None:
-        """Let health and quotas know of the attempts in the ledger that a crash kept from the Attributes."""
-        try:
-            for key in brain.backend_keys():
-                since = self._written_at(key, "health")
-                for past in history.attempts_since(key, since) if since is not None else ():
-                    brain.replay_attempt(key, past.kind, past.failure, past.evidence, past.latency_ms, past.cost_usd)
-            # What was never written is counted as far back as the longest window reaches.
-            longest = time.time() - LONGEST_WINDOW
-            counted = {key: self._written_at(key, "quota") or longest for key in brain.backend_keys()}
-            for used in history.usage_since(min(counted.values(), default=time.time())):
-                if used.at > counted.get(used.backend, used.at):
-                    brain.replay_usage(*used)
-        except Exception as error:
-            logger.log_err(f"Uniwizard: what happened before the start cannot be read from the ledger: {error}")
-
-    def _written_at(self, key: str, category: str) -> float | None:
-        written = self.ndb.written.get((key, category), {}).get(WRITTEN_AT)
-        return float(written) if isinstance(written, int | float) and not isinstance(written, bool) else None
-
-    def _kept(self, key: str, category: str) -> Any:
-        return deserialize(self.attributes.get(key, category=category))
-
-    def _persist_on_breaker(self, event: Event) -> None:
-        if isinstance(event, BreakerOpened | BreakerClosed) and self.ndb.brain is not None:
-            self._write(event.backend, "health")
-
-    def _persist_on_feedback(self, event: Event) -> None:
-        if isinstance(event, Feedback) and self.ndb.brain is not None:
-            self.attributes.add("outcomes", self.ndb.brain.calibrations(), category="judge")
 
     # -- practice ------------------------------------------------------------------------------------------------
 
@@ -490,28 +408,3 @@ class BackendRouter(DefaultScript):
 
 def _task(task: Task | str) -> Task:
     return Task(task) if isinstance(task, str) else task
-
-
-def _load(path: str) -> Config:
-    """The backends file with the game's extensions. Raises ConfigError."""
-    more = [Path(settings.GAME_DIR) / file for file in settings.UNIWIZARD_EXTENSIONS]
-    config = load(path, os.environ, extensions=more)
-    voice.read()
-    return config
-
-
-def _without_time(kept: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kept.items() if name != WRITTEN_AT}
-
-
-def _last_good() -> Path:
-    return Path(settings.GAME_DIR) / ".uniwizard" / "last_good_backends.yaml"
-
-
-def _keep_last_good() -> None:
-    """Keep a copy of a backends file that was good, for a start that finds it broken. It holds no secrets."""
-    try:
-        _last_good().parent.mkdir(mode=0o700, exist_ok=True)
-        shutil.copyfile(settings.UNIWIZARD_CONFIG, _last_good())
-    except OSError as error:
-        logger.log_warn(f"Uniwizard: the last good configuration cannot be kept: {error}")

@@ -20,26 +20,24 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure as TwistedFailure
 
 from uniwizard.agent import AllBackendsFailed, Attempt, Decision, Image, Message, Plan, RouteResult, Task
-from uniwizard.world import answers, identity, memories, pictures, telling, weighing
+from uniwizard.world import answers, identity, memories, pictures, telling
 from uniwizard.world.harmless import line
+from uniwizard.world.heeding import heeded
 from uniwizard.world.ledger import history, recorder
 from uniwizard.world.ledger.budgets import BudgetReached, Who
 from uniwizard.world.ledger.models import Pending
 from uniwizard.world.live import LiveAnswer
-from uniwizard.world.manner import plain_spoken
 from uniwizard.world.mark import said
 from uniwizard.world.pacing import Pace
 from uniwizard.world.reactor import reactor
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
+from uniwizard.world.told import Told
 
 #: Seconds after which, and then again and again, a waiting player is told that the thought goes on.
 STILL = 10.0
 #: Seconds after a start at which the first look is taken for thoughts to take up.
 FIRST_LOOK = 1.0
-#: Seconds in which the portal, another process, must have passed an answer on to its player; a kill of both before that
-#: has it told again rather than never. And the same for an orderly end of the server.
-PASSED_ON, FLUSHED = 1.0, 0.2
 #: Roads of past thoughts that are remembered, one per character.
 REMEMBERED = 1000
 #: Characters of an answer from which on a thread lays it out, so that a hostile one does not hold up the game.
@@ -104,9 +102,7 @@ class Thoughts:
         self._past: dict[int, Thought] = {}
         #: Written down by an earlier run of the server, and not taken up yet.
         self._held: list[Pending] = []
-        #: What players were told lately, oldest first: the task, by whom, and when, by ``reactor.seconds()``.
-        self._passing: dict[str, tuple[int, float]] = {}
-        self._forgetting: Any = None
+        self._told = Told()
         self._asleep = self._ready = False
         self._pace = Pace(reactor)
 
@@ -130,7 +126,7 @@ class Thoughts:
         last answer. Raises Closed, and BudgetReached.
         """
         if aloud:
-            self._heard(thinker)
+            self._told.seen_by(thinker)
         remembered = "fresh" if fresh else "use"
         plan = self._script.plan(self._task(thinker, text, follows, images), pin, memory=remembered)
         task = plan.task
@@ -179,45 +175,7 @@ class Thoughts:
             self._script.narrator.tell("asks", thought.thinker, {"name": line(thought.thinker.key)}, to_thinker=False)
         if thought.follows:
             await self._shorten(thought)
-        return await self._asked(thought)
-
-    async def _asked(self, thought: Thought) -> RouteResult:
-        """The answer, weighed; sent back once where it does not heed what was asked."""
-        brain = self._script.brain
-        result = await brain.run(thought.plan, deliver=None if thought.live is None else thought.live.hear)
-        if result.refused:
-            return result
-        text = result.text if thought.live is not None and thought.live.shown else plain_spoken(result.text)
-        result = replace(result, text=text)
-        thought.short = tuple(weighing.shortcomings(thought.text, text))
-        if (
-            thought.short
-            and not result.practice
-            and result.memory is None
-            and not (thought.live is not None and thought.live.shown)
-        ):
-            return await self._sent_back(thought, result)
-        return result
-
-    async def _sent_back(self, thought: Thought, first: RouteResult) -> RouteResult:
-        """Ask the same backend once more, saying what its answer did not heed; the better of the two."""
-        why = thought.short[0]
-        self._script.narrator.tell("sent_back", thought.thinker, {"key": first.backend, "why": line(why, 90)})
-        turns = (*thought.task.turns, Message("assistant", first.text))
-        words = f"This answer {' and '.join(thought.short)}. Give the whole answer again, with that put right."
-        task = replace(thought.task, messages=turns, prompt=words, images=(), kind=thought.decision.kind)
-        brain = self._script.brain
-        try:
-            again = await brain.run(brain.plan(task, first.backend, memory="fresh"), attempts=first.attempts)
-        except AllBackendsFailed as failed:
-            return replace(first, attempts=failed.attempts, cost_usd=failed.cost_usd)
-        text = plain_spoken(again.text)
-        short = tuple(weighing.shortcomings(thought.text, text))
-        took = first.latency_ms + again.latency_ms
-        if again.refused or len(short) >= len(thought.short):
-            return replace(first, attempts=again.attempts, cost_usd=again.cost_usd, latency_ms=took)
-        thought.short = short
-        return replace(again, text=text, kind=first.kind, latency_ms=took)
+        return await heeded(self._script, thought)
 
     async def _shorten(self, thought: Thought) -> None:
         """Have the part of a long conversation that no longer goes along summarised, by whoever does that best."""
@@ -350,33 +308,7 @@ class Thoughts:
             return
         seen = len(thought.live.lines) if thought.live is not None else 0
         telling.hand_over(thought.thinker, lines[seen:])
-        self._told(thought.thinker, thought.task.id)
-
-    def _told(self, thinker: Any, task_id: str) -> None:
-        """Have the ledger forget a thought that its player was told of, once the portal must have passed it on."""
-        self._passing[task_id] = thinker.id, reactor.seconds()
-        pictures.drop(task_id)
-        if self._forgetting is None:
-            self._forgetting = reactor.callLater(PASSED_ON, self._forget)
-
-    def _heard(self, thinker: Any) -> None:
-        """Whoever asks the next question has seen the last answer."""
-        for task_id in [task for task, (told, _) in self._passing.items() if told == thinker.id]:
-            del self._passing[task_id]
-            recorder.the().release(task_id)
-
-    def _forget(self, after: float = PASSED_ON) -> None:
-        """Let go of what was told more than so many seconds ago."""
-        if self._forgetting is not None and self._forgetting.active():
-            self._forgetting.cancel()
-        self._forgetting, now = None, reactor.seconds()
-        for task_id, (_, told) in list(self._passing.items()):
-            if told > now - after:
-                break
-            del self._passing[task_id]
-            recorder.the().release(task_id)
-        if self._passing and not self._asleep:
-            self._forgetting = reactor.callLater(PASSED_ON, self._forget)
+        self._told.note(thought.thinker, thought.task.id)
 
     def _answered(self, result: RouteResult, thought: Thought) -> Deferred[None]:
         thought.result, thought.attempts = result, result.attempts
@@ -433,6 +365,7 @@ class Thoughts:
     def wake(self) -> None:
         """Look for thoughts that an earlier run of the server could not finish, before this one has any of its own."""
         self._asleep = self._ready = False
+        self._told.wake()
         try:
             # What game code asked is not a player's to be told (world/thinker.py).
             self._held = [entry for entry in history.pending(self._script.id) if not entry.how]
@@ -466,7 +399,7 @@ class Thoughts:
         elif entry.answer:
             telling.tell(thinker, said(voice.say("told_late" if entry.id else "kept", why=line(entry.text, 70))))
             telling.hand_over(thinker, [str(told) for told in json.loads(entry.answer)])
-            self._told(thinker, entry.task)
+            self._told.note(thinker, entry.task)
         else:
             telling.tell(thinker, said(voice.say("taken_up", why=line(entry.text, 70))))
             details = thinker.attributes.get(_DETAILS[0], category=_DETAILS[1]) or {}
@@ -486,8 +419,7 @@ class Thoughts:
         for thought in list(self._by_thinker.values()):
             if thought.under_way is not None and not thought.ended:
                 thought.under_way.cancel()
-        # An orderly end leaves time for what is on its way to the portal, if not for what was told in this moment.
-        self._forget(after=FLUSHED)
+        self._told.sleep()
 
 
 def _done(lines: list[str]) -> Deferred[list[str]]:

@@ -69,7 +69,7 @@ def test_a_bare_think_opens_a_page(player: Telnet, upstream: FakeLLMThread) -> N
 
 def test_a_command_ends_the_pages_of_a_long_help_text(player: Telnet) -> None:
     player.send("help think")
-    player.expect("[n]ext")
+    player.expect("(Page [1/2]")
     player.send("think hello")
     player.expect(CLOSING)
 
