@@ -6,12 +6,16 @@ that says so itself. Whatever has none of them is run by ``make quick``, where t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import examples
 import pytest
+
+# Before numpy is imported: for small matrices a thread costs more than it brings, and every core has a worker already.
+os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
 
 #: What every test of a folder is.
 FOLDERS = {"witnesses": "witness", "install": "slow"}

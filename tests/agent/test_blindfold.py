@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from disguises import AWKWARD, NAMES, PLACES, disguised, reveals
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
@@ -61,7 +62,7 @@ def said_in(task: Task) -> list[object]:
 # -- names, disguises, places ------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(NAMES), st.data(), st.sampled_from(sorted(PLACES)), st.sampled_from(APIS))
 def test_no_name_leaves_in_any_dress_from_any_place_and_none_stops_a_task(
     name: str, data: st.DataObject, place: str, api: str
@@ -83,7 +84,7 @@ def test_no_name_leaves_in_any_dress_from_any_place_and_none_stops_a_task(
         assert redacted.restore_content(redacted.task.schema) == task.schema
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(AWKWARD), st.sampled_from(sorted(PLACES)), st.sampled_from(AWKWARD))
 def test_no_everyday_name_stops_or_changes_what_others_ask(name: str, place: str, word: str) -> None:
     task = PLACES[place](f"the {word.lower()} of it")
@@ -115,7 +116,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(names, min_size=1, max_size=5), st.lists(texts, min_size=2, max_size=6))
 @example(["ß"], ["ss ẞ", "SS"])
 @example(["name_1", "NAME"], ["[NAME_1] name 1", "NAME_2"])
@@ -202,7 +203,7 @@ def test_who_is_added_is_known_at_once_to_all_who_share_the_names_and_who_is_rem
     assert one.redact(Task("Zephyrine?")).task.prompt == "Zephyrine?"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES + AWKWARD)), max_size=40))
 def test_names_are_counted_so_that_two_of_the_same_name_may_come_and_go(steps: list[tuple[bool, str]]) -> None:
     table, there = Names(), []
@@ -298,7 +299,7 @@ def test_a_name_is_found_in_the_address_and_in_headers() -> None:
 # -- long texts --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(1900, 2100), st.sampled_from(NAMES), st.sampled_from([" ", "", "x", ". ", "\n", "\\n", "%20"]))
 def test_a_name_is_found_wherever_a_long_text_is_cut(before: int, name: str, gap: str) -> None:
     text = ("lorem ipsum " * 200)[:before] + gap + " " + name + " " + "dolor sit " * 500

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +57,7 @@ def test_what_cannot_be_matched_in_linear_time_is_turned_down(pattern: str) -> N
         check_schema({"type": "object", "properties": {"a": {"pattern": pattern}}})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.from_regex(r"[ab(|)*+?.\[\]^$\\d{}0-9]{0,12}", fullmatch=True), st.text("ab0.", max_size=12))
 def test_a_pattern_means_what_python_means_by_it(pattern: str, text: str) -> None:
     try:
@@ -136,14 +137,14 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(JSON, SCHEMAS)
 def test_it_finds_what_the_reference_finds(value: Any, schema: dict[str, Any]) -> None:
     meant = jsonschema.Draft202012Validator(schema).is_valid(value)
     assert (first_fault(value, schema) is None) == meant
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(JSON | SCHEMAS)
 def test_whatever_a_schema_is_it_is_checked_or_turned_down(schema: Any) -> None:
     started = time.process_time()

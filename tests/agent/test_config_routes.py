@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trees import KEYS, Spec, trees
@@ -125,7 +126,7 @@ def test_a_condition_within_a_case_that_excludes_it_is_a_fault(tmp_path: Path) -
     assert place == "route.cases[0].then.cases[0]"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(route=trees(), named=st.dictionaries(st.sampled_from(["x", "y", "z"]), trees(), max_size=3))
 def test_whatever_stands_there_is_either_built_or_explained(tmp_path: Path, route: Spec, named: dict[str, Any]) -> None:
     text = f"route: {json.dumps(route)}\nstrategies: {json.dumps(named)}\n"
@@ -139,7 +140,7 @@ def test_whatever_stands_there_is_either_built_or_explained(tmp_path: Path, rout
         assert tree.named(name)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edges=st.dictionaries(st.sampled_from("uvwxyz"), st.sampled_from("uvwxyz"), min_size=1))
 def test_every_circle_is_found_and_nothing_else_is_called_one(tmp_path: Path, edges: dict[str, str]) -> None:
     names = {name: {"use": "fallback", "over": [to if to in edges else "a"]} for name, to in edges.items()}

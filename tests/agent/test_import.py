@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -241,7 +242,7 @@ VALUES = st.recursive(
 FIELDS = "model_list router_settings litellm_settings targets strategy models provider mf sw_ranking model virtual_key"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS.split(), VALUES)))
 def test_whatever_a_file_holds_it_is_read_or_turned_down(document: dict[str, Any]) -> None:
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_strategies import Saying, clock_at_start, config, router_of, run
@@ -48,6 +49,7 @@ def test_in_fifty_thoughts_it_learns_who_is_the_better_poet() -> None:
     assert sum(settled) >= 8, "by then it asks the better poet"
 
 
+@pytest.mark.slow
 def test_it_notices_that_a_brain_has_become_worse() -> None:
     noticed = []
     for seed in range(10):
@@ -148,7 +150,7 @@ def test_exploration_is_rare_falls_and_tells_its_propensity() -> None:
     assert 0.0 < late < 0.02
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(KEYS), st.floats(0, 1), st.sampled_from([0.25, 1.0])))
 )
@@ -182,6 +184,7 @@ def guarded(rate_learned: float, rate_rules: float, seed: int, tasks: int = 500)
     return guard
 
 
+@pytest.mark.slow
 def test_the_guard_takes_back_what_does_worse_and_seldom_anything_else() -> None:
     assert sum(bool(guarded(0.5, 0.9, seed).reverted) for seed in range(40)) >= 36
     assert sum(bool(guarded(0.9, 0.5, seed).reverted) for seed in range(40)) == 0

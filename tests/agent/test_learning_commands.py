@@ -148,6 +148,7 @@ def test_of_two_models_there_is_an_apgr(tmp_path: Path, capsys: pytest.CaptureFi
     assert told(capsys)["strategies"]["learned"]["apgr"] > 0.65
 
 
+@pytest.mark.slow
 def test_online_tells_gaps_and_regret_and_depends_on_its_seed(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_png_is_one(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert struct.unpack(">II", data[16:24]) == (900, 520)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", USES)
 def test_a_model_that_learn_has_written_is_read_and_says_the_same(
     use: str, files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -209,6 +211,7 @@ def test_what_is_not_surely_better_is_not_written(tmp_path: Path, capsys: pytest
     assert main(["learn", "--input", str(source), "--output", str(output), "--force"]) == 0
 
 
+@pytest.mark.slow
 def test_learn_reads_a_games_own_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = tmp_path / "ledger.db3"
     with sqlite3.connect(ledger) as connection:

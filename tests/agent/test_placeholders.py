@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,7 +106,7 @@ PIECES = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(PIECES, st.lists(st.integers(0, 120), max_size=12))
 def test_however_an_answer_is_cut_into_pieces_the_names_come_back_whole(said: list[str], cuts: list[int]) -> None:
     text = "".join(said)

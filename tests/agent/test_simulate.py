@@ -55,6 +55,7 @@ def both(rows: list[Row], using: Config) -> dict[str, Outcome]:
     return simulate(rows, using, CLASSIFIER.suits) | optimum_of(rows, using, CLASSIFIER.suits)
 
 
+@pytest.mark.slow
 def test_the_json_has_the_promised_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("scipy")
     traffic, plot = tmp_path / "t.jsonl", tmp_path / "p.svg"
@@ -119,6 +120,7 @@ def test_without_scipy_everything_but_the_optimum_is_told(tmp_path: Path) -> Non
     assert json.loads(done.stdout)["policies"]["headroom"]["of_optimum"] is None
 
 
+@pytest.mark.slow
 def test_with_quota_for_all_every_task_goes_to_its_first_choice() -> None:
     outcomes = both(rows_of(*(row(hour, KINDS[hour % 14]) for hour in range(100))), config())
     told = figures(outcomes)["policies"]["headroom"]
@@ -154,6 +156,7 @@ KIND = st.sampled_from(KINDS)
     ),
     scale=st.sampled_from([0.0005, 0.01, 1.0]),
 )
+@pytest.mark.slow
 def test_no_traffic_makes_our_policy_pass_a_limit(
     calls: list[tuple[float, str, int, int]], quota: Quota, scale: float
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import examples
 from faults import CLASSIFIER
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,7 +119,7 @@ SAYS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     spec=trees(),
     says=st.dictionaries(st.sampled_from(KEYS), SAYS),
@@ -178,7 +179,7 @@ def test_no_tree_asks_whom_it_may_not_passes_a_limit_or_goes_on_for_ever(
         assert router.free_places(key) == 2, "a place was not given back"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(spec=trees(), kind=st.sampled_from(KINDS))
 def test_to_choose_changes_nothing_and_every_step_says_why(spec: Spec, kind: str) -> None:
     router = router_of(spec, Saying(clock_at_start(), {}))
@@ -189,7 +190,7 @@ def test_to_choose_changes_nothing_and_every_step_says_why(spec: Spec, kind: str
     assert all(step for step in first.path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(kind=st.sampled_from(KINDS), disabled=st.sets(st.sampled_from(KEYS)), over=st.booleans())
 def test_ranked_in_a_tree_decides_as_no_tree_does(kind: str, disabled: set[str], over: bool) -> None:
     task = Task("How do the tides work?", kind=kind)

@@ -8,6 +8,7 @@ from typing import Any
 import alone  # noqa: F401 - Django's settings
 import pytest
 from evennia.utils.ansi import strip_ansi
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +68,7 @@ def read(text: str, cuts: list[int]) -> list[str]:
     return [strip_ansi(line) for line in player.screen if line.strip()]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(st.lists(st.integers(0, len(ANSWER)), max_size=40))
 def test_however_the_pieces_fall_the_answer_is_the_same(cuts: list[int]) -> None:
     whole = telling.body(ANSWER.removeprefix("Certainly! ").removesuffix("\n\nI hope this helps!"), telling.Screen())

@@ -8,6 +8,7 @@ import alone  # noqa: F401 - Django's settings
 import pytest
 from evennia.utils.ansi import parse_ansi
 from evennia.utils.text2html import parse_html
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def shown(text: str, **screen: object) -> list[str]:
     return [parse_ansi(line, strip_ansi=True) for line in render(text, Screen(**screen))]  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(_HOSTILE, _SCREENS)
 @example("|**lclook|ltclick|le**", Screen())
 @example("**|**lclook**|**ltclick**|**le", Screen())
@@ -53,7 +54,7 @@ def test_no_answer_brings_a_link_a_colour_or_the_games_mark_alive(text: str, scr
     assert not {"[31m", "[32m", "[33m", "[35m"} & {code + "m" for code in parse_ansi(told).split("m") if code}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.text(alphabet=st.characters(categories=("L", "N", "P", "S", "Zs")), max_size=300), st.integers(30, 100))
 def test_prose_fits_the_screen(text: str, width: int) -> None:
     from uniwizard.world.markdown import _cells

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from alone import tables
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -73,7 +74,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OPERATIONS, st.integers(0, 10))
 def test_operations_count_in_their_order_whatever_the_batches(file: Path, drawn: list[Any], cut: int) -> None:
     KnownAnswer.objects.all().delete()
