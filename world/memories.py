@@ -32,6 +32,8 @@ their them then there these they think this three to two up us use very was we w
 why will with word words would write you your
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
+#: Markdown's marks, but not what stands between letters or digits: 17*23 and a_name stay what they are.
+_MARKUP = re.compile(r"[`#|]+|(?<!\w)[*_>]+|[*_>]+(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,6 @@ def _telling(text: str) -> list[str]:
 def _gist(answer: str) -> str:
     """The first sentence of an answer, without its decoration."""
     text = re.sub(r"```.*?(```|\Z)", " (some code) ", plain(answer, 2000), flags=re.DOTALL)
-    text = " ".join(re.sub(r"[*_`#>|]+", " ", re.sub(r"^\[practice\]", "", text)).split())
+    text = " ".join(_MARKUP.sub(" ", re.sub(r"^\[practice\]", "", text)).split())
     first = re.match(r".{15,}?[.!?](?=\s|$)", text)
     return (first[0] if first else text)[:200]
