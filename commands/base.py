@@ -26,10 +26,13 @@ class UniwizardCommand(StrictSwitches, MuxCommand, metaclass=_AbstractCommandMet
 
     help_category = "Workshop"
 
-    def access(self, srcobj: Any, access_type: str = "cmd", default: bool = False) -> bool:
-        """Whoever is in the world may use it: the cmdset is the session's, and so there before a character is."""
+    def access(self, srcobj: Any, access_type: str = "cmd", default: bool = False, **more: Any) -> bool:
+        """Whoever is in the world may use it: the cmdset is the session's, and so there before a character is.
+
+        Evennia 6 says in ``more`` which session asks.
+        """
         in_world = hasattr(srcobj, "location")
-        return in_world and super().access(srcobj, access_type, default=default)
+        return in_world and super().access(srcobj, access_type, default=default, **more)
 
     def func(self) -> None:
         router = routers.find(self.caller.location)

@@ -37,9 +37,9 @@ class CmdTalk(StrictSwitches, MuxCommand):
     locks = "cmd:all()"
     help_category = "Workshop"
 
-    def access(self, srcobj: Any, access_type: str = "cmd", default: bool = False) -> bool:
+    def access(self, srcobj: Any, access_type: str = "cmd", default: bool = False, **more: Any) -> bool:
         """Whoever is in the world may use it."""
-        return hasattr(srcobj, "location") and super().access(srcobj, access_type, default=default)
+        return hasattr(srcobj, "location") and super().access(srcobj, access_type, default=default, **more)
 
     def func(self) -> None:
         if fault := self.fault_in_switches():

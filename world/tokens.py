@@ -24,6 +24,7 @@ from evennia.utils import logger
 from evennia.utils.dbserialize import deserialize
 
 from uniwizard.agent.gateway import Allowance, Caller, hashed
+from uniwizard.world.ledger import responses
 from uniwizard.world.reactor import reactor
 
 CATEGORY = "uniwizard_tokens"
@@ -123,6 +124,7 @@ class Tokens:
         del self._all()[identifier]
         self._changed.discard(identifier)
         account.attributes.remove(identifier, category=CATEGORY)
+        responses.disown(identifier)
         return True
 
     def of(self, account: Any) -> list[Token]:
@@ -161,7 +163,7 @@ class Tokens:
         terms = frozenset(term for term in (account.username, account.email) if term)
         allowance = Allowance(token.requests_per_minute, token.usd_per_month)
         owner = self._owner(account)
-        caller = Caller(token.label, allowance, terms, token.spent_usd, token.month, owner=owner)
+        caller = Caller(token.label, allowance, terms, token.spent_usd, token.month, owner=owner, id=token.id)
 
         def spent(caller: Caller) -> None:
             token.spent_usd, token.month = caller.spent_usd, caller.month

@@ -1,4 +1,5 @@
-"""The gateway in the game: the default BackendRouter behind it, tokens of accounts as its keys."""
+"""The gateway in the game: the default BackendRouter behind it, tokens of accounts as its keys, the ledger as its book,
+and as the shelf of what ``/v1/responses`` keeps."""
 
 from __future__ import annotations
 
@@ -9,13 +10,16 @@ from uniwizard.agent.gateway import Caller, Gateway
 from uniwizard.world import routers
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached, Who
+from uniwizard.world.ledger.responses import ResponseTable
 from uniwizard.world.reactor import reactor
 from uniwizard.world.tokens import tokens
 
 
 def gateway() -> Gateway:
-    """The resource for ``/v1``. Made before the database is asked for anything: it looks up what it needs late."""
-    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger())
+    """The resource for every address of the doors. Made before the database is asked for anything; it looks things up
+    late.
+    """
+    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger(), shelf=ResponseTable())
 
 
 class _Brain:
@@ -48,9 +52,7 @@ class _Ledger:
         return ""
 
     def written(self, task: Task) -> Any:
-
         return recorder.the().flushed(task.id)
 
     def close(self, task: Task) -> None:
-
         recorder.the().done(task.id)

@@ -84,7 +84,7 @@ class Answering:
                 return await self._stream(request, headers, caller, router, door, asked, plan)
             result = await self._result(router, asked, plan)
             node = door.answer(result, asked, self._clock.seconds())
-            self.answers.sent(str(node.get("id")), caller.label, asked.task.id, result.answered)
+            self.answers.sent(str(node.get("id")), caller.id, asked.task.id, result.answered)
             put_json(request, 200, node, headers | _told(result, asked))
             return result, node
         finally:
@@ -145,7 +145,7 @@ class Answering:
                 result = await self._result(router, asked, plan)
                 events.send(stream.begin(result.model) + stream.end(result), _told(result, asked))
             events.end()
-            self.answers.sent(getattr(stream, "id", ""), caller.label, asked.task.id, result.answered)
+            self.answers.sent(getattr(stream, "id", ""), caller.id, asked.task.id, result.answered)
             return result, stream
         except Rejected as rejected:
             if not events.begun:

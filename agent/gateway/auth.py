@@ -43,13 +43,17 @@ class Caller:
     """Somebody who was let in, with what they have used.
 
     label      what the owner calls this key; never sent to a backend
+    id         tells this key from every other; two owners may call theirs the same
     identity   terms that must not leave with this caller's tasks
     spent_usd  in ``month`` (such as "2026-11"), which :meth:`charge` keeps current
     changed    told after every charge, for whoever keeps the figures
     owner      what all keys of one owner may use together; a new key is no new allowance
     """
 
-    __slots__ = ("_money", "_rate", "_seen", "allowance", "changed", "identity", "label", "month", "owner", "spent_usd")
+    __slots__ = (
+        *("_money", "_rate", "_seen", "allowance", "changed", "id", "identity", "label", "month", "owner"),
+        "spent_usd",
+    )
 
     def __init__(
         self,
@@ -60,8 +64,10 @@ class Caller:
         month: str = "",
         changed: Callable[[Caller], None] | None = None,
         owner: Caller | None = None,
+        id: str = "",
     ):
         self.label = label
+        self.id = id or label
         self.allowance = allowance or Allowance()
         self.identity = identity
         self.spent_usd = spent_usd
@@ -166,7 +172,7 @@ class OneKey:
 
     def __init__(self, key: str):
         self._hash = hashed(key)
-        self._caller = Caller("the key of this server")
+        self._caller = Caller("the key of this server", id=self._hash[:16])
 
     def __call__(self, presented: str) -> Caller | str:
         if not presented:

@@ -23,14 +23,14 @@ class Answers:
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[str, str, Attempt]] = OrderedDict()
 
-    def sent(self, identifier: str, label: str, task_id: str, attempt: Attempt) -> None:
-        """``label`` was sent the answer that ``attempt`` gave to a task."""
-        self._known[identifier] = label, task_id, attempt
+    def sent(self, identifier: str, owner: str, task_id: str, attempt: Attempt) -> None:
+        """``owner`` was sent the answer that ``attempt`` gave to a task."""
+        self._known[identifier] = owner, task_id, attempt
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    def judged(self, node: object, label: str) -> tuple[str, Attempt, bool]:
-        """The task, its attempt, and whether it was good, as ``label`` says. Raises Rejected."""
+    def judged(self, node: object, owner: str) -> tuple[str, Attempt, bool]:
+        """The task, its attempt, and whether it was good, as ``owner`` says. Raises Rejected."""
         if not isinstance(node, dict) or not isinstance(node.get("id"), str):
             raise Rejected(400, "`id` must be the id of an answer.", param="id")
         good = node.get("good")
@@ -39,7 +39,7 @@ class Answers:
         if not isinstance(good, bool):
             raise Rejected(400, "`good` must be true or false, or `rating` up or down.", param="good")
         known = self._known.get(node["id"])
-        if known is None or known[0] != label:
+        if known is None or known[0] != owner:
             raise Rejected(404, "There is no such answer of yours that can be judged.", code="not_found", param="id")
         del self._known[node["id"]]
         return known[1], known[2], good

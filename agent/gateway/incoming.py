@@ -52,8 +52,8 @@ class Place:
     """What an address asks for.
 
     door   whose format is spoken: ``chat``, ``completions``, ``messages``, ``responses``, ``gemini``
-    act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``stored``, ``feedback``, ``health``; empty
-           for nothing known
+    act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``moderations``, ``stored``, ``feedback``,
+           ``health``; empty for nothing known
     model  the model, where the address names it; for ``models`` and ``stored``, which of them
     stream  whether the address asks for a stream
     """
@@ -99,6 +99,7 @@ _ACTS = {
     "responses": ("responses", "answer"),
     "embeddings": ("chat", "embeddings"),
     "rerank": ("chat", "rerank"),
+    "moderations": ("chat", "moderations"),
     "feedback": ("chat", "feedback"),
     "health": ("chat", "health"),
     "api/v1/generate": ("generate", "answer"),

@@ -5,6 +5,7 @@
     POST /v1/messages, /v1/messages/count_tokens        Anthropic's
     POST /v1beta/models/<id>:generateContent, :streamGenerateContent, :countTokens   Google's
     POST /v1/embeddings, /v1/rerank                     what other models make of texts
+    POST /v1/moderations                                what this house's own judge makes of texts
     POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`~.doors.generate`)
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
@@ -33,7 +34,7 @@ from twisted.web.server import NOT_DONE_YET
 from ..config.settings import Config, GatewaySettings
 from ..core.clock import Clock
 from ..router import Router
-from . import texts
+from . import moderations, texts
 from .answering import Answering, Headers, NoUsageSink, UsageSink
 from .asked import Asked, Asking
 from .auth import Caller, KeyCheck
@@ -43,7 +44,7 @@ from .incoming import Place, crowded, header, json_body, presented_key
 from .models import Models
 from .naming import Names
 from .sse import KEEP_ALIVE
-from .store import MemoryStore, ResponseStore, Stored
+from .store import ResponseStore, Shelf, Stored
 from .write import put_json, put_nothing, put_rejection
 
 _log = Logger()
@@ -56,6 +57,7 @@ _METHODS = {
     "tokens": ("POST",),
     "embeddings": ("POST",),
     "rerank": ("POST",),
+    "moderations": ("POST",),
     "feedback": ("POST",),
     "models": ("GET",),
     "health": ("GET",),
@@ -70,7 +72,7 @@ class Gateway(Resource):
     unguarded   nobody needs a key; then web pages are turned away, which any site could have in a browser here
     keep_alive  seconds between the comments that bridge a silence
     book        keeps account of the callers' tasks
-    store       keeps responses that later requests go on from
+    shelf       keeps responses that later requests go on from, beyond this process's own time
     """
 
     isLeaf = True
@@ -84,7 +86,7 @@ class Gateway(Resource):
         unguarded: bool = False,
         keep_alive: float = KEEP_ALIVE,
         book: UsageSink | None = None,
-        store: ResponseStore | None = None,
+        shelf: Shelf | None = None,
     ):
         super().__init__()
         self._brain = brain
@@ -92,7 +94,7 @@ class Gateway(Resource):
         self._check = check
         self._unguarded = unguarded
         self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
-        self._store: ResponseStore = store or MemoryStore(clock.seconds)
+        self._store = ResponseStore(clock.seconds, shelf)
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
         self._empty: Deferred[None] | None = None
@@ -177,7 +179,7 @@ class Gateway(Resource):
                 self._see_origin(request, headers)
                 self._judged(request, headers, self._known(request))
             case "stored":
-                self._stored(request, headers, place.model, self._known(request))
+                await self._stored(request, headers, place.model, self._known(request))
             case _:
                 self._see_origin(request, headers)
                 await self._complete(request, headers, place, self._admitted(request, headers))
@@ -251,6 +253,9 @@ class Gateway(Resource):
                 # ``countTokens`` may hold the request that it is about.
                 inner = node.get("generateContentRequest")
                 node = {**(inner if isinstance(inner, dict) else node), "model": place.model, "stream": place.stream}
+        if place.act == "moderations":
+            put_json(request, 200, await moderations.answer(node, self._clock), headers)
+            return
         router = self._router()
         names = self._names(router)
         if place.act in ("embeddings", "rerank"):
@@ -258,7 +263,7 @@ class Gateway(Resource):
             return
         door = DOORS[place.door]
         mode, cache = header(request, b"x-stream-mode"), header(request, b"cache-control")
-        asking = Asking(caller.identity, caller.label, mode, cache, self._settings().stream)
+        asking = Asking(caller.identity, caller.id, mode, cache, self._settings().stream)
         asked = door.read(node, names, asking)
         if place.act == "tokens":
             put_json(request, 200, _tokens(door, asked), headers)
@@ -272,11 +277,11 @@ class Gateway(Resource):
         """Answer a request of the responses door, which may go on from an earlier one and be gone on from."""
         hours = self._settings().store_hours
         if previous := asked.extra["previous"]:
-            found = self._store.get(previous, caller.label)
+            found = await self._store.get(previous, caller.id)
             if found is None:
                 message = f"Previous response with id '{previous[:80]}' not found."
                 raise Rejected(400, message, code="previous_response_not_found", param="previous_response_id")
-            asked = responses.continued(asked, found.turns, caller.label)
+            asked = responses.continued(asked, found.turns, caller.id)
         if not hours:
             asked.extra["store"] = False
         done = await self._answering.answer(request, headers, caller, router, DOORS["responses"], asked)
@@ -285,22 +290,22 @@ class Gateway(Resource):
         result, sent = done
         node = sent.whole if asked.stream else sent
         turns = (*asked.extra["own"], responses.turn_of(result, asked, node))
-        self._store.put(node["id"], Stored(caller.label, node, turns), hours)
+        self._store.put(node["id"], Stored(caller.id, node, turns), hours)
 
     def _judged(self, request: Request, headers: Headers, caller: Caller) -> None:
         """Take to heart whether an answer was good."""
-        task_id, attempt, good = self._answering.answers.judged(json_body(request), caller.label)
+        task_id, attempt, good = self._answering.answers.judged(json_body(request), caller.id)
         self._router().feedback(task_id, attempt, good=good)
         put_json(request, 200, {"object": "feedback", "good": good}, headers)
 
-    def _stored(self, request: Request, headers: Headers, identifier: str, caller: Caller) -> None:
+    async def _stored(self, request: Request, headers: Headers, identifier: str, caller: Caller) -> None:
         """Show or forget a response that is kept."""
         if request.method == b"DELETE":
-            if not self._store.delete(identifier, caller.label):
+            if not await self._store.delete(identifier, caller.id):
                 raise _not_kept(identifier)
             put_json(request, 200, {"id": identifier, "object": "response", "deleted": True}, headers)
             return
-        found = self._store.get(identifier, caller.label)
+        found = await self._store.get(identifier, caller.id)
         if found is None:
             raise _not_kept(identifier)
         put_json(request, 200, found.node, headers)

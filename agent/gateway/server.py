@@ -25,6 +25,7 @@ from ..router import Router, warm_up
 from .auth import OneKey, open_door
 from .kept_state import KeptState
 from .resource import Gateway
+from .response_file import ResponseFile
 from .site import GatewaySite
 
 KEY_VARIABLE = "UNIWIZARD_SERVE_KEY"
@@ -53,7 +54,8 @@ def serve(
 ) -> int:
     """Serve until a signal ends it; returns the exit status. Raises NotServed.
 
-    ``state`` is the file that keeps quotas and health from one run to the next; None keeps nothing.
+    ``state`` is the file that keeps quotas and health from one run to the next, and beside it lie the responses that
+    clients have stored; None keeps nothing.
     """
     if not key and not is_loopback(host):
         raise NotServed(f"--host {host}: reachable from elsewhere, this needs a key; set {KEY_VARIABLE}")
@@ -112,7 +114,8 @@ class _Served:
         self.router.events.subscribe(told)
         self.state = KeptState(state, self.router, reactor) if state is not None else None
         check = OneKey(key) if key else open_door
-        self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key)
+        self.responses = ResponseFile(state.with_suffix(".responses.db3"), reactor) if state is not None else None
+        self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key, shelf=self.responses)
         settings = config.gateway
         self.site = GatewaySite(
             self.gateway,
@@ -168,3 +171,5 @@ class _Served:
         await self.router.stop()
         if self.state is not None:
             self.state.write()
+        if self.responses is not None:
+            await self.responses.close()

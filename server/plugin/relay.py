@@ -1,6 +1,6 @@
-"""The Portal's side of the door: passes ``/v1`` on to the Server, and a client's going away as well.
+"""The Portal's side of the doors: passes requests on to the Server, and a client's going away as well.
 
-    web_root.putChild(b"v1", Relay(reactor, "127.0.0.1", 4005))
+    mount(web_root, Relay(reactor, "127.0.0.1", 4005))
 
 Evennia's own proxy passes a stream on unbuffered, but keeps the request up when the client has gone, and the answer
 would be paid for and thrown away. This one closes its connection to the Server at once. While the Server reloads it
@@ -22,8 +22,15 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from uniwizard.server.plugin.doorway import KEY_HEADERS
+
 #: The request's headers that the Server is told.
-PASSED_ON = (b"authorization", b"content-type", b"accept", b"origin", b"x-stream-mode", b"cache-control")
+PASSED_ON = (
+    *KEY_HEADERS,
+    *(b"content-type", b"content-encoding", b"accept", b"origin", b"x-stream-mode", b"cache-control"),
+    # Whose format a list of models has; what a browser asks before a page's request.
+    *(b"anthropic-version", b"access-control-request-method", b"access-control-request-headers"),
+)
 
 #: Headers that belong to one connection and not to the answer (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer", b"proxy-connection"}

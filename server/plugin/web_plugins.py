@@ -1,5 +1,5 @@
-"""Puts ``/v1``, OpenAI's protocol, and ``/picture``, players' uploads, on Evennia's web server. The game's own web
-plugins come first and keep their say.
+"""Puts the doors for other programs (``/v1`` and the rest, :mod:`.doorway`) and ``/picture``, players' uploads, on
+Evennia's web server. The game's own web plugins come first and keep their say.
 
 Evennia calls these two hooks by name: one in the Server, where the brain is, and one in the Portal, which is what the
 world can reach. ``uniwizard.server.plugin.settings`` puts this module before the game's own.
@@ -13,6 +13,8 @@ from django.conf import settings
 from evennia.utils import logger
 from evennia.utils.utils import mod_import
 
+from uniwizard.server.plugin.doorway import mount
+
 
 def at_webserver_root_creation(web_root: Any) -> Any:
     """In the Server: the gateway itself."""
@@ -21,9 +23,9 @@ def at_webserver_root_creation(web_root: Any) -> Any:
         try:
             from uniwizard.world.web_door import gateway
 
-            web_root.putChild(b"v1", gateway())
+            mount(web_root, gateway())
         except Exception:
-            # A game without this door still starts.
+            # A game without these doors still starts.
             logger.log_trace("Uniwizard could not put /v1 on the web server.")
     if settings.UNIWIZARD_WEB_UPLOADS:
         try:
@@ -44,7 +46,7 @@ def at_webproxy_root_creation(web_root: Any) -> Any:
             from uniwizard.world.reactor import reactor
 
             inner = getattr(web_root, "port", settings.WEBSERVER_PORTS[0][1])
-            web_root.putChild(b"v1", Relay(reactor, "127.0.0.1", inner))
+            mount(web_root, Relay(reactor, "127.0.0.1", inner))
         except Exception:
             logger.log_trace("Uniwizard could not put /v1 on the web proxy.")
     return web_root

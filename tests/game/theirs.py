@@ -88,6 +88,9 @@ class TheirGame:
             f"AccountDB.objects.create_superuser('owner', '', {environ['DJANGO_SUPERUSER_PASSWORD']!r})"
         )
         if self.name == "xyzgrid":
+            # What it spawns has its home in Limbo, which the first start makes.
+            self.start()
+            self.stop()
             self.evennia("xyzgrid", "init")
             self.evennia("xyzgrid", "add", "evennia.contrib.grid.xyzgrid.example")
             self.evennia("xyzgrid", "spawn", typed="Y\n")

@@ -177,6 +177,27 @@ class KnownAnswer(models.Model):
         return f"{self.backend}, {self.kind}, {self.learned:%Y-%m-%d %H:%M:%S}"
 
 
+class KeptResponse(models.Model):
+    """A response of ``/v1/responses`` that a program asked to be kept, until its time is over: whole, as JSON.
+
+    ``owner`` is the token's id. Times are seconds since the epoch; ``size`` is the length of ``text``. No page of the
+    admin shows it.
+    """
+
+    id = models.CharField(max_length=64, primary_key=True)
+    owner = models.CharField(max_length=64)
+    made = models.FloatField()
+    until = models.FloatField(db_index=True)
+    size = models.PositiveIntegerField()
+    text = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "made", "size"], name="ledger_responses_owner")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class Brain(Totals):
     """A backend's entry in the admin; its state is the running server's and its figures are the ledger's."""
 

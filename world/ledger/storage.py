@@ -4,6 +4,8 @@
     ("hold", row)             a thought is under way         ("answer", task, s)   its end is known, not yet told
     ("release", task)         its player has been told
     ("know", row)             an answer is remembered        ("unknow", key)      it is forgotten
+    ("keep", row)             a program's response is kept   ("unkeep", id)       it is forgotten
+    ("disown", owner)         all that was kept of a token is forgotten
 
 A row is plain data with the field names of :mod:`world.ledger.models`; times are seconds since the epoch. An end is
 written over a start and never the other way round, so operations may come twice, and late.
@@ -19,8 +21,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connections, transaction
 
+from uniwizard.agent.gateway.store import SURPLUS
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, KnownAnswer, Pending, RolledDay, Totals, fields_of
+from uniwizard.world.ledger.models import Attempt, KeptResponse, KnownAnswer, Pending, RolledDay, Totals, fields_of
 from uniwizard.world.ledger.spill import Operation
 
 #: Written without Django's models, which take five times as long for a row. ON CONFLICT is SQLite's and PostgreSQL's.
@@ -66,6 +69,8 @@ class Storage:
         answers: dict[str, str] = {}
         released: list[str] = []
         known: dict[str, dict[str, Any] | None] = {}
+        kept: dict[str, dict[str, Any] | None] = {}
+        gone: set[str] = set()
         for operation in operations:
             match operation:
                 case ("start", row):
@@ -84,6 +89,12 @@ class Storage:
                     known[row["key"]] = row
                 case ("unknow", key):
                     known[key] = None
+                case ("keep", row):
+                    kept[row["id"]] = row
+                case ("unkeep", identifier):
+                    kept[identifier] = None
+                case ("disown", owner):
+                    gone.add(owner)
         begun = [row for key, row in starts.items() if key not in ends]
         with transaction.atomic(using=alias()):
             self._attempts(begun, list(ends.values()))
@@ -97,6 +108,8 @@ class Storage:
             for task, text in answers.items():
                 Pending.objects.filter(task=task).update(answer=text)
             _remember(known)
+            if kept or gone:
+                _keep(kept, gone)
 
     def _attempts(self, begun: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
         connection = connections[alias()]
@@ -138,6 +151,18 @@ def _remember(known: dict[str, dict[str, Any] | None]) -> None:
         unique_fields=["key"],
         update_fields=["kind", "backend", "model", "learned", "until", "practice", "entry"],
     )
+
+
+def _keep(kept: dict[str, dict[str, Any] | None], gone: set[str]) -> None:
+    """Keep responses; None is one that is forgotten. What is kept of the owners ``gone`` goes, and what is too much."""
+    forgotten = [identifier for identifier, row in kept.items() if row is None]
+    rows = [KeptResponse(**row) for row in kept.values() if row is not None and row["owner"] not in gone]
+    KeptResponse.objects.filter(id__in=forgotten).delete()
+    KeptResponse.objects.filter(owner__in=gone).delete()
+    if rows:
+        KeptResponse.objects.bulk_create(rows, ignore_conflicts=True)
+        with connections[alias()].cursor() as cursor:
+            cursor.execute(SURPLUS.format(table=KeptResponse._meta.db_table))
 
 
 def _values(row: dict[str, Any], day: date, ops: Any) -> list[Any]:

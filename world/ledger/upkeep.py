@@ -1,5 +1,5 @@
 """The ledger's housekeeping: every past day is added up once, attempts older than the operator keeps are let go,
-and so are remembered answers whose time is over.
+and so are remembered answers and kept responses whose time is over.
 
     consider(writer)     # often; works once an hour, in the writing thread, in pieces that delay no answer
 
@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, KnownAnswer, RolledDay, Totals
+from uniwizard.world.ledger.models import Attempt, KeptResponse, KnownAnswer, RolledDay, Totals
 from uniwizard.world.ledger.report import ASKER, TOTALS_BY, days_present
 from uniwizard.world.ledger.storage import Storage, day_of, moment
 
@@ -71,6 +71,8 @@ def piece(storage: Storage, now: float | None = None) -> bool:
     """Do one piece of work, in the thread that calls it; False when there was none left."""
     at = time.time() if now is None else now
     if KnownAnswer.objects.filter(until__lte=moment(at)).delete()[0]:
+        return True
+    if KeptResponse.objects.filter(until__lte=at).delete()[0]:
         return True
     today = day_of(at - SETTLED)
     for day in days_present():
