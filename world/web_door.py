@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uniwizard.agent import Router, Task
-from uniwizard.agent.gateway import Caller, Gateway
+from uniwizard.agent.gateway import Bodies, Caller, Gateway
 from uniwizard.world import routers
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached, Who
@@ -13,9 +13,15 @@ from uniwizard.world.reactor import reactor
 from uniwizard.world.tokens import tokens
 
 
-def gateway() -> Gateway:
-    """The resource for ``/v1``. Made before the database is asked for anything: it looks up what it needs late."""
-    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger())
+class Door(Gateway):
+    """The resource for ``/v1``, with the keeper of its bodies.
+
+    Made before the database is asked for anything: it looks up what it needs late.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_Brain(), reactor, tokens.check, book=_Ledger())
+        self.bodies = Bodies(self)
 
 
 class _Brain:
