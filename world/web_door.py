@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from uniwizard.agent import Router, Task
-from uniwizard.agent.gateway import Caller, Gateway
+from uniwizard.agent.gateway import Bodies, Caller, Gateway
 from uniwizard.world import routers
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached, Who
@@ -15,11 +15,15 @@ from uniwizard.world.reactor import reactor
 from uniwizard.world.tokens import tokens
 
 
-def gateway() -> Gateway:
-    """The resource for every address of the doors. Made before the database is asked for anything; it looks things up
-    late.
+class Door(Gateway):
+    """The resource for every address of the doors, with the keeper of its bodies.
+
+    Made before the database is asked for anything: it looks up what it needs late.
     """
-    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger(), shelf=ResponseTable())
+
+    def __init__(self) -> None:
+        super().__init__(_Brain(), reactor, tokens.check, book=_Ledger(), shelf=ResponseTable())
+        self.bodies = Bodies(self)
 
 
 class _Brain:

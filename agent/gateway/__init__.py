@@ -17,7 +17,12 @@ Rooms of this house, each below the one before it:
 """
 
 from .auth import Allowance, Caller, KeyCheck, OneKey, hashed, open_door
+from .bodies import Bodies, HeldBody, Keeper
+from .errors import Rejected
 from .resource import Gateway
 from .site import GatewaySite
 
-__all__ = ["Allowance", "Caller", "Gateway", "GatewaySite", "KeyCheck", "OneKey", "hashed", "open_door"]
+__all__ = [
+    "Allowance", "Bodies", "Caller", "Gateway", "GatewaySite", "HeldBody", "Keeper", "KeyCheck", "OneKey", "Rejected",
+    "hashed", "open_door",
+]  # fmt: skip

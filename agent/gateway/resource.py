@@ -197,7 +197,8 @@ class Gateway(Resource):
 
     # -- who knocks ----------------------------------------------------------------------------------------------
 
-    def _settings(self) -> GatewaySettings:
+    def settings(self) -> GatewaySettings:
+        """The ``gateway:`` section in force."""
         router = self._brain()
         return router.registry.config.gateway if router is not None else GatewaySettings()
 
@@ -206,7 +207,7 @@ class Gateway(Resource):
         origin = header(request, b"origin")
         if not origin:
             return
-        allowed = self._settings().cors_origins
+        allowed = self.settings().cors_origins
         if origin in allowed or ("*" in allowed and not self._unguarded):
             headers["access-control-allow-origin"] = origin
             headers["access-control-expose-headers"] = "*"
@@ -230,7 +231,7 @@ class Gateway(Resource):
         if self._closing:
             raise Rejected(503, "The server is stopping.", headers={"retry-after": "5"})
         caller = self._known(request)
-        if len(self._under_way) >= self._settings().max_requests:
+        if len(self._under_way) >= self.settings().max_requests:
             raise crowded("requests")
         denied = caller.admit(self._clock.seconds())
         if (limit := caller.allowance.requests_per_minute) is not None:
@@ -263,7 +264,7 @@ class Gateway(Resource):
             return
         door = DOORS[place.door]
         mode, cache = header(request, b"x-stream-mode"), header(request, b"cache-control")
-        asking = Asking(caller.identity, caller.id, mode, cache, self._settings().stream)
+        asking = Asking(caller.identity, caller.id, mode, cache, self.settings().stream)
         asked = door.read(node, names, asking)
         if place.act == "tokens":
             put_json(request, 200, _tokens(door, asked), headers)
@@ -275,7 +276,7 @@ class Gateway(Resource):
 
     async def _respond(self, request: Request, headers: Headers, caller: Caller, router: Router, asked: Asked) -> None:
         """Answer a request of the responses door, which may go on from an earlier one and be gone on from."""
-        hours = self._settings().store_hours
+        hours = self.settings().store_hours
         if previous := asked.extra["previous"]:
             found = await self._store.get(previous, caller.id)
             if found is None:

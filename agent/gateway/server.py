@@ -121,7 +121,6 @@ class _Served:
             self.gateway,
             reactor,
             max_connections=settings.max_connections,
-            max_held=settings.max_held_mb * 1024 * 1024,
         )
         self.port: Any = None
 

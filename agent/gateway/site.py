@@ -5,16 +5,12 @@
     site.port = port                     # so that it can stop accepting for a while
 
 What a client may not do here: hold a connection open by sending a request a byte at a time (:data:`PATIENCE`), keep one
-idle (:data:`IDLE`), or send more than the body limit (the rest is read and dropped, and answered with 413; a body that
-says it is many times larger is not even read). Who asks is looked at as soon as the headers are there: a body that
-nobody may send is dropped as it comes, and never held. Bodies are held in memory and not on disk, all of them together
-up to ``max_held``. Beyond that, and beyond ``max_connections``, a request is answered with 503 and ``Retry-After``;
-beyond several times as many connections the next ones wait to be accepted. None is cut.
+idle (:data:`IDLE`), or send more than is taken (:mod:`~.bodies`). Beyond ``max_connections`` a request is answered with
+503 and ``Retry-After``; beyond several times as many connections the next ones wait to be accepted. None is cut.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -24,88 +20,40 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
 from ..core.clock import Clock
-from ..wire.body import dump
+from .bodies import Bodies, HeldBody, Keeper
 from .errors import Rejected
-from .incoming import BODY_LIMIT, crowded, too_large
+from .incoming import crowded
 from .resource import Gateway
 
 #: Seconds in which a request must have arrived, headers and body.
 PATIENCE = 120.0
 #: Seconds that a connection may say nothing while no request is under way.
 IDLE = 75
-#: Connections at once, and bytes of requests held at once, that are served.
-CONNECTIONS, HELD = 4000, 256 * 1024 * 1024
+#: Connections at once that are served.
+CONNECTIONS = 4000
 #: How many times as many connections are accepted, if only to say that there are too many.
 _ACCEPTED = 4
-#: Bytes beyond which an announced body is not read to its end.
-_HOPELESS = 4 * BODY_LIMIT
-
-_TOO_LARGE = dump(too_large().body())
-_HOPELESS_ANSWER = (
-    b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_TOO_LARGE), _TOO_LARGE)
-)
 
 
-class _Request(Request):
-    """A request that is handed to the gateway as soon as it is whole; forms and cookies are nothing to it."""
-
-    _received = 0
-    _held = 0
-    _turned_away: Rejected | None = None
-    _site: Any
+class _Request(HeldBody):
+    """A request of this site; forms and cookies are nothing to it."""
 
     def parseCookies(self) -> None:
         """None are asked for."""
 
-    def gotLength(self, length: int | None) -> None:
-        # Held in memory: twisted.web would write what is larger than 100 kB to a file.
-        self.content = BytesIO()
+    def keeper(self) -> Keeper:
         channel: Any = self.channel
-        site = self._site = channel.factory
-        self._turned_away = site.screen(self, channel._command, channel._path, channel.extra)
-        if length is not None and length > _HOPELESS:
-            # In the middle of its headers a request cannot be finished in the ordinary way.
-            channel.write(_HOPELESS_ANSWER)
-            channel.loseConnection()
+        return _Crowded(channel.factory.bodies) if channel.extra else channel.factory.bodies
 
-    def handleContentChunk(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > _HOPELESS:
-            self.channel.forceAbortClient()
-        elif self._turned_away is None:
-            if self._received > BODY_LIMIT:
-                self._turn_away(too_large())
-            elif not self._site.hold(len(data)):
-                self._turn_away(crowded("bodies"))
-            else:
-                self._held += len(data)
-                super().handleContentChunk(data)
 
-    def _turn_away(self, rejected: Rejected) -> None:
-        self._turned_away = rejected
-        self._let_go()
-        self.content = BytesIO()
+class _Crowded:
+    """Keeps the door for connections beyond the bound: nobody's body may come."""
 
-    def _let_go(self) -> None:
-        if self._held:
-            self._site.hold(-self._held)
-            self._held = 0
+    def __init__(self, bodies: Bodies):
+        self.hold, self.take, self.turn_away = bodies.hold, bodies.take, bodies.turn_away
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        self.method, self.uri, self.clientproto = command, path, version
-        self.path = path.partition(b"?")[0]
-        site = self._site
-        # What is held is read at once, and then it is parsed and no longer bytes.
-        if self._turned_away is not None:
-            site.gateway.turn_away(self, self._turned_away)
-            return
-        site.gateway.render(self)
-        self._let_go()
-
-    def connectionLost(self, reason: Failure) -> None:
-        self._let_go()
-        super().connectionLost(reason)
+    def screen(self, request: Any, method: bytes, path: bytes) -> Rejected:
+        return crowded("connections")
 
 
 class _Channel(HTTPChannel):
@@ -159,15 +107,14 @@ class GatewaySite(HTTPFactory):
         patience: float = PATIENCE,
         idle: int = IDLE,
         max_connections: int = CONNECTIONS,
-        max_held: int = HELD,
+        max_held: int | None = None,
     ):
         super().__init__(timeout=idle, reactor=reactor)  # type: ignore[arg-type]
         self.gateway = gateway
         self.clock = reactor
         self.patience = patience
         self.max_connections = max_connections
-        self.max_held = max_held
-        self.held = 0
+        self.bodies = Bodies(gateway, max_held)
         self.channels: set[HTTPChannel] = set()
         self._waiting = False
         self._empty: Deferred[None] | None = None
@@ -176,17 +123,6 @@ class GatewaySite(HTTPFactory):
         if self.port is None and len(self.channels) >= _ACCEPTED * self.max_connections:
             return None
         return super().buildProtocol(addr)
-
-    def screen(self, request: _Request, method: bytes, path: bytes, extra: bool) -> Rejected | None:
-        """Why a request is turned away before its body has come; None when it may come."""
-        return crowded("connections") if extra else self.gateway.screen(request, method, path)
-
-    def hold(self, size: int) -> bool:
-        """Count ``size`` more bytes of bodies that are held (less, below 0); whether there is room for them."""
-        if size > 0 and self.held + size > self.max_held:
-            return False
-        self.held += size
-        return True
 
     def joined(self, channel: HTTPChannel) -> bool:
         """A connection is open. Returns whether it is one too many to be served."""

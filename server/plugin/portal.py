@@ -1,5 +1,7 @@
 """Watches, in the portal, over the server: when that dies, whoever is connected is told, and told when it is back.
 
+It also lets the web proxy take bodies as :mod:`~.relay` does, and as many connections as :mod:`~.crowd` has room for.
+
 Evennia's portal holds the players' connections while the server restarts. A reload and a shutdown are announced by the
 server itself; a server that was killed announces nothing, and the players would type into silence.
 """
@@ -8,8 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from evennia.utils import logger
 from twisted.internet.task import LoopingCall
+
+from uniwizard.server.plugin.crowd import BACKLOG, Crowd, make_room
+from uniwizard.server.plugin.relay import Streamed
 
 #: Seconds between two looks.
 EVERY = 0.5
@@ -49,6 +55,23 @@ def start_plugin_services(portal: Any) -> None:
     """Called by Evennia, last in the portal's start."""
     looping = LoopingCall(Watch(portal, _tell_all).look)
     looping.start(EVERY, now=False).addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
+    if settings.UNIWIZARD_WEB_API:
+        most = make_room(2 * settings.UNIWIZARD_WEB_CONNECTIONS)
+        for service in portal.services:
+            if str(service.name).startswith("EvenniaWebProxy"):
+                _widen(service, most)
+
+
+def _widen(service: Any, most: int) -> None:
+    """Let a web proxy that is not listening yet take ``most`` connections, and bodies as they come."""
+    try:
+        port, site, *more = service.args
+        site.requestFactory = Streamed
+        service.args = (port, Crowd(site, most), *more)
+        service.kwargs["backlog"] = BACKLOG
+    except Exception:
+        # An Evennia that begins its services otherwise still has a door.
+        logger.log_trace("Uniwizard could not widen the web proxy.")
 
 
 def _tell_all(text: str) -> None:

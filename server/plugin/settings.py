@@ -30,6 +30,7 @@ WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
 INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
 PORTAL_MODULE = "uniwizard.server.plugin.portal"
+SERVICES_MODULE = "uniwizard.server.plugin.services"
 STOCK_SLOGAN, SLOGAN = "The Python MUD/MU* creation system", "Lamplight, sawdust, and borrowed brains"
 STOCK_BANNER, BANNER = "server.conf.connection_screens", "uniwizard.server.plugin.banner"
 TELNET = "uniwizard.server.plugin.bursts.GatheringTelnet"
@@ -61,6 +62,9 @@ DEFAULTS: dict[str, Any] = {
     "UNIWIZARD_PRACTICE_PORT": 0,
     # Whether programs of players come in at /v1 on the web server, with a token (command `token`).
     "UNIWIZARD_WEB_API": True,
+    # How many requests at /v1 the web server passes on at once; the next ones are asked to come again (503). Twice as
+    # many connections are open at once; those beyond it wait.
+    "UNIWIZARD_WEB_CONNECTIONS": 2000,
     # The most that one token may be given, and how many an account may have.
     "UNIWIZARD_TOKEN_LIMITS": {"requests_per_minute": 60, "usd_per_month": 5.0},
     "UNIWIZARD_TOKENS_PER_ACCOUNT": 10,
@@ -115,6 +119,7 @@ def extend(settings: dict[str, Any]) -> None:
             settings[setting] = protocol
     settings["INPUT_FUNC_MODULES"] = _with(settings["INPUT_FUNC_MODULES"], INPUTFUNCS_MODULE)
     settings["PORTAL_SERVICES_PLUGIN_MODULES"] = _with(settings["PORTAL_SERVICES_PLUGIN_MODULES"], PORTAL_MODULE)
+    settings["SERVER_SERVICES_PLUGIN_MODULES"] = _with(settings["SERVER_SERVICES_PLUGIN_MODULES"], SERVICES_MODULE)
     web.compose(settings)
     if settings["CONNECTION_SCREEN_MODULE"] == STOCK_BANNER and _is_stock(settings, "connection_screens.py"):
         settings["CONNECTION_SCREEN_MODULE"] = BANNER

@@ -21,9 +21,9 @@ def at_webserver_root_creation(web_root: Any) -> Any:
     web_root = _games_own("at_webserver_root_creation", web_root)
     if settings.UNIWIZARD_WEB_API:
         try:
-            from uniwizard.world.web_door import gateway
+            from uniwizard.world.web_door import Door
 
-            mount(web_root, gateway())
+            mount(web_root, Door())
         except Exception:
             # A game without these doors still starts.
             logger.log_trace("Uniwizard could not put /v1 on the web server.")
@@ -46,7 +46,9 @@ def at_webproxy_root_creation(web_root: Any) -> Any:
             from uniwizard.world.reactor import reactor
 
             inner = getattr(web_root, "port", settings.WEBSERVER_PORTS[0][1])
-            mount(web_root, Relay(reactor, "127.0.0.1", inner))
+            mount(web_root, Relay(reactor, "127.0.0.1", inner, settings.UNIWIZARD_WEB_CONNECTIONS))
+            if settings.UNIWIZARD_WEB_UPLOADS:
+                web_root.putChild(b"picture", Relay(reactor, "127.0.0.1", inner))
         except Exception:
             logger.log_trace("Uniwizard could not put /v1 on the web proxy.")
     return web_root

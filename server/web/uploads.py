@@ -11,9 +11,14 @@ from typing import Any
 from evennia.objects.models import ObjectDB
 from twisted.web.resource import Resource
 
+from uniwizard.agent.gateway import Rejected
 from uniwizard.world import pictures
 from uniwizard.world.mark import said
 from uniwizard.world.soul import voice
+
+_GONE = "This link has been used, or is too old. think/see gives you a new one."
+#: Bytes of pictures on their way that are held at once.
+_HELD = 64 * 1024 * 1024
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>A picture for the bench</title>
@@ -46,7 +51,37 @@ for (const name of ["dragover", "dragleave", "drop"]) document.addEventListener(
 
 
 class Uploads(Resource):
-    """The parent of all tokens."""
+    """The parent of all tokens, and the keeper of the bodies that come with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies = self
+        self._held = 0
+
+    def screen(self, request: Any, method: bytes, path: bytes) -> Rejected | None:
+        """Only whoever has a good link may send a body."""
+        token = path.partition(b"?")[0].rpartition(b"/")[2].decode("ascii", "replace")
+        return None if method != b"POST" or pictures.knows(token) else Rejected(404, _GONE)
+
+    def hold(self, size: int) -> bool:
+        """Count what is held of all pictures on their way."""
+        if size > 0 and self._held + size > _HELD:
+            return False
+        self._held += size
+        return True
+
+    def take(self, request: Any) -> None:
+        """Go on as twisted.web does; there is no form in it."""
+        request.args = {}
+        request.content.seek(0)
+        request.process()
+
+    def turn_away(self, request: Any, rejected: Rejected) -> None:
+        """Say why not."""
+        body = _told(request, rejected.status, rejected.message)
+        request.setHeader(b"content-length", b"%d" % len(body))
+        request.write(body)
+        request.finish()
 
     def getChild(self, path: bytes, request: Any) -> Resource:
         return _Upload(path.decode("ascii", "replace"))
@@ -61,7 +96,7 @@ class _Upload(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         if not pictures.knows(self._token):
-            return _told(request, 404, "This link has been used, or is too old. think/see gives you a new one.")
+            return _told(request, 404, _GONE)
         nonce = secrets.token_urlsafe(12)
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"cache-control", b"no-store")
@@ -72,7 +107,7 @@ class _Upload(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         if not pictures.knows(self._token):
-            return _told(request, 404, "This link has been used, or is too old. think/see gives you a new one.")
+            return _told(request, 404, _GONE)
         data = request.content.read(pictures.LARGEST + 1)
         try:
             kind, _ = pictures.checked(data)

@@ -83,6 +83,15 @@ class TestBodies:
                 connection.close()
             status, _, _ = ask(served, post(b"x" * 3_000_000))
             assert status == 401
+            # Who waits for the word is told before a byte of the body has come.
+            for length, key, expected in ((5, "wrong", 401), (5, "secret", 100), (90_000_000, "secret", 413)):
+                head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: {key}\r\nExpect: 100-continue\r\n"
+                with socket.create_connection(served.address, timeout=30) as connection:
+                    connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
+                    told = connection.recv(10_000)
+                    assert int(told.split()[1]) == expected
+                    if expected == 401:
+                        assert b'"authentication_error"' in told and connection.recv(10_000) == b""
 
     @pytest.mark.slow
     def test_more_bodies_than_there_is_room_for_are_asked_to_come_again(self, provider: Provider) -> None:

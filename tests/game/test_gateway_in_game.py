@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import openai
@@ -107,6 +110,28 @@ def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, up
     assert heard.strip() == "".join(said).strip()
     assert said[0] in before_the_rest and said[12] not in before_the_rest
     assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_nothing_is_held_of_a_body_before_its_key_is_known(game: Game, player: Telnet, upstream: FakeLLMThread) -> None:
+    secret, _ = create(player)
+    split = urlsplit(game.web_url)
+    address = (split.hostname or "", split.port or 0)
+    half = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 19000000\r\n\r\n" + b"x" * 1_000_000
+    held = [socket.create_connection(address, timeout=30) for _ in range(30)]
+    for connection in held:
+        connection.sendall(half)
+    for key, expected in (("wrong", b"401"), (secret, b"100")):
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(f"{head}Content-Length: 500000\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert connection.recv(10_000).split()[1] == expected
+    long = [{"role": "user", "content": "How do tides work? " * 1_000}]
+    assert client(game, secret).chat.completions.create(model="one", messages=long).choices
+    for pid in game.processes().values():
+        opened = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]
+        assert not [name for name in opened if name.startswith(tempfile.gettempdir()) and "(deleted)" in name]
+    for connection in held:
+        connection.close()
 
 
 def test_without_a_token_with_a_guessed_one_or_a_revoked_one_nobody_comes_in(game: Game, player: Telnet) -> None:
