@@ -35,7 +35,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Plan, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import build, identity, listeners, routers, soul, thinker
+from uniwizard.world import build, goals, identity, listeners, routers, soul, thinker
 from uniwizard.world.ledger import history, recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.mood import Mood
@@ -224,6 +224,8 @@ class BackendRouter(DefaultScript):
     def _ready(self, _: Any) -> None:
         """It is known who can be asked."""
         self.thoughts.ready()
+        if self.keeper is self:
+            goals.wake(self)
         thinker.take_up(self)
 
     def _open(self) -> bool:
@@ -303,6 +305,7 @@ class BackendRouter(DefaultScript):
         self.ndb.awake = None
         if self.ndb.brain is not None:
             thinker.sleep()
+            goals.sleep()
             self.persist()
             brain, self.ndb.brain = self.ndb.brain, None
             Deferred.fromCoroutine(brain.stop()).addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
@@ -317,6 +320,7 @@ class BackendRouter(DefaultScript):
             return
         self.heed_edits()
         self.persist()
+        goals.take_up()
         upkeep.consider(recorder.the().writer)
 
     # -- configuration -------------------------------------------------------------------------------------------

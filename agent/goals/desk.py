@@ -156,6 +156,10 @@ class Desk:
     def __iter__(self) -> Iterator[Record]:
         return iter([pursuit.record for pursuit in self._pursuits.values()])
 
+    def goal_of(self, task_id: str) -> Record | None:
+        """The goal whose task under way this is."""
+        return self._funds.of(task_id)
+
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
 

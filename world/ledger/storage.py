@@ -3,6 +3,7 @@
     ("start", row)            an attempt is under way        ("end", row)          it is over
     ("hold", row)             a thought is under way         ("answer", task, s)   its end is known, not yet told
     ("release", task)         its player has been told
+    ("goal", id, text)        a goal as it stands            ("ungoal", id)       it is forgotten
     ("know", row)             an answer is remembered        ("unknow", key)      it is forgotten
 
 A row is plain data with the field names of :mod:`world.ledger.models`; times are seconds since the epoch. An end is
@@ -20,7 +21,15 @@ from django.conf import settings
 from django.db import connections, transaction
 
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, KnownAnswer, Pending, RolledDay, Totals, fields_of
+from uniwizard.world.ledger.models import (
+    Attempt,
+    KnownAnswer,
+    Pending,
+    RolledDay,
+    Totals,
+    WorkedGoal,
+    fields_of,
+)
 from uniwizard.world.ledger.spill import Operation
 
 #: Written without Django's models, which take five times as long for a row. ON CONFLICT is SQLite's and PostgreSQL's.
@@ -66,6 +75,7 @@ class Storage:
         answers: dict[str, str] = {}
         released: list[str] = []
         known: dict[str, dict[str, Any] | None] = {}
+        goals: dict[str, str | None] = {}
         for operation in operations:
             match operation:
                 case ("start", row):
@@ -84,6 +94,10 @@ class Storage:
                     known[row["key"]] = row
                 case ("unknow", key):
                     known[key] = None
+                case ("goal", goal, text):
+                    goals[goal] = text
+                case ("ungoal", goal):
+                    goals[goal] = None
         begun = [row for key, row in starts.items() if key not in ends]
         with transaction.atomic(using=alias()):
             self._attempts(begun, list(ends.values()))
@@ -97,6 +111,7 @@ class Storage:
             for task, text in answers.items():
                 Pending.objects.filter(task=task).update(answer=text)
             _remember(known)
+            _write_goals(goals)
 
     def _attempts(self, begun: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
         connection = connections[alias()]
@@ -121,6 +136,15 @@ class Storage:
         if self._rolled is None:
             self._rolled = set(RolledDay.objects.filter(purged=False).values_list("day", flat=True))
         return self._rolled
+
+
+def _write_goals(goals: dict[str, str | None]) -> None:
+    """Write goals as they stand now; None is what is forgotten."""
+    if gone := [goal for goal, text in goals.items() if text is None]:
+        WorkedGoal.objects.filter(id__in=gone).delete()
+    # PostgreSQL takes no NUL; JSON writes one as an escape.
+    kept = [WorkedGoal(id=goal, text=text) for goal, text in goals.items() if text is not None]
+    WorkedGoal.objects.bulk_create(kept, update_conflicts=True, unique_fields=["id"], update_fields=["text"])
 
 
 def _remember(known: dict[str, dict[str, Any] | None]) -> None:
