@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-from .cli import calibrate, check, evaluate, import_config, judge, learn, route, serve, simulate, think
+from .cli import calibrate, check, evaluate, goal, import_config, judge, learn, route, serve, simulate, think
 from .cli.base import UsageError
 from .config.entry_points import added
 from .config.yaml_files import CONFIGS, ConfigError
@@ -22,7 +22,7 @@ from .config.yaml_files import CONFIGS, ConfigError
 DEFAULT_CONFIG = CONFIGS / "backends.yaml"
 COMMANDS = tuple(
     module.COMMAND
-    for module in (check, route, think, judge, simulate, serve, learn, calibrate, evaluate, import_config)
+    for module in (check, route, think, goal, judge, simulate, serve, learn, calibrate, evaluate, import_config)
 )
 
 

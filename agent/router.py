@@ -181,6 +181,13 @@ class Router(Operations):
         if budget not in self._admission.budgets:
             self._admission.budgets = (*self._admission.budgets, budget)
 
+    def when_crowded(self, give_way: Callable[[str], None]) -> None:
+        """Have ``give_way(key)`` called when a task that somebody waits for finds no free place at ``key``.
+
+        What it frees at once, by cancelling a background task, is taken without waiting.
+        """
+        self._admission.give_way = give_way
+
     def _set_memory(self, config: Config) -> None:
         """Remember as ``config`` says; what is known already stays known, unless there is no room for it."""
         settings = config.memory
@@ -444,7 +451,8 @@ class Router(Operations):
     def _note_demand(self, plan: Plan) -> None:
         """Let the quotas know what was wanted, whoever gets to do it."""
         quotas, decision = self.registry.quotas, plan.decision
-        if quotas.metered and not decision.practice:
+        # What runs in the background takes what is left over: it is nothing that will be wanted again.
+        if quotas.metered and not decision.practice and not plan.task.background:
             now, reserve = self.clock.seconds(), self.registry.config.headroom.reserve
             ranking = decision.ranking
             if decision.path:

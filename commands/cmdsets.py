@@ -19,6 +19,7 @@ from evennia.utils import logger
 from evennia.utils.utils import class_from_module
 
 from uniwizard.commands.backends import CmdBackends
+from uniwizard.commands.goal import CmdGoal, CmdGoals
 from uniwizard.commands.ledger import CmdLedger
 from uniwizard.commands.practice import CmdPractice
 from uniwizard.commands.route import CmdRoute
@@ -29,7 +30,7 @@ from uniwizard.commands.workshop import CmdAsk, CmdCall, CmdFeel, CmdGet, CmdRec
 
 COMMANDS = (
     *(CmdThink, CmdRoute, CmdBackends, CmdPractice, CmdLedger, CmdRecall, CmdAsk, CmdCall, CmdFeel),
-    *(CmdTalk, CmdToken),
+    *(CmdTalk, CmdToken, CmdGoal, CmdGoals),
 )
 
 # A session that was connected before Uniwizard was taken out of the settings still asks for this module.

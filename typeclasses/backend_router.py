@@ -32,7 +32,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, ConfigError, Decision, Plan, Router, RouteResult, Task
 from uniwizard.agent.core.events import Event
-from uniwizard.world import backends_file, build, identity, listeners, routers, soul, thinker
+from uniwizard.world import backends_file, build, goals, identity, listeners, routers, soul, thinker
 from uniwizard.world.kept_state import INHERITED, KeptState
 from uniwizard.world.ledger import recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
@@ -217,6 +217,8 @@ class BackendRouter(DefaultScript):
     def _ready(self, _: Any) -> None:
         """It is known who can be asked."""
         self.thoughts.ready()
+        if self.keeper is self:
+            goals.wake(self)
         thinker.take_up(self)
 
     def _open(self) -> bool:
@@ -289,6 +291,7 @@ class BackendRouter(DefaultScript):
         self.ndb.awake = None
         if self.ndb.brain is not None:
             thinker.sleep()
+            goals.sleep()
             self.persist()
             brain, self.ndb.brain = self.ndb.brain, None
             Deferred.fromCoroutine(brain.stop()).addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
@@ -303,6 +306,7 @@ class BackendRouter(DefaultScript):
             return
         self.heed_edits()
         self.persist()
+        goals.take_up()
         upkeep.consider(recorder.the().writer)
 
     # -- configuration -------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..classify.classifier import Classifier
 from ..config.loader import load
-from ..simulation import Unsolvable, burn_down, figures, optimum_of, read_traffic, simulate, table
+from ..simulation import GoalRow, Unsolvable, burn_down, figures, optimum_of, read_goals, read_traffic, simulate, table
 from .base import Command, UsageError
 from .files import lines_of, write
 from .output import dumps
@@ -21,6 +21,12 @@ def _declare(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="F.jsonl",
         help='one {"time", "kind", "input_tokens", "output_tokens"} a line, the time ISO 8601 with a zone',
+    )
+    parser.add_argument(
+        "--goals",
+        metavar="G.jsonl",
+        help='a backlog worked beside it: one {"id", "priority", "deadline", "steps": [{"kind", "input_tokens", '
+        '"output_tokens", "after"}]} a line',
     )
     parser.add_argument(
         "--plot", type=Path, metavar="F.svg", help="draw what is left of each backend's quota; SVG only, no PNG"
@@ -35,10 +41,17 @@ def _run(arguments: argparse.Namespace) -> int:
         rows, faults = read_traffic(lines)
     for fault in faults:
         print(f"{arguments.traffic}: {fault}", file=sys.stderr)
+    goals: list[GoalRow] = []
+    if arguments.goals is not None:
+        with lines_of(arguments.goals) as lines:
+            goals, wrong = read_goals(lines)
+        for fault in wrong:
+            print(f"{arguments.goals}: {fault}", file=sys.stderr)
+        faults += wrong
     suits = Classifier.load().suits
-    outcomes = simulate(rows, config, suits)
+    outcomes = simulate(rows, config, suits, goals)
     try:
-        outcomes |= optimum_of(rows, config, suits)
+        outcomes |= optimum_of(rows, config, suits, goals)
     except Unsolvable as error:
         print(error, file=sys.stderr)
     print(dumps(figures(outcomes)) if arguments.json else "\n".join(table(outcomes)))

@@ -4,8 +4,9 @@
     files_of("kinds")                               # (Path("world/kinds.yaml"),)
 
 A YAML file says by its keys what it adds: ``kinds:`` kinds of work, ``moments:`` or ``failures:`` words of the voice,
-``language:`` with ``phrases:`` the judge's phrases. A Python file speaks a wire format: it defines ``API``, the
-format's name, and what :class:`agent.wire.codecs.Codec` asks of a module.
+``language:`` with ``phrases:`` the judge's phrases, ``actions:`` what can be done for a goal. A Python file speaks a
+wire format: it defines ``API``, the format's name, and what :class:`agent.wire.codecs.Codec` asks of a module; or it
+has ``ACTIONS`` or ``CHECKS`` for goals (:mod:`agent.goals.actions`).
 
 Registered are: the ``extensions:`` list of the backends file (paths beside it), the entry points of the group
 ``uniwizard.extensions`` (a path, or a module that speaks a wire format), and in a game the setting
@@ -30,11 +31,17 @@ from .yaml_files import read_yaml, why_unreadable
 #: What a wire format's module has; see :class:`agent.wire.codecs.Codec`.
 CODEC = ("PROBE", "path", "credentials", "body", "answer", "complaint", "assembly")
 #: What a YAML file adds, by the key that says so.
-_BY_KEY = {"kinds": "kinds", "moments": "voice", "failures": "voice", "features": "voice", "phrases": "phrases"}
+_BY_KEY = {
+    "kinds": "kinds", "moments": "voice", "failures": "voice", "features": "voice", "phrases": "phrases",
+    "actions": "actions",
+}  # fmt: skip
+#: What a Python file has that adds to goals.
+_FOR_GOALS = ("ACTIONS", "CHECKS")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 _files: dict[Path, str] = {}
 _apis: dict[str, ModuleType] = {}
+_code: list[ModuleType] = []
 _packaged = False
 
 
@@ -53,6 +60,11 @@ def added_api(name: str) -> Any:
     return _apis[name]
 
 
+def code() -> tuple[ModuleType, ...]:
+    """The Python files that add to goals, in the order in which they were taken up."""
+    return tuple(_code)
+
+
 def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
     """Register ``files``, and whatever installed packages declare; what cannot be used is added to ``faults``."""
     global _packaged
@@ -64,7 +76,9 @@ def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
             except Exception as error:
                 faults.append(Fault(point.group, 0, point.name, f"{point.value} cannot be loaded: {error}"))
                 continue
-            if isinstance(found, ModuleType):
+            if isinstance(found, ModuleType) and _adds_to_goals(found):
+                _code.append(found)
+            elif isinstance(found, ModuleType):
                 faults += _api(found, f"{point.group}: {point.name}")
             else:
                 faults += _take_up(Path(found))
@@ -87,7 +101,7 @@ def _take_up(path: Path) -> Iterator[Fault]:
     keys = document if isinstance(document, dict) else {}
     adds = next((adds for key, adds in _BY_KEY.items() if key in keys), None)
     if adds is None:
-        allowed = "kinds, moments, failures or phrases at its beginning"
+        allowed = "kinds, moments, failures, phrases or actions at its beginning"
         yield Fault(str(path), 0, "", "says nothing of what it adds", allowed)
     else:
         _files[path] = adds
@@ -109,10 +123,18 @@ def _python(path: Path) -> Iterator[Fault]:
     except Exception as error:
         yield Fault(str(path), 0, "", f"cannot be imported: {type(error).__name__}: {error}")
         return
+    if _adds_to_goals(module):
+        _files[path] = "code"
+        _code.append(module)
+        return
     wrong = list(_api(module, str(path)))
     if not wrong:
         _files[path] = "api"
     yield from wrong
+
+
+def _adds_to_goals(module: ModuleType) -> bool:
+    return not hasattr(module, "API") and any(hasattr(module, name) for name in _FOR_GOALS)
 
 
 def _api(module: ModuleType, where: str) -> Iterator[Fault]:

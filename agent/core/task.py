@@ -186,6 +186,7 @@ class Task:
     identity     terms that must not leave (names, rooms, addresses); veiled in the text, scanned for in the bytes
     context      the caller's label of what the task is part of, such as ``supervisor.plan``; for strategies, never sent
     conversation which tasks belong together: an opaque token; they stay with their backend; never sent
+    background   nobody waits for it: it takes no place and no quota that a task of somebody's will want
     asker        who asks, as an opaque token that stays the same; for strategies, never sent
     tier         what whoever asks is entitled to, by a name that the config knows; for strategies, never sent
     id           an opaque random token, for listeners; never sent
@@ -211,6 +212,7 @@ class Task:
     identity: frozenset[str] = frozenset()
     context: str = ""
     conversation: str = ""
+    background: bool = False
     asker: str = ""
     tier: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(16))

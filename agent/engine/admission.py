@@ -8,7 +8,7 @@ reservation.release()                                            # ... or nothin
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import DeferredSemaphore
@@ -40,6 +40,11 @@ _LEAST = 256
 def _affordable(backend: Backend, usd: float) -> float:
     """Output tokens that ``usd`` pays for."""
     return math.inf if not backend.price.output else max(0.0, usd) / backend.price.output * 1000.0
+
+
+def kept_free(backend: Backend) -> int:
+    """The places that background tasks leave free: one, where there are several."""
+    return 1 if backend.max_parallel > 1 else 0
 
 
 class NotAdmitted(UniwizardError):
@@ -189,18 +194,25 @@ class Admission:
         self._clock = clock
         self._funds = Funds(budgets)
         self._slots: dict[str, DeferredSemaphore] = {}
+        #: Called with a backend's key when a task that somebody waits for finds no free place there.
+        self.give_way: Callable[[str], None] | None = None
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
         """Wait for one of the backend's ``max_parallel`` places, first come first served, and reserve the rest.
 
         until  when the task's deadline ends, in the clock's seconds; infinity for none
 
-        Raises NotAdmitted, BudgetReached.
+        A background task does not wait, and leaves the last place of several free. Raises NotAdmitted, BudgetReached.
         """
         if key not in self._registry:
             raise NotAdmitted(FailureCode.NOT_FOUND, "no longer configured")
         health = self._registry[key]
         slot = self.slot(health.backend)
+        if plan.task.background:
+            if slot.tokens <= kept_free(health.backend):
+                raise NotAdmitted(FailureCode.OVERLOADED, "its free places are kept for tasks that somebody waits for")
+        elif not slot.tokens and self.give_way is not None:
+            self.give_way(key)
         try:
             await within(slot.acquire(), until - self._clock.seconds(), self._clock)
         except OutOfTime:

@@ -16,33 +16,69 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.settings import Config
+from .backlog import GoalRow, read_goals
 from .optimum import Unsolvable, optimum
 from .plot import burn_down
 from .policies import policies
 from .replay import Outcome, Situation, replay
 from .traffic import Row, read_traffic
 
-__all__ = ["Outcome", "Row", "Unsolvable", "burn_down", "figures", "optimum_of", "read_traffic", "simulate", "table"]
+__all__ = [
+    "GoalRow",
+    "Outcome",
+    "Row",
+    "Unsolvable",
+    "burn_down",
+    "figures",
+    "optimum_of",
+    "read_goals",
+    "read_traffic",
+    "simulate",
+    "table",
+]
 
-OPTIMUM = "optimum"
+OPTIMUM, ALONE = "optimum", "traffic alone"
+#: The policies beside which a backlog is worked.
+BESIDE_GOALS = ("headroom", "rules", "cheapest", "route")
 
 
-def simulate(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:
-    """Every policy's outcome by its name."""
+def simulate(
+    rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]], goals: Sequence[GoalRow] = ()
+) -> dict[str, Outcome]:
+    """Every policy's outcome by its name; with a backlog of ``goals``, those of :data:`BESIDE_GOALS`.
+
+    ``traffic alone`` is then what ``headroom`` makes of the traffic without the backlog.
+    """
     situation = Situation(config, suits)
+    if not goals:
+        made = policies(situation.config, situation.suits)
+        return {name: replay(rows, situation, policy) for name, policy in made.items()}
     made = policies(situation.config, situation.suits)
-    return {name: replay(rows, situation, policy) for name, policy in made.items()}
+    outcomes = {name: replay(rows, situation, made[name], goals) for name in BESIDE_GOALS if name in made}
+    outcomes[ALONE] = replay(rows, situation, policies(situation.config, situation.suits)["headroom"])
+    return outcomes
 
 
-def optimum_of(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:
+def optimum_of(
+    rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]], goals: Sequence[GoalRow] = ()
+) -> dict[str, Outcome]:
     """The outcome that could have been, under its name. Raises Unsolvable, also where scipy is missing."""
-    return {OPTIMUM: optimum(rows, Situation(config, suits))}
+    return {OPTIMUM: optimum(rows, Situation(config, suits), goals)}
 
 
 def figures(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """``{"policies": {"headroom": {"utilisation": 0..1, ...}, ...}}``"""
-    best = outcomes.get(OPTIMUM)
-    return {"policies": {name: outcome.figures(best) for name, outcome in outcomes.items()}}
+    best, alone = outcomes.get(OPTIMUM), outcomes.get(ALONE)
+    told = {name: outcome.figures(best) for name, outcome in outcomes.items()}
+    for name, outcome in outcomes.items():
+        if alone is not None and outcome.backlog is not None and name != OPTIMUM:
+            # What the tasks that somebody waits for have lost by the backlog, beside the same traffic without it.
+            told[name]["interactive_lost"] = {
+                "first_choice": round((alone.first_choice - outcome.first_choice) / max(1, alone.tasks), 4),
+                "delayed": round(outcome.delayed - alone.delayed),
+                "delay_ms": round(outcome.delay_ms, 3),
+            }
+    return {"policies": told}
 
 
 def table(outcomes: Mapping[str, Outcome]) -> list[str]:
@@ -57,6 +93,12 @@ def table(outcomes: Mapping[str, Outcome]) -> list[str]:
             f"{name:<17}{best:>11}{figure['utilisation']:>13.1%}{figure['first_choice']:>14.1%}"
             f"{figure['delayed']:>9}{figure['violations']:>12}{'$' + format(figure['cost_usd'], ',.2f'):>11}"
         )
+    for name, outcome in outcomes.items():
+        if (done := outcome.backlog) is not None:
+            lines.append(
+                f"{name}: {done['goals_done']:,} of {done['goals']:,} goals done, {done['steps_done']:,} steps,"
+                f" {done['interrupted']:,} interrupted (${done['wasted_usd']:,.2f})"
+            )
     shown = {name: outcome for name, outcome in outcomes.items() if name in ("headroom", "rules", OPTIMUM)}
     lines += ["", f"{'used of each quota at its reset':<46}" + "".join(f"{name:>10}" for name in shown)]
     for quota in next(iter(outcomes.values())).used:

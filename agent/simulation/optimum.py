@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.backend import Backend, Quota
@@ -24,7 +24,8 @@ from ..core.failures import UniwizardError
 from ..core.windows import bounds, length
 from ..quota import Spend
 from ..strategies.ranked import unfit
-from .providers import Account, spend_of
+from .backlog import GoalRow
+from .providers import Account, latency, spend_of
 from .replay import Outcome, Situation
 from .traffic import Row
 
@@ -34,6 +35,8 @@ EXACT = 4000
 ENOUGH = 40_000
 #: Stretches of a rolling window that are constraints, for each of its lengths.
 STRETCHES = 8
+#: Moments at which a step of the backlog may be done at one backend, for the program.
+MOMENTS = 160
 #: Sizes that are told apart for each doubling where tasks are put together; the first that makes few enough groups.
 SIZES = (6.0, 4.0, 2.0, 1.0, 0.5, 0.2)
 
@@ -57,8 +60,8 @@ class _Group:
         self.output_tokens += row.output_tokens
 
 
-def optimum(rows: Sequence[Row], situation: Situation) -> Outcome:
-    """What could have been. Raises Unsolvable."""
+def optimum(rows: Sequence[Row], situation: Situation, goals: Sequence[GoalRow] = ()) -> Outcome:
+    """What could have been, of the traffic first, and then of the backlog on what it leaves. Raises Unsolvable."""
     try:
         import numpy
         from scipy.optimize import linprog
@@ -110,8 +113,103 @@ def optimum(rows: Sequence[Row], situation: Situation) -> Outcome:
     if len(groups) < len(rows):
         prices = {window: -float(solved.ineqlin.marginals[place]) for window, place in windows.items()}
         outcome.fit = max(outcome.fit, _bound(rows, situation, prices))
-    _add_up(outcome, situation, pairs, solved.x, start, end)
+    parts = solved.x
+    if goals:
+        table = _Table(value, limits, data, at_row, at_column, windows)
+        parts, outcome.goals_fit, backlog = _beside(goals, situation, table, float(solved.fun), start, end)
+        traffic = replace(outcome)
+        _add_up(traffic, situation, pairs, parts[: len(pairs)], start, end)
+        _add_up(outcome, situation, [*pairs, *backlog], parts, start, end)
+        outcome.first_choice, outcome.delayed = traffic.first_choice, traffic.delayed
+        outcome.backlog = {"goals": len(goals), "steps": sum(len(goal.steps) for goal in goals)}
+        outcome.backlog["steps_done"] = round(float(sum(parts[len(pairs) :])))
+        return outcome
+    _add_up(outcome, situation, pairs, parts, start, end)
     return outcome
+
+
+@dataclass(slots=True)
+class _Table:
+    """A linear program under way: what each column is worth, and the entries of its rows."""
+
+    value: list[float]
+    limits: list[float]
+    data: list[float]
+    at_row: list[int]
+    at_column: list[int]
+    windows: dict[tuple[str, int, float], int]
+
+    def row(self, limit: float) -> int:
+        self.limits.append(limit)
+        return len(self.limits) - 1
+
+    def put(self, row: int, column: int, amount: float) -> None:
+        self.at_row.append(row)
+        self.at_column.append(column)
+        self.data.append(amount)
+
+
+def _beside(
+    goals: Sequence[GoalRow], situation: Situation, table: _Table, traffic: float, start: float, end: float
+) -> tuple[Any, float, list[tuple[_Group, Backend, Spend]]]:
+    """The most that the backlog could be served without taking from the traffic, whose value is ``traffic`` (below 0).
+
+    A step has no time of its own: it may be done in any window, as far as the backend's places last. Deadlines and the
+    order of steps are left out, which can only make it more.
+    """
+    import numpy
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array
+
+    before = len(table.value)
+    kept = table.row(traffic * (1.0 - 1e-7))
+    for column, value in enumerate(table.value):
+        table.put(kept, column, value)
+    objective = [0.0] * before
+    pairs: list[tuple[_Group, Backend, Spend]] = []
+    backends = list(situation.config.backends.values())
+    places = {b.key: table.row(1.0) for b in backends}
+    for group in _alike([step for goal in goals for step in goal.steps]):
+        row, work = table.row(float(group.tasks)), situation.work(group.first)
+        for backend in backends:
+            if unfit(backend, work) or not group.tasks:
+                continue
+            spend = _average(backend, group)
+            for moment in _moments(backend, start, end):
+                column = before + len(pairs)
+                pairs.append((group, backend, spend))
+                objective.append(-situation.fit(backend, work))
+                table.put(row, column, 1.0)
+                capacity = backend.max_parallel * max(1.0, end - start)
+                table.put(places[backend.key], column, latency(backend, round(spend.output_tokens)) / capacity)
+                for index, quota in enumerate(backend.quota):
+                    for window in _windows(quota, moment):
+                        key = backend.key, index, window
+                        if key not in table.windows:
+                            table.windows[key] = table.row(1.0)
+                        table.put(table.windows[key], column, spend.of(quota.unit) / quota.limit)
+    shape = (len(table.limits), len(objective))
+    matrix = csr_array((table.data, (table.at_row, table.at_column)), shape=shape)
+    solved: Any = linprog(numpy.array(objective), A_ub=matrix, b_ub=numpy.array(table.limits), method="highs")
+    if not solved.success:
+        raise Unsolvable(f"the optimum with the backlog was not found: {solved.message}")
+    return solved.x, -float(solved.fun), pairs
+
+
+def _moments(backend: Backend, start: float, end: float) -> list[float]:
+    """A moment in each of the backend's shortest windows, at most :data:`MOMENTS` of them."""
+    shortest = min((length(quota.per) for quota in backend.quota), default=end - start + 1.0)
+    count = min(MOMENTS, max(1, math.ceil((end - start) / shortest)))
+    return [start + number * (end - start) / count for number in range(count)]
+
+
+def _alike(steps: Sequence[Row]) -> list[_Group]:
+    """Steps of one kind and nearly one size together."""
+    found: dict[tuple[Any, ...], _Group] = {}
+    for step in steps:
+        size = tuple(round(2.0 * math.log2(1 + tokens)) for tokens in (step.input_tokens, step.output_tokens))
+        found.setdefault((step.kind, size), _Group(step)).add(step)
+    return list(found.values())
 
 
 def _add_up(

@@ -16,7 +16,7 @@ from ..core.backend import Backend
 from ..core.decision import Work
 from ..core.task import Task
 from ..health.breaker import Health
-from ..quota import QuotaReservation, Quotas, Spend
+from ..quota import QuotaReservation, Quotas, QuotaTracker, Spend
 from ..strategies.base import Look, Strategy, World
 from ..strategies.ranked import Fits, gains, rank
 from ..strategies.tree import Tree
@@ -94,6 +94,10 @@ class Policy:
         if self.quotas is None:
             self.quotas = Quotas(self.config.backends, self.now)
         return self.quotas
+
+    def tracker(self, key: str) -> QuotaTracker:
+        """What is counted of a backend."""
+        return self._quotas()[key]
 
     def begun(self, now: float, key: str, work: Work) -> QuotaReservation:
         """A call has begun."""

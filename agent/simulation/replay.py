@@ -11,12 +11,16 @@ from typing import Any
 from ..config.settings import Config
 from ..core.backend import Backend
 from ..core.decision import Work
+from ..core.windows import bounds
 from ..quota import QuotaReservation, Spend
 from ..strategies.ranked import fit_of, preferred, unfit
+from .backlog import Backlog, GoalRow, Running, Worker
 from .policies import Policy
 from .providers import Provider, latency, spend_of
 from .traffic import Row
 
+#: Seconds between two looks for room for the backlog, besides those at the end of each call.
+LOOK = 300.0
 #: How many moments of a burn-down are kept.
 MOMENTS = 400
 
@@ -30,6 +34,9 @@ class Outcome:
     delayed       tasks that nobody took
     violations    windows that hold more than their limit
     used          what was used of each quota, and of how much, by ``claude: 100 usd per month``
+    backlog       what came of the goals that were worked beside the traffic; None where there were none
+    goals_fit     the sum of how well their steps were done
+    delay_ms      the longest that a task waited because a step of the backlog had its place
     burn          what was left of the first quota of each backend over time: (seconds since the epoch, 0 to 1)
     """
 
@@ -41,6 +48,9 @@ class Outcome:
     cost_usd: float = 0.0
     used: dict[str, tuple[float, float]] = field(default_factory=dict)
     usd: tuple[float, float] = (0.0, 0.0)
+    backlog: dict[str, Any] | None = None
+    goals_fit: float = 0.0
+    delay_ms: float = 0.0
     burn: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     @property
@@ -53,16 +63,27 @@ class Outcome:
 
     def figures(self, optimum: Outcome | None) -> dict[str, Any]:
         """The figures of ``--json``; ``of_optimum`` is None where the optimum is not known."""
-        best = optimum.fit if optimum is not None else 0.0
+        best = optimum.fit + optimum.goals_fit if optimum is not None else 0.0
         tasks = max(1, self.tasks)
+        unused = {} if self.backlog is None else {"goals": self.backlog, "expired_unused": self.expired()}
         return {
             "utilisation": round(self.utilisation, 4),
-            "of_optimum": None if optimum is None else round(min(1.0, self.fit / best), 4) if best else 1.0,
+            "of_optimum": None
+            if optimum is None
+            else round(min(1.0, (self.fit + self.goals_fit) / best), 4)
+            if best
+            else 1.0,
             "violations": self.violations,
             "delayed": round(self.delayed),
             "first_choice": round(self.first_choice / tasks, 4),
             "cost_usd": round(self.cost_usd, 2),
+            **unused,
         }
+
+    def expired(self) -> dict[str, float]:
+        """The share of each quota that was left at its reset, 0 to 1."""
+        shares = {name: used / limit for name, (used, limit) in self.used.items() if limit}
+        return {name: round(max(0.0, 1.0 - share), 4) for name, share in shares.items()}
 
 
 class Situation:
@@ -104,20 +125,40 @@ class Situation:
         return self._first[kind]
 
 
-def replay(rows: Sequence[Row], situation: Situation, policy: Policy) -> Outcome:
-    """Send every row through the policy. Of several that are asked at once all are paid, and the best answer counts."""
+def replay(rows: Sequence[Row], situation: Situation, policy: Policy, goals: Sequence[GoalRow] = ()) -> Outcome:
+    """Send every row through the policy, and work the backlog of ``goals`` on what is left over.
+
+    Of several that are asked at once all are paid, and the best answer counts.
+    """
     providers = {key: Provider(backend) for key, backend in situation.config.backends.items()}
     outcome = Outcome(tasks=len(rows))
-    ends: list[tuple[float, int, float, str, Work, QuotaReservation, Spend]] = []
+    #: What ends when: a call of the traffic, a step of the backlog, or a moment at which to look for room (None).
+    ends: list[tuple[float, int, _Call | Running | None]] = []
     numbers = count()
     step = (rows[-1].at - rows[0].at) / MOMENTS if rows else 0.0
     next_moment = rows[0].at if rows else 0.0
 
+    def push(end: float, what: _Call | Running | None) -> None:
+        heapq.heappush(ends, (end, next(numbers), what))
+
+    worker = Worker(Backlog(goals), policy, providers, situation.work, situation.fit, push) if goals and rows else None
+    last = _until(rows, providers) if worker is not None else 0.0
+
     def finish(until: float) -> None:
         while ends and ends[0][0] <= until:
-            end, _, began, key, work, ticket, spend = heapq.heappop(ends)
-            providers[key].charge(began, spend)
-            policy.ended(key, work, ticket, spend, end - began)
+            end, _, what = heapq.heappop(ends)
+            if isinstance(what, _Call):
+                providers[what.key].charge(what.began, what.spend)
+                policy.ended(what.key, what.work, what.ticket, what.spend, end - what.began)
+                if worker is not None:
+                    worker.theirs[what.key] -= 1
+            elif worker is not None:
+                if what is None:
+                    push(end + LOOK, None)
+                else:
+                    worker.ended(what)
+                if end < last and (what is None or not what.cancelled):
+                    worker.fill(end, what.key if what is not None else "")
 
     def ask(row: Row, key: str, work: Work) -> bool:
         provider = providers[key]
@@ -126,12 +167,17 @@ def replay(rows: Sequence[Row], situation: Situation, policy: Policy) -> Outcome
             policy.turned_away(row.at, key, closed_until)
             return False
         backend = provider.backend
+        if worker is not None:
+            worker.make_room(key, row.at)
+            worker.theirs[key] += 1
         ticket = policy.begun(row.at, key, work)
         spend = spend_of(backend, row.input_tokens, row.output_tokens)
         end = row.at + latency(backend, row.output_tokens)
-        heapq.heappush(ends, (end, next(numbers), row.at, key, work, ticket, spend))
+        push(end, _Call(row.at, key, work, ticket, spend))
         return True
 
+    if worker is not None:
+        push(rows[0].at, None)
     for row in rows:
         finish(row.at)
         if row.at >= next_moment:
@@ -147,11 +193,35 @@ def replay(rows: Sequence[Row], situation: Situation, policy: Policy) -> Outcome
                 break
         else:
             outcome.delayed += 1
+    if worker is not None:
+        finish(last)
+        ends[:] = [entry for entry in ends if entry[2] is not None]
+        heapq.heapify(ends)
     finish(float("inf"))
+    if worker is not None:
+        outcome.backlog, outcome.goals_fit, outcome.delay_ms = worker.figures(), worker.fit_sum, worker.delay_ms
     if rows:
         _burn(outcome, providers, rows[-1].at)
         _add_up(outcome, providers, rows[0].at, rows[-1].at)
     return outcome
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call of the traffic that is under way."""
+
+    began: float
+    key: str
+    work: Work
+    ticket: QuotaReservation
+    spend: Spend
+
+
+def _until(rows: Sequence[Row], providers: Mapping[str, Provider]) -> float:
+    """Until when the backlog is worked: the end of the traffic, or a reset that comes within the hour."""
+    end = rows[-1].at
+    resets = [bounds(a.quota, end)[1] for p in providers.values() for a in p.accounts if not a.quota.rolling]
+    return max([end, *(reset - 1.0 for reset in resets if reset - end <= LOOK)])
 
 
 def _burn(outcome: Outcome, providers: Mapping[str, Provider], now: float) -> None:

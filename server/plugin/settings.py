@@ -75,6 +75,11 @@ DEFAULTS: dict[str, Any] = {
     # What may be spent, such as {"game": {"usd": 50, "per": "month"}, "account": {"usd": 2, "per": "day"}}; also for
     # each "character" and each "token". Per "day", "week" or "month" of TIME_ZONE. None is no limit.
     "UNIWIZARD_BUDGETS": None,
+    # What a player's goal may cost at most, in USD, and how many of them may be under way at once; see `help goal`.
+    "UNIWIZARD_GOAL_LIMITS": {"usd": 1.0, "at_once": 3},
+    # Goals of the game's own that come back, relative to the game directory; "" looks for configs/goals.yaml there.
+    # They use nothing but quota that would expire.
+    "UNIWIZARD_STANDING_GOALS": "",
 }
 
 LEDGER_APP = "uniwizard.world.ledger"

@@ -198,6 +198,21 @@ class KeptResponse(models.Model):
         return self.id
 
 
+class WorkedGoal(models.Model):
+    """A goal of a player's, or a standing one; ``text`` is JSON that says everything, as the brain reads it."""
+
+    id = models.CharField(max_length=64, primary_key=True)
+    began = models.DateTimeField(auto_now_add=True)
+    text = models.TextField(help_text="All that is known of the goal, as JSON.")
+
+    class Meta:
+        verbose_name = "goal"
+        ordering = ["began", "id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class Brain(Totals):
     """A backend's entry in the admin; its state is the running server's and its figures are the ledger's."""
 

@@ -3,6 +3,7 @@
     ("start", row)            an attempt is under way        ("end", row)          it is over
     ("hold", row)             a thought is under way         ("answer", task, s)   its end is known, not yet told
     ("release", task)         its player has been told
+    ("goal", id, text)        a goal as it stands            ("ungoal", id)       it is forgotten
     ("know", row)             an answer is remembered        ("unknow", key)      it is forgotten
     ("keep", row)             a program's response is kept   ("unkeep", id)       it is forgotten
     ("disown", owner)         all that was kept of a token is forgotten
@@ -23,7 +24,16 @@ from django.db import connections, transaction
 
 from uniwizard.agent.gateway.store import SURPLUS
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, KeptResponse, KnownAnswer, Pending, RolledDay, Totals, fields_of
+from uniwizard.world.ledger.models import (
+    Attempt,
+    KeptResponse,
+    KnownAnswer,
+    Pending,
+    RolledDay,
+    Totals,
+    WorkedGoal,
+    fields_of,
+)
 from uniwizard.world.ledger.spill import Operation
 
 #: Written without Django's models, which take five times as long for a row. ON CONFLICT is SQLite's and PostgreSQL's.
@@ -71,6 +81,7 @@ class Storage:
         known: dict[str, dict[str, Any] | None] = {}
         kept: dict[str, dict[str, Any] | None] = {}
         gone: set[str] = set()
+        goals: dict[str, str | None] = {}
         for operation in operations:
             match operation:
                 case ("start", row):
@@ -95,6 +106,10 @@ class Storage:
                     kept[identifier] = None
                 case ("disown", owner):
                     gone.add(owner)
+                case ("goal", goal, text):
+                    goals[goal] = text
+                case ("ungoal", goal):
+                    goals[goal] = None
         begun = [row for key, row in starts.items() if key not in ends]
         with transaction.atomic(using=alias()):
             self._attempts(begun, list(ends.values()))
@@ -110,6 +125,7 @@ class Storage:
             _remember(known)
             if kept or gone:
                 _keep(kept, gone)
+            _write_goals(goals)
 
     def _attempts(self, begun: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
         connection = connections[alias()]
@@ -134,6 +150,15 @@ class Storage:
         if self._rolled is None:
             self._rolled = set(RolledDay.objects.filter(purged=False).values_list("day", flat=True))
         return self._rolled
+
+
+def _write_goals(goals: dict[str, str | None]) -> None:
+    """Write goals as they stand now; None is what is forgotten."""
+    if gone := [goal for goal, text in goals.items() if text is None]:
+        WorkedGoal.objects.filter(id__in=gone).delete()
+    # PostgreSQL takes no NUL; JSON writes one as an escape.
+    kept = [WorkedGoal(id=goal, text=text) for goal, text in goals.items() if text is not None]
+    WorkedGoal.objects.bulk_create(kept, update_conflicts=True, unique_fields=["id"], update_fields=["text"])
 
 
 def _remember(known: dict[str, dict[str, Any] | None]) -> None:

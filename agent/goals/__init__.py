@@ -1,0 +1,44 @@
+"""Goals: say what done looks like; a plan is made backwards, done on all lanes at once, and made anew around failures.
+
+    desk = Desk(router, SqliteStore(path))
+    await desk.start()
+    record = await desk.add(Goal("a page on tides", checks=(Check("question", "Is it free of formulas?"),)))
+
+README.md beside this file says how; the names here are the room's public ones.
+"""
+
+from .actions import Action, Doing, Library, register, register_check
+from .desk import Desk
+from .goal import ANSWERED, Allowance, Check, Goal, InvalidGoal, check_of
+from .record import ENDS, OFFERED, REACHED, STOPPED, UNREACHABLE, WORKING, Record, Step
+from .store import GoalStore, MemoryStore, SqliteStore
+from .telling import explained, price, state_of
+
+__all__ = [
+    "ANSWERED",
+    "ENDS",
+    "OFFERED",
+    "REACHED",
+    "STOPPED",
+    "UNREACHABLE",
+    "WORKING",
+    "Action",
+    "Allowance",
+    "Check",
+    "Desk",
+    "Doing",
+    "Goal",
+    "GoalStore",
+    "InvalidGoal",
+    "Library",
+    "MemoryStore",
+    "Record",
+    "SqliteStore",
+    "Step",
+    "check_of",
+    "explained",
+    "price",
+    "register",
+    "register_check",
+    "state_of",
+]
