@@ -84,7 +84,7 @@ class TestBrokenInput:
             ("POST", "/v1/models", 405, "method_not_allowed"),
             ("OPTIONS", "/v1/chat/completions", 405, "method_not_allowed"),
             ("BREW", "/v1/models", 405, "method_not_allowed"),
-            ("POST", "/v1/moderations", 404, "unknown_url"),
+            ("POST", "/v1/images/generations", 404, "unknown_url"),
             ("GET", "/", 404, "unknown_url"),
             ("GET", "/v1/models/%00%0d%0aX-Evil:%201", 404, "model_not_found"),
             ("GET", "/v1/../etc/passwd", 404, "unknown_url"),
