@@ -182,7 +182,7 @@ class Failing(StreamTest):
         assert str(caught.exception).count("a: network") == 2
 
     async def test_silences_are_bounded_by_phase_and_a_silent_route_is_not_asked_twice(self) -> None:
-        impatient = {"first_token": replace(PATIENCE, first_token=0.05), "idle": replace(PATIENCE, idle=0.05)}
+        impatient = {"first_token": replace(PATIENCE, first_token=0.2), "idle": replace(PATIENCE, idle=0.2)}
         for api in APIS:
             for phase, reply, words_lost in (
                 ("first_token", silent(), 0),
