@@ -108,7 +108,7 @@ def test_a_stream_comes_through_portal_and_server(game: Game, player: Telnet, up
             # The provider says the rest once the client has heard of the beginning.
             upstream.rest.set()
     assert heard == tides
-    assert len(chunks) > 4
+    assert len(chunks) >= 3
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
