@@ -6,12 +6,14 @@ import json
 import socket
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from gateway_server import ASKED, TIDES, Program, Provider, Served
+from attacks.crowd import crowd
+from gateway_server import ASKED, TIDES, Program, Provider, Served, says
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gateway_wire import ask, body, post, response
@@ -126,6 +128,15 @@ class TestCrowds:
                 connection.close()
             time.sleep(0.2)
             assert ask(served, post(body()))[0] == 200
+
+    def test_of_a_thousand_at_once_none_is_cut(self, provider: Provider) -> None:
+        provider.default = replace(says(), after=1.0)
+        text = yaml.safe_load(provider.config("a")) | {"gateway": {"max_requests": 300}}
+        text["backends"]["a"]["max_parallel"] = 300
+        with Program(json.dumps(text)) as served:
+            told = crowd(served.address, 1_000, post(body()))
+        assert set(told) == {"200", "503"} and told.total() == 1_000
+        assert told["200"] >= 300
 
 
 @pytest.mark.slow
