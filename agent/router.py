@@ -29,6 +29,7 @@ from .classify.classifier import Classifier
 from .cloud_caller import CloudCaller
 from .config.loader import load
 from .config.settings import Config, MemorySettings
+from .core.aside import aside
 from .core.attempt import Attempt
 from .core.backend import Backend
 from .core.clock import Clock
@@ -292,21 +293,23 @@ class Router(Operations):
         strategy: str = "",
     ) -> Plan:
         """The same as :meth:`plan`, in turns with the reactor where the task is long. Raises as that does."""
-        task = self._asked(task, pin, memory, strategy)
+        task = self._asked(task, pin, memory, strategy, check=False)
+        if task.schema is not None:
+            await aside(self.clock, check_schema, task.schema)
         blindfold = self._blindfold.plus(task.identity)
         redacted = await blindfold.redact_in_slices(_with_persona(task), self.clock)
         return self._planned(
             task, redacted, blindfold, pin, alone=alone, memory=memory, strategy=strategy, prompts=prompts or {}
         )
 
-    def _asked(self, task: Task | str, pin: str | None, memory: str, strategy: str = "") -> Task:
+    def _asked(self, task: Task | str, pin: str | None, memory: str, strategy: str = "", *, check: bool = True) -> Task:
         if memory not in MEMORY:
             raise ValueError(f"unknown memory {memory!r}; allowed: {', '.join(MEMORY)}")
         if pin is not None:
             self.registry[pin]
         self._decider.strategy(strategy)
         task = Task(task) if isinstance(task, str) else task
-        if task.schema is not None:
+        if check and task.schema is not None:
             check_schema(task.schema)
         return task
 

@@ -22,6 +22,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.defer import TimeoutError as OutOfTime
 
 from ..core.answer import Answer, Usage
+from ..core.aside import aside
 from ..core.attempt import Attempt
 from ..core.backend import Backend
 from ..core.clock import Clock, sleep, within
@@ -58,6 +59,9 @@ _LET_GO = "let go of by whoever asked"
 
 #: The temperature of samples of one backend, where the task asks for less: without chance they would all agree.
 SAMPLING = 0.7
+
+#: Characters of an answer from which on it takes more than some milliseconds to judge.
+_LONG_ANSWER = 5_000
 
 #: What a backend is told that had to call a tool and did not.
 _CALL = "Answer by calling one of the tools, with arguments that fit its parameters: {}."
@@ -253,7 +257,10 @@ class TaskRunner:
             answer = await self._client.ask(task, backend, plan.system, plan.blindfold, run.until - started, progress)
             if continuation is not None:
                 answer = continuation.complete(answer)
-            verdict = self._judge(plan.redacted.task, answer, backend.key)
+            if plan.task.schema is not None or len(answer.text) > _LONG_ANSWER:
+                verdict = await aside(self._clock, self._judge, plan.redacted.task, answer, backend.key)
+            else:
+                verdict = self._judge(plan.redacted.task, answer, backend.key)
         except AttemptFailed as error:
             failed = error
         except CancelledError:

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.task import Message, Task, ToolCall
+from ..judge.checked_schema import more_than
 from .errors import Rejected
 from .naming import Target
+
+#: Values in the schemas of all tools together.
+MAX_TOOL_VALUES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ def understood(task: Task, turns: tuple[Message, ...], target: Target, name: str
     )
     if not any(turn.text.strip() or turn.images or turn.tool_calls for turn in turns):
         raise Rejected(400, "The messages are empty.", param="messages")
+    if more_than(MAX_TOOL_VALUES, [tool.parameters for tool in task.tools]):
+        raise Rejected(400, f"The tools' schemas hold more than {MAX_TOOL_VALUES} values.", param="tools")
     more["memory"] = memory_use(asking.cache) if asking.cache else "use"
     more["eager"] = more.get("eager", False) and task.schema is None
     return Asked(task, name, target.pin, target.strategy, **more)

@@ -12,7 +12,7 @@ import re
 from typing import Any, TypeGuard
 
 from ..core.task import Image
-from ..judge.checked_schema import MAX_DEPTH, InvalidSchema, check_schema, depth
+from ..judge.checked_schema import MAX_DEPTH, MAX_VALUES, InvalidSchema, check_schema, depth, more_than
 from ..wire.body import Json
 from .errors import Rejected
 
@@ -130,6 +130,8 @@ def parameters(schema: object, where: str) -> Json:
         raise Rejected(400, f"`{where}` must be a JSON Schema.", param=where)
     if depth(schema) > MAX_DEPTH:
         raise Rejected(400, f"The schema in `{where}` is nested deeper than {MAX_DEPTH}.", param=where)
+    if more_than(MAX_VALUES, schema):
+        raise Rejected(400, f"The schema in `{where}` holds more than {MAX_VALUES} values.", param=where)
     return schema
 
 

@@ -122,13 +122,23 @@ _GEMINI = re.compile(
 )
 
 
-def json_body(request: Request) -> Any:
-    """The JSON of a request's body, unpacked where it is packed. Raises Rejected."""
+def body_of(request: Request) -> tuple[bytes, str]:
+    """A request's body, and how it is packed. Raises Rejected."""
     content: Any = request.content
     if content is None or content.seek(0, 2) > BODY_LIMIT:
         raise too_large()
     content.seek(0)
-    body = _unpacked(content.read(), header(request, b"content-encoding").lower())
+    return content.read(), header(request, b"content-encoding").lower()
+
+
+def json_body(request: Request) -> Any:
+    """The JSON of a request's body, unpacked where it is packed. Raises Rejected."""
+    return read_json(*body_of(request))
+
+
+def read_json(body: bytes, encoding: str) -> Any:
+    """The JSON in ``body``, unpacked where it is packed. Raises Rejected."""
+    body = _unpacked(body, encoding)
     if body.count(b"{") + body.count(b"[") > MAX_NESTS or body.count(b",") > MAX_VALUES:
         raise Rejected(400, "The request holds more values than are read.", code="too_many_values")
     try:

@@ -32,6 +32,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from ..config.settings import Config, GatewaySettings
+from ..core.aside import LONG, aside
 from ..core.clock import Clock
 from ..router import Router
 from . import moderations, texts
@@ -40,7 +41,7 @@ from .asked import Asked, Asking
 from .auth import Caller, KeyCheck
 from .doors import DOORS, Door, responses
 from .errors import Rejected
-from .incoming import Place, crowded, header, json_body, presented_key
+from .incoming import Place, body_of, crowded, header, json_body, presented_key, read_json
 from .models import Models
 from .naming import Names
 from .sse import KEEP_ALIVE
@@ -50,6 +51,9 @@ from .write import put_json, put_nothing, put_rejection
 _log = Logger()
 
 _SAFE_HEADERS = re.compile(r"[A-Za-z0-9, _-]{1,1000}")
+
+#: Bytes of a body from which on a JSON Schema in it may take some milliseconds to check.
+_LONG_SCHEMA = 5_000
 
 #: What each act is asked for with.
 _METHODS = {
@@ -247,7 +251,10 @@ class Gateway(Resource):
     # -- answering -----------------------------------------------------------------------------------------------
 
     async def _complete(self, request: Request, headers: Headers, place: Place, caller: Caller) -> None:
-        node = json_body(request)
+        body, packed = body_of(request)
+        # A long body is read beside the reactor's thread; a short one says nothing of what is packed in it.
+        long = len(body) > LONG or bool(packed)
+        node = await aside(self._clock, read_json, body, packed) if long else read_json(body, packed)
         if place.model and isinstance(node, dict):
             node.setdefault("model", place.model)
             if place.door == "gemini":
@@ -265,7 +272,8 @@ class Gateway(Resource):
         door = DOORS[place.door]
         mode, cache = header(request, b"x-stream-mode"), header(request, b"cache-control")
         asking = Asking(caller.identity, caller.id, mode, cache, self.settings().stream)
-        asked = door.read(node, names, asking)
+        long = long or len(body) > _LONG_SCHEMA
+        asked = await aside(self._clock, door.read, node, names, asking) if long else door.read(node, names, asking)
         if place.act == "tokens":
             put_json(request, 200, _tokens(door, asked), headers)
             return

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -29,6 +30,9 @@ MAX_DEPTH = 100
 #: Keywords looked at in one validation (some microseconds each), and references followed without going deeper into the
 #: answer: a schema of thirty lines can ask for a billion.
 MAX_STEPS, MAX_REFERENCES = 100_000, 10_000
+
+#: Values in a schema (fields of objects, and items of lists); OpenAI allows 5,000 properties.
+MAX_VALUES = 20_000
 
 #: Characters of a schema, and faults of an answer among which the one that tells most is sought.
 MAX_SCHEMA, _FAULTS = 1_000_000, 20
@@ -60,19 +64,24 @@ def check_schema(schema: object) -> None:
         raise InvalidSchema(_NO_SCHEMA)
     if depth(schema) > MAX_DEPTH:
         raise InvalidSchema(f"is nested deeper than {MAX_DEPTH}")
+    if more_than(MAX_VALUES, schema):
+        raise InvalidSchema(f"holds more than {MAX_VALUES} values")
     try:
         written = json.dumps(schema, sort_keys=True, default=dict)
     except (TypeError, ValueError, RecursionError):
         raise InvalidSchema(_NO_SCHEMA) from None
     if written in _well:
-        _well.move_to_end(written)
+        # Somebody else may be checking in another thread.
+        with suppress(KeyError):
+            _well.move_to_end(written)
         return
     if len(written) > MAX_SCHEMA:
         raise InvalidSchema(f"is longer than {MAX_SCHEMA} characters")
     _check(json.loads(written))
     _well[written] = None
     while len(_well) > _REMEMBERED:
-        _well.popitem(last=False)
+        with suppress(KeyError):
+            _well.popitem(last=False)
 
 
 def _check(schema: dict[str, Any]) -> None:
@@ -226,6 +235,20 @@ def depth(value: Any) -> int:
         layer = below
         level += 1
     return level
+
+
+def more_than(most: int, value: Any) -> bool:
+    """Whether ``value`` holds more than so many values, counted no further than that."""
+    count, todo = 0, [value]
+    while todo and count <= most:
+        item = todo.pop()
+        if isinstance(item, dict | Mapping):
+            count += len(item)
+            todo.extend(item.values())
+        elif isinstance(item, list | tuple):
+            count += len(item)
+            todo.extend(item)
+    return count > most
 
 
 # -- holding a value against a schema ----------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from ..core.task import Task
 
+#: Characters of a question that are read from its beginning, and as many from its end.
+MOST_READ = 20_000
+
 #: Characters of each tool result that are read, from its beginning; errors and first rows stand there.
 RESULT_HEAD = 600
 
@@ -46,5 +49,6 @@ def context_of(task: Task) -> Context:
 
 
 def last_user_text(task: Task) -> str:
-    """The words of the last user turn; empty where there is none."""
-    return next((turn.text for turn in reversed(task.turns) if turn.role == "user"), "")
+    """The words of the last user turn, empty where there is none; of very many the first and the last."""
+    text = next((turn.text for turn in reversed(task.turns) if turn.role == "user"), "")
+    return text if len(text) <= 2 * MOST_READ else f"{text[:MOST_READ]}\n{text[-MOST_READ:]}"

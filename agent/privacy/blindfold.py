@@ -27,7 +27,7 @@ from ..core.task import Task, ToolCall
 from .letters import unescaped_json
 from .names import IDENTIFIER, JSON, Hit, Names, find_everywhere
 from .placeholders import Placeholders, in_placeholder, restore, taken_in
-from .rewording import LONGEST_IDENTIFIER, map_strings, reworded, wording
+from .rewording import LONGEST_IDENTIFIER, finished, map_strings, rewording, wording
 from .vocabulary import used_as_name, vocabulary
 
 #: Characters of a text that are searched in one go, and how far one looks past their end for the rest of a name.
@@ -136,14 +136,14 @@ class Blindfold:
 
     def redact(self, task: Task) -> Redacted:
         """The task with placeholders for every name in its messages, its tools and its schemas."""
-        return Redacted(task, {}) if self.empty else _at_once(self._redacting(task))
+        return Redacted(task, {}) if self.empty else finished(self._redacting(task))
 
     async def redact_in_slices(self, task: Task, clock: Clock) -> Redacted:
         """The same, in turns with the reactor where the task is long."""
         return Redacted(task, {}) if self.empty else await _in_turns(self._redacting(task), clock)
 
     def _redacting(self, task: Task) -> Generator[None, None, Redacted]:
-        texts = wording(task)
+        texts = yield from wording(task)
         placeholders: Placeholders | None = None
         changed: dict[tuple[str, str], str] = {}
         for mode, text in texts:
@@ -160,7 +160,8 @@ class Blindfold:
                 changed[mode, text] = _short(mode, text, "".join((*told, text[shown:])), placeholders)
         if placeholders is None:
             return Redacted(task, {})
-        veiled = reworded(task, lambda mode, text: changed.get((mode, text), text))
+        yield
+        veiled = yield from rewording(task, lambda mode, text: changed.get((mode, text), text))
         special = any('"' in name or "\\" in name or not name.isprintable() for name in placeholders.names.values())
         return Redacted(veiled, placeholders.names, special)
 
@@ -188,7 +189,7 @@ class Blindfold:
         ``outbound`` is JSON, or text; what is said in it is searched, not how it is written down. A placeholder names
         nobody, whoever is called like one.
         """
-        return () if self.empty else _at_once(self._scanning(outbound))
+        return () if self.empty else finished(self._scanning(outbound))
 
     async def scan_in_slices(self, outbound: str, clock: Clock) -> tuple[str, ...]:
         """The same, in turns with the reactor where there is much of it."""
@@ -274,14 +275,6 @@ def _in_json(text: str, change: Callable[[str], str]) -> str:
 
 
 # -- taking turns ------------------------------------------------------------------------------------------------
-
-
-def _at_once(steps: Generator[None, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
 
 
 async def _in_turns(steps: Generator[None, None, T], clock: Clock) -> T:

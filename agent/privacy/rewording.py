@@ -1,6 +1,6 @@
 """Every word of a task that a person may have written, wherever it stands, and the task with other words in its place.
 
-    pieces = list(wording(task))                        # (mode, text), in order
+    pieces = finished(wording(task))                    # (mode, text), in order
     task = reworded(task, lambda mode, text: ...)       # the same pieces, changed
 
 A JSON Schema is its author's own words but for the keywords of the specification: what these say (the names of types
@@ -10,16 +10,23 @@ that they point to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from operator import is_
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from ..core.task import Image, Message, Task, Tool, ToolCall
 from .names import IDENTIFIER, JSON, PROSE, VALUE
 
+T = TypeVar("T")
+Steps = Generator[None, None, T]
 Change = Callable[[str, str], str]
+
+#: Messages that are reworded in one step.
+_TURNS = 50
+#: A dict is told at once, another Mapping only by asking.
+_OBJECT = (dict, Mapping)
 
 #: Characters of the name of a tool, and of a tool call's id, that every provider takes.
 LONGEST_IDENTIFIER = 64
@@ -27,25 +34,46 @@ LONGEST_IDENTIFIER = 64
 
 def reworded(task: Task, change: Change) -> Task:
     """``task`` with ``change(mode, text)`` for each of its texts: not for roles, numbers, nor a schema's keywords."""
+    return finished(rewording(task, change))
+
+
+def rewording(task: Task, change: Change) -> Steps[Task]:
+    """The same in steps of some milliseconds."""
     said = task.turns
-    turns = tuple(_turn(message, change) for message in said)
+    turns: list[Message] = []
+    for message in said:
+        turns.append(_turn(message, change))
+        if len(turns) % _TURNS == 0:
+            yield
     if not task.tools and task.schema is None and all(map(is_, turns, said)):
         return task
-    tools = tuple(_tool(tool, change) for tool in task.tools)
+    tools: list[Tool] = []
+    for tool in task.tools:
+        tools.append(_tool(tool, change))
+        yield
     schema = None if task.schema is None else _schema(task.schema, change)
-    return replace(task.with_turns(turns), tools=tools, schema=schema)
+    return replace(task.with_turns(tuple(turns)), tools=tuple(tools), schema=schema)
 
 
-def wording(task: Task) -> list[tuple[str, str]]:
-    """The texts of ``task``, each once, with their modes, in the order in which they are sent."""
+def wording(task: Task) -> Steps[list[tuple[str, str]]]:
+    """The texts of ``task``, each once, with their modes, in the order in which they are sent; in steps."""
     found: dict[tuple[str, str], None] = {}
 
     def note(mode: str, text: str) -> str:
         found[mode, text] = None
         return text
 
-    reworded(task, note)
+    yield from rewording(task, note)
     return list(found)
+
+
+def finished(steps: Steps[T]) -> T:
+    """What comes of ``steps``, gone through at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
 
 
 def _turn(message: Message, change: Change) -> Message:
@@ -132,7 +160,7 @@ _KEYWORDS = _BELOW | _BY_NAME | _PROSE | _REFERENCES | _NAMES | _OTHER | frozens
 def _schema(schema: Any, change: Change) -> Any:
     if isinstance(schema, list | tuple):
         return [_schema(item, change) for item in schema]
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, _OBJECT):
         return map_strings(schema, change)
     return {
         key if key in _KEYWORDS else change(IDENTIFIER, str(key)): _valued(str(key), value, change)
@@ -146,7 +174,7 @@ def _valued(key: str, value: Any, change: Change) -> Any:
         return change(PROSE, value)
     if key in _BELOW:
         return _schema(value, change)
-    if key in _BY_NAME and isinstance(value, Mapping):
+    if key in _BY_NAME and isinstance(value, _OBJECT):
         return {change(IDENTIFIER, str(name)): _named(below, change) for name, below in value.items()}
     if key in _REFERENCES and isinstance(value, str):
         return _reference(value, change)
@@ -184,6 +212,6 @@ def map_strings(value: Any, change: Change) -> Any:
         return change(VALUE, value)
     if isinstance(value, list | tuple):
         return [map_strings(item, change) for item in value]
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECT):
         return {change(IDENTIFIER, str(key)): map_strings(item, change) for key, item in value.items()}
     return value

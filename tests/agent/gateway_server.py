@@ -205,6 +205,10 @@ class Program(Served):
         assert found is not None, f"not served: {self.said}{self.log.read_text()}"
         self.root = found[1]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def signal(self) -> None:
         """Ask it to end."""
         self._process.send_signal(signal.SIGTERM)

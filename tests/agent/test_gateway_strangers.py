@@ -6,13 +6,15 @@ import json
 import socket
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from attacks.crowd import crowd
 from examples import examples
-from gateway_server import ASKED, TIDES, Program, Provider, Served
+from gateway_server import ASKED, TIDES, Program, Provider, Served, says
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gateway_wire import ask, body, post, response
@@ -130,6 +132,15 @@ class TestCrowds:
             while (status := ask(served, post(body()))[0]) == 503:
                 assert time.monotonic() < until, "there is no room though all have gone"
             assert status == 200
+
+    def test_of_a_thousand_at_once_none_is_cut(self, provider: Provider) -> None:
+        provider.default = replace(says(), after=1.0)
+        text = yaml.safe_load(provider.config("a")) | {"gateway": {"max_requests": 300}}
+        text["backends"]["a"]["max_parallel"] = 300
+        with Program(json.dumps(text)) as served:
+            told = crowd(served.address, 1_000, post(body()))
+        assert set(told) == {"200", "503"} and told.total() == 1_000
+        assert told["200"] >= 300
 
 
 @pytest.mark.slow
