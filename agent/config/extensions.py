@@ -5,10 +5,12 @@
 
 A YAML file says by its keys what it adds: ``kinds:`` kinds of work, ``moments:`` or ``failures:`` words of the voice,
 ``language:`` with ``phrases:`` the judge's phrases. A Python file speaks a wire format: it defines ``API``, the
-format's name, and what :class:`agent.wire.codecs.Codec` asks of a module.
+format's name, and what :class:`agent.wire.codecs.Codec` asks of a module. Or it is a strategy: it defines
+``STRATEGY``, a class as in ``agent/strategies/``, whose ``name`` is what ``use`` says, and ``OPTIONS`` if it has any, a
+JSON Schema for each.
 
 Registered are: the ``extensions:`` list of the backends file (paths beside it), the entry points of the group
-``uniwizard.extensions`` (a path, or a module that speaks a wire format), and in a game the setting
+``uniwizard.extensions`` (a path, or a module such as a Python file would be), and in a game the setting
 ``UNIWIZARD_EXTENSIONS``. What is taken up stays for as long as the process lives; a changed file counts at the next
 start.
 """
@@ -22,9 +24,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from ..core.backend import APIS
 from .entry_points import declared
 from .faults import ConfigError, Fault
+from .routes import STRATEGIES, add_strategy
 from .yaml_files import read_yaml, why_unreadable
 
 #: What a wire format's module has; see :class:`agent.wire.codecs.Codec`.
@@ -35,6 +40,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 _files: dict[Path, str] = {}
 _apis: dict[str, ModuleType] = {}
+_strategies: dict[str, Any] = {}
 _packaged = False
 
 
@@ -53,6 +59,11 @@ def added_api(name: str) -> Any:
     return _apis[name]
 
 
+def added_strategy(name: str) -> Any:
+    """The class of the added strategy ``name``; None where there is none."""
+    return _strategies.get(name)
+
+
 def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
     """Register ``files``, and whatever installed packages declare; what cannot be used is added to ``faults``."""
     global _packaged
@@ -65,7 +76,7 @@ def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
                 faults.append(Fault(point.group, 0, point.name, f"{point.value} cannot be loaded: {error}"))
                 continue
             if isinstance(found, ModuleType):
-                faults += _api(found, f"{point.group}: {point.name}")
+                faults += _module(found, f"{point.group}: {point.name}")
             else:
                 faults += _take_up(Path(found))
     for file in files:
@@ -109,10 +120,38 @@ def _python(path: Path) -> Iterator[Fault]:
     except Exception as error:
         yield Fault(str(path), 0, "", f"cannot be imported: {type(error).__name__}: {error}")
         return
-    wrong = list(_api(module, str(path)))
+    wrong = list(_module(module, str(path)))
     if not wrong:
-        _files[path] = "api"
+        _files[path] = "code"
     yield from wrong
+
+
+def _module(module: ModuleType, where: str) -> Iterator[Fault]:
+    return _strategy(module, where) if hasattr(module, "STRATEGY") else _api(module, where)
+
+
+def _strategy(module: ModuleType, where: str) -> Iterator[Fault]:
+    made, options = module.STRATEGY, getattr(module, "OPTIONS", {})
+    name = getattr(made, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield Fault(where, 0, "STRATEGY", "has no name", "the word that `use` says, in lower-case letters")
+    elif name in STRATEGIES or name == "auto":
+        yield Fault(where, 0, "STRATEGY", f"{name} is there already", "another name")
+    elif not isinstance(made, type) or getattr(made, "__abstractmethods__", None) or not hasattr(made, "build"):
+        yield Fault(where, 0, f"STRATEGY {name}", "is no whole strategy", "a class as in agent/strategies/base.py")
+    elif not isinstance(options, dict) or not all(map(_is_schema, options.values())):
+        yield Fault(where, 0, f"OPTIONS of {name}", "does not fit", "a JSON Schema for each option")
+    else:
+        _strategies[name] = made
+        add_strategy(name, options)
+
+
+def _is_schema(said: Any) -> bool:
+    try:
+        Draft202012Validator.check_schema(said)
+    except Exception:
+        return False
+    return isinstance(said, dict)
 
 
 def _api(module: ModuleType, where: str) -> Iterator[Fault]:

@@ -102,6 +102,53 @@ def last_json(command: list[str], base: str) -> Any:
         return {"setup": done.stderr.strip()[-300:] or "said nothing"}
 
 
+#: What promptfoo asks, by feature, and what it asserts of the answer. It has no streams.
+_RIVER = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+_EVALUATED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "chat": ("How do tides work?", {}, {"type": "contains", "value": "The moon pulls"}),
+    "tools": (
+        "What is the weather in Ulm?",
+        {"tools": [{"type": "function", "function": {"name": "weather", "parameters": {
+            "type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}}}]},
+        {"type": "contains", "value": "weather"},
+    ),
+    "schema": (
+        "A river?",
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "river", "schema": _RIVER}}},
+        {"type": "javascript", "value": "(typeof output === 'string' ? JSON.parse(output) : output).name.length > 0"},
+    ),
+    "long": ("Write a long answer.", {}, {"type": "contains", "value": "line 3000"}),
+    "refusal": ("refuse this", {}, {"type": "is-refusal"}),
+}  # fmt: skip
+
+
+def of_promptfoo(base: str) -> dict[str, str]:
+    """Evaluates one prompt for each feature, with assertions of its own."""
+    node_has("promptfoo")
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for feature, (prompt, more, wanted) in _EVALUATED.items():
+            provider = {"id": "openai:chat:auto", "config": {"apiBaseUrl": f"{base}/v1", "apiKey": "any", **more}}
+            test = {"prompts": [prompt], "providers": [provider], "tests": [{"assert": [wanted]}]}
+            asked, told = Path(scratch) / f"{feature}.json", Path(scratch) / f"{feature}.out.json"
+            asked.write_text(json.dumps(test))
+            command = [str(NODE / "node_modules/.bin/promptfoo"), "eval", "--no-cache", "--no-progress-bar", "-c"]
+            quiet = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1", "CI": "1", "HOME": scratch}
+            done = subprocess.run(
+                [*command, str(asked), "-o", str(told)],
+                env={**os.environ, **quiet},
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            try:
+                (result,) = json.loads(told.read_text())["results"]["results"]
+                found[feature] = "ok" if result["success"] else str(result.get("error") or result["response"])[:300]
+            except (OSError, ValueError, KeyError) as fault:
+                found[feature] = f"{type(fault).__name__}: {(done.stdout + done.stderr).strip()[-300:]}"
+    return found
+
+
 # -- agents ------------------------------------------------------------------------------------------------------
 
 
@@ -123,11 +170,17 @@ def codex(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str
 def opencode(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str]]:
     options = {"baseURL": f"{base}/v1", "apiKey": "any"}
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "timmy", "options": options, "models": {"auto": {}}}
-    (scratch / "opencode.json").write_text(json.dumps({"provider": {"timmy": provider}, "model": "timmy/auto"}))
-    return [binary("opencode"), "run", task], {}
+    settings = scratch / "opencode.json"
+    # Nobody is there to be asked, and a temporary folder counts as one outside.
+    may = {"permission": {"edit": "allow", "external_directory": "allow"}, "autoupdate": False}
+    settings.write_text(json.dumps({"provider": {"timmy": provider}, "model": "timmy/auto", **may}))
+    return [binary("opencode"), "run", "--model", "timmy/auto", task], {"OPENCODE_CONFIG": str(settings)}
 
 
 def gemini(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str]]:
+    (scratch / ".gemini").mkdir()
+    chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
+    (scratch / ".gemini" / "settings.json").write_text(json.dumps(chosen))
     told = {"GEMINI_API_KEY": "any", "GOOGLE_GEMINI_BASE_URL": base, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
     return [binary("gemini"), "-m", "gemini-2.5-pro", "--yolo", "-p", task], told
 
@@ -197,6 +250,8 @@ def main(wanted: list[str]) -> int:
                 found[name] = of_python(name, base)
         if not wanted or "node" in wanted:
             found |= of_node(base)
+        if not wanted or "promptfoo" in wanted:
+            found["promptfoo"] = of_promptfoo(base)
     for name in AGENTS:
         if not wanted or name in wanted:
             found[name] = {"edits": of_agent(name)}
