@@ -55,12 +55,12 @@ def main(arguments: list[str]) -> int:
     from theirs import GAMES
 
     version = f"Evennia {evennia.__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
-    print(f"{version:<32}" + "".join(f"{step:>10}" for step in STEPS), flush=True)
+    print(f"{version:<42}" + "".join(f"{step:>10}" for step in STEPS), flush=True)
     faults: list[str] = []
     for name in asked.names or GAMES:
         found = Played(name).all(asked.skip)
         cells = ("" if step in asked.skip else "ok" if found[step] == "ok" else "NO" for step in STEPS)
-        print(f"{name:<32}" + "".join(f"{cell:>10}" for cell in cells), flush=True)
+        print(f"{name:<42}" + "".join(f"{cell:>10}" for cell in cells), flush=True)
         told = [f"  {step}: {fault}" for step, fault in found.items() if fault != "ok"]
         print("".join(f"{line}\n" for line in told), end="", flush=True)
         faults += told
