@@ -5,11 +5,13 @@
 
 A YAML file says by its keys what it adds: ``kinds:`` kinds of work, ``moments:`` or ``failures:`` words of the voice,
 ``language:`` with ``phrases:`` the judge's phrases, ``actions:`` what can be done for a goal. A Python file speaks a
-wire format: it defines ``API``, the format's name, and what :class:`agent.wire.codecs.Codec` asks of a module; or it
-has ``ACTIONS`` or ``CHECKS`` for goals (:mod:`agent.goals.actions`).
+wire format: it defines ``API``, the format's name, and what :class:`agent.wire.codecs.Codec` asks of a module. Or it is
+a strategy: it defines ``STRATEGY``, a class as in ``agent/strategies/``, whose ``name`` is what ``use`` says, and
+``OPTIONS`` if it has any, a JSON Schema for each. Or it has ``ACTIONS`` or ``CHECKS`` for goals
+(:mod:`agent.goals.actions`).
 
 Registered are: the ``extensions:`` list of the backends file (paths beside it), the entry points of the group
-``uniwizard.extensions`` (a path, or a module that speaks a wire format), and in a game the setting
+``uniwizard.extensions`` (a path, or a module such as a Python file would be), and in a game the setting
 ``UNIWIZARD_EXTENSIONS``. What is taken up stays for as long as the process lives; a changed file counts at the next
 start.
 """
@@ -23,9 +25,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from ..core.backend import APIS
 from .entry_points import declared
 from .faults import ConfigError, Fault
+from .routes import STRATEGIES, add_strategy
 from .yaml_files import read_yaml, why_unreadable
 
 #: What a wire format's module has; see :class:`agent.wire.codecs.Codec`.
@@ -42,6 +47,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _files: dict[Path, str] = {}
 _apis: dict[str, ModuleType] = {}
 _code: list[ModuleType] = []
+_strategies: dict[str, Any] = {}
 _packaged = False
 
 
@@ -65,6 +71,11 @@ def code() -> tuple[ModuleType, ...]:
     return tuple(_code)
 
 
+def added_strategy(name: str) -> Any:
+    """The class of the added strategy ``name``; None where there is none."""
+    return _strategies.get(name)
+
+
 def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
     """Register ``files``, and whatever installed packages declare; what cannot be used is added to ``faults``."""
     global _packaged
@@ -76,10 +87,8 @@ def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
             except Exception as error:
                 faults.append(Fault(point.group, 0, point.name, f"{point.value} cannot be loaded: {error}"))
                 continue
-            if isinstance(found, ModuleType) and _adds_to_goals(found):
-                _code.append(found)
-            elif isinstance(found, ModuleType):
-                faults += _api(found, f"{point.group}: {point.name}")
+            if isinstance(found, ModuleType):
+                faults += _module(found, f"{point.group}: {point.name}")
             else:
                 faults += _take_up(Path(found))
     for file in files:
@@ -123,18 +132,43 @@ def _python(path: Path) -> Iterator[Fault]:
     except Exception as error:
         yield Fault(str(path), 0, "", f"cannot be imported: {type(error).__name__}: {error}")
         return
-    if _adds_to_goals(module):
-        _files[path] = "code"
-        _code.append(module)
-        return
-    wrong = list(_api(module, str(path)))
+    wrong = list(_module(module, str(path)))
     if not wrong:
-        _files[path] = "api"
+        _files[path] = "code"
     yield from wrong
 
 
-def _adds_to_goals(module: ModuleType) -> bool:
-    return not hasattr(module, "API") and any(hasattr(module, name) for name in _FOR_GOALS)
+def _module(module: ModuleType, where: str) -> Iterator[Fault]:
+    if hasattr(module, "STRATEGY"):
+        yield from _strategy(module, where)
+    elif not hasattr(module, "API") and any(hasattr(module, name) for name in _FOR_GOALS):
+        _code.append(module)
+    else:
+        yield from _api(module, where)
+
+
+def _strategy(module: ModuleType, where: str) -> Iterator[Fault]:
+    made, options = module.STRATEGY, getattr(module, "OPTIONS", {})
+    name = getattr(made, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield Fault(where, 0, "STRATEGY", "has no name", "the word that `use` says, in lower-case letters")
+    elif name in STRATEGIES or name == "auto":
+        yield Fault(where, 0, "STRATEGY", f"{name} is there already", "another name")
+    elif not isinstance(made, type) or getattr(made, "__abstractmethods__", None) or not hasattr(made, "build"):
+        yield Fault(where, 0, f"STRATEGY {name}", "is no whole strategy", "a class as in agent/strategies/base.py")
+    elif not isinstance(options, dict) or not all(map(_is_schema, options.values())):
+        yield Fault(where, 0, f"OPTIONS of {name}", "does not fit", "a JSON Schema for each option")
+    else:
+        _strategies[name] = made
+        add_strategy(name, options)
+
+
+def _is_schema(said: Any) -> bool:
+    try:
+        Draft202012Validator.check_schema(said)
+    except Exception:
+        return False
+    return isinstance(said, dict)
 
 
 def _api(module: ModuleType, where: str) -> Iterator[Fault]:

@@ -37,7 +37,7 @@ from .faults import (
 from .kinds import read_kinds
 from .memory import memory_faults, memory_settings
 from .prices import look_up
-from .routes import route_faults
+from .routes import is_added, route_faults
 from .settings import Config, GatewaySettings, Headroom, Refusals, Rule
 from .voice import read_voice
 from .yaml_files import read_yaml
@@ -62,7 +62,7 @@ def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path]
     of_schema = [
         (place, fault)
         for place, fault in schema_faults(document, lines, name, "backends")
-        if place not in missing or not _may_be_unset(place)
+        if (place not in missing or not _may_be_unset(place)) and not is_added(document, place)
     ]
     faults += [fault for _, fault in of_schema]
     faults += _unset_faults(missing, lines, name)

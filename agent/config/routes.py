@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from ..core.task import KINDS
 from ..core.windows import zone
 from .faults import Fault, Place, dotted, line_of, quoted, schema_of
@@ -43,7 +45,25 @@ def _strategies() -> dict[str, Options]:
 
 
 #: Every strategy there is, by the name that ``use`` gives it.
-STRATEGIES: Mapping[str, Options] = _strategies()
+STRATEGIES: dict[str, Options] = _strategies()
+
+#: The options of strategies that a game or a package adds, by name: a JSON Schema for each.
+_ADDED: dict[str, Mapping[str, Any]] = {}
+
+
+def add_strategy(name: str, options: Mapping[str, Any]) -> None:
+    """``use: name`` means something from now on: over ``over``, a list of names, and with these options."""
+    STRATEGIES[name] = Options(frozenset(("use", "over", *options)), ())
+    _ADDED[name] = options
+
+
+def is_added(document: Any, place: Place) -> bool:
+    """Whether what stands at ``place`` is the name of an added strategy, of which the schema does not know."""
+    found = document
+    for part in place:
+        found = found[part]
+    return bool(place) and place[-1] == "use" and isinstance(found, str) and found in _ADDED
+
 
 #: Strategies whose branches follow on one another, so that a later one is asked when the earlier ones have failed.
 _SEQUENCES = ("fallback", "cascade")
@@ -143,6 +163,18 @@ class _Check:
     def _fault(self, place: Place, what: str, allowed: str = "") -> Fault:
         return Fault(self.name, line_of(self.lines, place), dotted(place), what, allowed)
 
+    def _of_options(self, place: Place, spec: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Fault]:
+        """What is wrong with the options of an added strategy."""
+        for option, value in spec.items():
+            if option == "over":
+                if not (isinstance(value, list) and value and all(isinstance(name, str) for name in value)):
+                    yield self._fault((*place, option), "does not fit", "a list of names of backends and strategies")
+            elif option in options:
+                if not Draft202012Validator(options[option]).is_valid(value):
+                    yield self._fault((*place, option), f"{quoted(value)} does not fit", json.dumps(options[option]))
+            elif option != "use":
+                yield self._fault((*place, option), "unknown key", ", ".join(("over", *options)))
+
     # -- names ---------------------------------------------------------------------------------------------------
 
     def _of_names(self) -> Iterator[Fault]:
@@ -165,6 +197,9 @@ class _Check:
                 )
             elif needed := STRATEGIES[spec].required:
                 yield self._fault(place, f"{spec} needs options", f"{{use: {spec}, {': ..., '.join(needed)}: ...}}")
+            return
+        if spec["use"] in _ADDED and (wrong := list(self._of_options(place, spec, _ADDED[spec["use"]]))):
+            yield from wrong
             return
         if spec["use"] == "conditional":
             for number, case in enumerate(spec["cases"]):

@@ -189,6 +189,7 @@ class Task:
     background   nobody waits for it: it takes no place and no quota that a task of somebody's will want
     asker        who asks, as an opaque token that stays the same; for strategies, never sent
     tier         what whoever asks is entitled to, by a name that the config knows; for strategies, never sent
+    cache        the prompt's :attr:`Message.cache`
     id           an opaque random token, for listeners; never sent
     """
 
@@ -215,6 +216,7 @@ class Task:
     background: bool = False
     asker: str = ""
     tier: str = ""
+    cache: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def __post_init__(self) -> None:
@@ -226,7 +228,7 @@ class Task:
         """Every message in order, the prompt as the last user turn."""
         if not self.prompt and not self.images:
             return self.messages
-        return (*self.messages, Message("user", self.prompt, self.images))
+        return (*self.messages, Message("user", self.prompt, self.images, cache=self.cache))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -252,5 +254,6 @@ class Task:
     def with_turns(self, turns: tuple[Message, ...]) -> Task:
         """The same task with other words: the last user turn becomes the prompt, the rest the messages."""
         if turns and turns[-1].role == "user":
-            return replace(self, messages=turns[:-1], prompt=turns[-1].text, images=turns[-1].images)
-        return replace(self, messages=turns, prompt="", images=())
+            last = turns[-1]
+            return replace(self, messages=turns[:-1], prompt=last.text, images=last.images, cache=last.cache)
+        return replace(self, messages=turns, prompt="", images=(), cache="")

@@ -57,7 +57,8 @@ async def answer(
         await answering.written(task)
     except AllBackendsFailed as failed:
         await answering.written(task)
-        raise rejected_for(failed, wait=router.wait()) from None
+        frees_in = router.quota_frees_in(failed.skipped)
+        raise rejected_for(failed, wait=router.wait(), quota_frees_in=frees_in) from None
     finally:
         answering.close(task)
     put_json(request, 200, _written(made, result, node, place, texts), headers | about.headers(result))

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..config.extensions import added_strategy
 from ..config.routes import STRATEGIES
 from ..config.settings import Config
 from .base import One, Strategy
@@ -69,8 +70,9 @@ class Tree:
         name = spec["use"]
         if "model" in spec:
             spec = spec | {"model": str(Path(self._config.source).parent / spec["model"])}
-        module = import_module(f"{__package__}.{_MODULES.get(name, name)}")
-        strategy: type[Strategy] = module.STRATEGY
+        strategy: type[Strategy] | None = added_strategy(name)
+        if strategy is None:
+            strategy = import_module(f"{__package__}.{_MODULES.get(name, name)}").STRATEGY
         return strategy.build(spec, self._branch)
 
 

@@ -78,9 +78,53 @@ def test_a_wire_format_of_a_games_own_may_stand_in_the_backends_file(tmp_path: P
     assert "(plain)" in done.stdout
 
 
+STRATEGY = """\
+from uniwizard.agent.strategies.base import Ordering
+class Last(Ordering):
+    name = "last_letter"
+    def __init__(self, over=None, letters=1):
+        super().__init__(over)
+        self.letters = letters
+    def figure(self, key, look):
+        return -sum(map(ord, key[-self.letters:]))
+    def why(self, key, look):
+        return f"{key} ends last by {self.letters}"
+STRATEGY, OPTIONS = Last, {"letters": {"type": "integer", "minimum": 1}}
+"""
+
+
+def test_a_strategy_of_a_games_own_decides(tmp_path: Path) -> None:
+    route = "route: {use: fallback, over: [{use: last_letter, over: [one, two], letters: 1}]}\n"
+    done = agent(tmp_path, {"last.py": STRATEGY}, "route", "--json", "hello", more=route)
+    decision = json.loads(done.stdout)
+    assert decision["backend"] == "two", done.stderr
+    assert any("two ends last by 1" in step for step in decision["path"])
+    done = agent(tmp_path, {"last.py": STRATEGY}, "route", "--json", "hello", more="route: last_letter\n")
+    assert json.loads(done.stdout)["backend"] == "two", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("{use: last_letter, over: [one], letters: 0}", "route.letters: 0 does not fit"),
+        ("{use: last_letter, letter: 1}", "route.letter: unknown key; allowed: over, letters"),
+        ("{use: last_letter, over: one}", "route.over: does not fit; allowed: a list of names"),
+        ("{use: last_letter, over: [three]}", '"three" is neither a backend nor a strategy'),
+    ],
+)
+def test_a_fault_in_the_use_of_ones_own_strategy_is_one_line(tmp_path: Path, said: str, told: str) -> None:
+    done = agent(tmp_path, {"last.py": STRATEGY}, "check", more=f"route: {said}\n")
+    assert done.returncode == 2
+    assert told in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
+        ("own.py", "STRATEGY = 3\n", "STRATEGY: has no name"),
+        ("own.py", "class S:\n    name = 'cost'\nSTRATEGY = S\n", "cost is there already"),
+        ("own.py", "class S:\n    name = 'mine'\nSTRATEGY = S\n", "is no whole strategy"),
+        ("own.py", STRATEGY + "OPTIONS = {'letters': {'type': 'wizard'}}\n", "a JSON Schema for each option"),
         ("kinds.yaml", "kinds: {haggle: {suits: [speed]}}", "kinds.haggle.prompt: is missing"),
         ("kinds.yaml", "kinds: {chat: {prompt: hello}}", "kinds.chat: is a kind of its own already"),
         ("kinds.yaml", "kinds: {haggle: {prompt: x, phrases: {many: [a]}}}", "kinds.haggle.phrases"),

@@ -8,8 +8,8 @@ from html import unescape
 
 import pytest
 from browser import Browser
-from fake_llm import FakeLLMThread
-from wired import HASTE, address, all_said, config, think, wired
+from fake_llm import FakeLLMThread, silent
+from wired import HASTE, address, all_said, config, says, think, until, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -79,6 +79,33 @@ def test_an_edit_of_an_attribute_is_taken_as_far_as_it_is_right_and_the_page_say
         shown = browser.submit(path, **fields, _continue="Save").text
 
         assert "(health): is not a dict" in unescape(shown), re.findall(r"messagelist.*?</ul>", shown, re.DOTALL)
+
+
+def test_what_the_end_of_the_server_cuts_off_is_asked_again_and_what_is_cancelled_is_not(
+    wizard: Telnet, game: Game, upstream: FakeLLMThread
+) -> None:
+    (game.directory / "world" / "later.py").write_text(
+        "from evennia.utils import logger\n"
+        "def go_on(who, outcome, note):\n"
+        "    logger.log_info(f'later: {who.key} {outcome.text} {note}')\n"
+    )
+    upstream.default = silent()
+    while upstream.arrived.acquire(blocking=False) or upstream.left.acquire(blocking=False):
+        pass
+    ask = "thinker.ask(self, '{}', pin='one', resume='world.later.go_on', note={{'for': 'a test'}})"
+    py(wizard, f"{FIND}; a = {ask.format('Let go of this.')}; a.addErrback(lambda _: None); self.ndb.a = a")
+    assert upstream.arrived.acquire(timeout=20)
+    py(wizard, "self.ndb.a.cancel()")
+    assert upstream.left.acquire(timeout=20), "the connection was not closed"
+    py(wizard, f"{FIND}; self.ndb.b = {ask.format('How do tides work?')}")
+    assert upstream.arrived.acquire(timeout=20)
+    game.kill9()
+    upstream.default = says("By the moon.")
+    game.start()
+    log = game.directory / "server" / "logs" / "server.log"
+    until(lambda: "By the moon. {'for': 'a test'}" in log.read_text(), 60)
+    assert f"later: {game.superuser.name} By the moon." in log.read_text()
+    assert log.read_text().count("later: ") == 1
 
 
 def test_two_workshops_never_ask_more_than_the_one_limit(wizard: Telnet, upstream: FakeLLMThread) -> None:

@@ -152,6 +152,22 @@ def test_a_game_of_version_0_1_loses_the_copies_and_keeps_what_was_edited(tmp_pa
 
 
 @pytest.mark.slow
+def test_a_game_of_version_0_1_is_loaded_without_what_that_version_added(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(tmp_path)
+    assert uninstalling.uninstall(tmp_path)
+    with (tmp_path / SETTINGS).open("a") as settings:
+        settings.write(FORMER_BLOCK)
+    (tmp_path / "server/conf/uniwizard_settings.py").write_text(
+        "def extend(settings):\n    settings['INSTALLED_APPS'] = [*settings['INSTALLED_APPS'], 'world.ledger']\n"
+    )
+    (tmp_path / "world/ledger").mkdir()
+    (tmp_path / "world/ledger/__init__.py").touch()
+    assert main([str(tmp_path), "--dry-run"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_dry_run_shows_the_block_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install(tmp_path)
     assert uninstalling.uninstall(tmp_path)

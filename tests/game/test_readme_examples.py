@@ -38,8 +38,12 @@ def game(provider: FakeLLMThread, tmp_path_factory: pytest.TempPathFactory) -> I
         (game.directory / path).write_text(text)
     (game.directory / "commands/default_cmdsets.py").write_text(
         (game.directory / "commands/default_cmdsets.py").read_text()
-        + "\nfrom commands.oracle import CmdOracle\n\n\nclass Own(CharacterCmdSet):\n"
+        + "\nfrom evennia import Command\nfrom commands.oracle import CmdOracle\n"
+        # Of the same name as ours.
+        "class CmdLedger(Command):\n    key = 'ledger'\n    def func(self):\n        self.msg('A dusty book.')\n"
+        "\n\nclass Own(CharacterCmdSet):\n"
         "    def at_cmdset_creation(self):\n        super().at_cmdset_creation()\n        self.add(CmdOracle())\n"
+        "        self.add(CmdLedger())\n"
         "\n\nCharacterCmdSet = Own\n"
     )
     configure(game, config(plain=PLAIN))
@@ -126,6 +130,12 @@ def test_a_renamed_command_and_one_left_out(wizard: Telnet, player: Telnet) -> N
     assert "is not available" in player.quiet(0.5)
     player.send("backends")
     player.expect("brain")
+
+
+def test_a_command_of_the_games_own_wins_for_everybody(wizard: Telnet, player: Telnet) -> None:
+    for session in (wizard, player):
+        session.send("ledger")
+        session.expect("A dusty book.")
 
 
 def test_a_listener_and_a_channel_hear_over_a_reload(game: Game, wizard: Telnet, upstream: FakeLLMThread) -> None:

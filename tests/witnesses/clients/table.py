@@ -29,20 +29,22 @@ from upstream import AFTER, BEFORE, Upstream  # noqa: E402
 
 HOUSE = ROOT / ".uniwizard" / "witnesses"
 NODE = HOUSE / "node"
-NODE_PACKAGES = [
-    "openai",
-    "@anthropic-ai/sdk",
-    "ai",
-    "@ai-sdk/openai",
-    "@ai-sdk/openai-compatible",
-    "@ai-sdk/anthropic",
-    "zod",
-]
+#: Pinned: what the table says, it says of these.
+NODE_PACKAGES = {
+    "openai": "6.49.0",
+    "@anthropic-ai/sdk": "1.12.0",
+    "ai": "6.0.326",
+    "@ai-sdk/openai": "3.0.141",
+    "@ai-sdk/openai-compatible": "2.0.87",
+    "@ai-sdk/anthropic": "3.0.138",
+    "zod": "4.6.7",
+}
 AGENT_PACKAGES = {
-    "claude": "@anthropic-ai/claude-code",
-    "codex": "@openai/codex",
-    "opencode": "opencode-ai",
-    "gemini": "@google/gemini-cli",
+    "claude": ("@anthropic-ai/claude-code", "2.1.197"),
+    "codex": ("@openai/codex", "0.169.0"),
+    "opencode": ("opencode-ai", "1.18.33"),
+    "gemini": ("@google/gemini-cli", "0.61.0"),
+    "promptfoo": ("promptfoo", "0.121.20"),
 }
 #: Seconds for one client, its installation not counted.
 PATIENCE = 240
@@ -62,11 +64,17 @@ def python_of(name: str, packages: list[str]) -> Path:
     return python
 
 
-def node_has(*packages: str) -> None:
-    missing = [name for name in packages if not (NODE / "node_modules" / name).exists()]
+def node_has(packages: dict[str, str], place: Path = NODE) -> None:
+    """See that these packages are in ``place``, in these versions."""
+    missing = [f"{name}@{version}" for name, version in packages.items() if _version(place, name) != version]
     if missing:
-        NODE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", *missing], cwd=NODE, check=True)
+        place.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", *missing], cwd=place, check=True)
+
+
+def _version(place: Path, name: str) -> str:
+    described = place / "node_modules" / name / "package.json"
+    return str(json.loads(described.read_text())["version"]) if described.exists() else ""
 
 
 def config(upstream: Upstream) -> str:
@@ -87,7 +95,7 @@ def of_python(name: str, base: str) -> dict[str, str]:
 
 
 def of_node(base: str) -> dict[str, dict[str, str]]:
-    node_has(*NODE_PACKAGES)
+    node_has(NODE_PACKAGES)
     script = NODE / "node_clients.mjs"
     shutil.copy(HERE / "node_clients.mjs", script)
     return last_json(["node", str(script)], base)
@@ -100,6 +108,54 @@ def last_json(command: list[str], base: str) -> Any:
         return json.loads(done.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
         return {"setup": done.stderr.strip()[-300:] or "said nothing"}
+
+
+#: What promptfoo asks, by feature, and what it asserts of the answer. It has no streams.
+_RIVER = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+_EVALUATED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "chat": ("How do tides work?", {}, {"type": "contains", "value": "The moon pulls"}),
+    "tools": (
+        "What is the weather in Ulm?",
+        {"tools": [{"type": "function", "function": {"name": "weather", "parameters": {
+            "type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}}}]},
+        {"type": "contains", "value": "weather"},
+    ),
+    "schema": (
+        "A river?",
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "river", "schema": _RIVER}}},
+        {"type": "javascript", "value": "(typeof output === 'string' ? JSON.parse(output) : output).name.length > 0"},
+    ),
+    # Its own limit would be 1,024 tokens.
+    "long": ("Write a long answer.", {"max_tokens": 20_000}, {"type": "contains", "value": "line 3000"}),
+    "refusal": ("refuse this", {}, {"type": "is-refusal"}),
+}  # fmt: skip
+
+
+def of_promptfoo(base: str) -> dict[str, str]:
+    """Evaluates one prompt for each feature, with assertions of its own."""
+    program = binary("promptfoo")
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for feature, (prompt, more, wanted) in _EVALUATED.items():
+            provider = {"id": "openai:chat:auto", "config": {"apiBaseUrl": f"{base}/v1", "apiKey": "any", **more}}
+            test = {"prompts": [prompt], "providers": [provider], "tests": [{"assert": [wanted]}]}
+            asked, told = Path(scratch) / f"{feature}.json", Path(scratch) / f"{feature}.out.json"
+            asked.write_text(json.dumps(test))
+            command = [program, "eval", "--no-cache", "--no-progress-bar", "-c"]
+            quiet = {"PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1", "CI": "1", "HOME": scratch}
+            done = subprocess.run(
+                [*command, str(asked), "-o", str(told)],
+                env={**os.environ, **quiet},
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            try:
+                (result,) = json.loads(told.read_text())["results"]["results"]
+                found[feature] = "ok" if result["success"] else str(result.get("error") or result["response"])[:300]
+            except (OSError, ValueError, KeyError) as fault:
+                found[feature] = f"{type(fault).__name__}: {(done.stdout + done.stderr).strip()[-300:]}"
+    return found
 
 
 # -- agents ------------------------------------------------------------------------------------------------------
@@ -123,17 +179,23 @@ def codex(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str
 def opencode(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str]]:
     options = {"baseURL": f"{base}/v1", "apiKey": "any"}
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "timmy", "options": options, "models": {"auto": {}}}
-    (scratch / "opencode.json").write_text(json.dumps({"provider": {"timmy": provider}, "model": "timmy/auto"}))
-    return [binary("opencode"), "run", task], {}
+    settings = scratch / "opencode.json"
+    # Nobody is there to be asked, and a temporary folder counts as one outside.
+    may = {"permission": {"edit": "allow", "external_directory": "allow"}, "autoupdate": False}
+    settings.write_text(json.dumps({"provider": {"timmy": provider}, "model": "timmy/auto", **may}))
+    return [binary("opencode"), "run", "--model", "timmy/auto", task], {"OPENCODE_CONFIG": str(settings)}
 
 
 def gemini(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str]]:
+    (scratch / ".gemini").mkdir()
+    chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
+    (scratch / ".gemini" / "settings.json").write_text(json.dumps(chosen))
     told = {"GEMINI_API_KEY": "any", "GOOGLE_GEMINI_BASE_URL": base, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
     return [binary("gemini"), "-m", "gemini-2.5-pro", "--yolo", "-p", task], told
 
 
 def aider(base: str, scratch: Path, task: str) -> tuple[list[str], dict[str, str]]:
-    program = python_of("aider", ["aider-chat"]).with_name("aider")
+    program = python_of("aider", ["aider-chat==0.86.2"]).with_name("aider")
     quiet = ["--no-git", "--yes-always", "--no-check-update", "--no-show-model-warnings", "--analytics-disable"]
     flags = ["--model", "openai/auto", "--edit-format", "diff", *quiet]
     return [str(program), *flags, "--message", task, "greeting.py"], {
@@ -152,8 +214,11 @@ AGENTS: dict[str, Callable[[str, Path, str], tuple[list[str], dict[str, str]]]] 
 
 
 def binary(name: str) -> str:
-    node_has(AGENT_PACKAGES[name])
-    return str(NODE / "node_modules" / ".bin" / name)
+    """The program of a package; promptfoo brings half of npm, and has a folder of its own."""
+    package, version = AGENT_PACKAGES[name]
+    place = HOUSE / "promptfoo" if name == "promptfoo" else NODE
+    node_has({package: version}, place)
+    return str(place / "node_modules" / ".bin" / name)
 
 
 def of_agent(name: str) -> str:
@@ -197,6 +262,8 @@ def main(wanted: list[str]) -> int:
                 found[name] = of_python(name, base)
         if not wanted or "node" in wanted:
             found |= of_node(base)
+        if not wanted or "promptfoo" in wanted:
+            found["promptfoo"] = of_promptfoo(base)
     for name in AGENTS:
         if not wanted or name in wanted:
             found[name] = {"edits": of_agent(name)}
