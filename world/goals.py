@@ -94,6 +94,9 @@ async def _ask(record: Record, task: Task, pin: str, strategy: str) -> RouteResu
     terms = identity.of_thinker(who, task.prompt) if who is not None else frozenset[str]()
     asker = f"thinker-{record.owner}" if who is not None else ""
     brain, ledger = _brain, recorder.the()
+    if record.owner.startswith("{"):
+        # It came through the door, which keeps account of it.
+        return await brain.run(await brain.prepare(task, pin or None, memory="fresh", strategy=strategy))
     plan = await brain.prepare(
         replace(task, identity=terms, asker=asker), pin or None, memory="fresh", strategy=strategy
     )

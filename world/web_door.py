@@ -6,7 +6,7 @@ from typing import Any
 
 from uniwizard.agent import Router, Task
 from uniwizard.agent.gateway import Caller, Gateway
-from uniwizard.world import routers
+from uniwizard.world import goals, routers
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached, Who
 from uniwizard.world.reactor import reactor
@@ -15,7 +15,7 @@ from uniwizard.world.tokens import tokens
 
 def gateway() -> Gateway:
     """The resource for ``/v1``. Made before the database is asked for anything: it looks up what it needs late."""
-    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger())
+    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger(), desk=goals.the)
 
 
 class _Brain:

@@ -6,6 +6,7 @@
     POST /v1beta/models/<id>:generateContent, :streamGenerateContent, :countTokens   Google's
     POST /v1/embeddings, /v1/rerank                     what other models make of texts
     POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`~.doors.generate`)
+    POST, GET /v1/goals; GET, POST, DELETE /v1/goals/<id>    what done looks like, and how it stands (:mod:`~.goals`)
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key
@@ -32,6 +33,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ..config.settings import Config, GatewaySettings
 from ..core.clock import Clock
+from ..goals import Desk
 from ..router import Router
 from . import texts
 from .answering import Answering, Headers, NoUsageSink, UsageSink
@@ -39,6 +41,7 @@ from .asked import Asked, Asking
 from .auth import Caller, KeyCheck
 from .doors import DOORS, Door, responses
 from .errors import Rejected
+from .goals import GoalDoor
 from .incoming import Place, crowded, header, json_body, presented_key
 from .models import Models
 from .naming import Names
@@ -60,6 +63,8 @@ _METHODS = {
     "models": ("GET",),
     "health": ("GET",),
     "stored": ("GET", "DELETE"),
+    "goals": ("GET", "POST"),
+    "goal": ("GET", "POST", "DELETE"),
 }
 
 
@@ -70,6 +75,7 @@ class Gateway(Resource):
     unguarded   nobody needs a key; then web pages are turned away, which any site could have in a browser here
     keep_alive  seconds between the comments that bridge a silence
     book        keeps account of the callers' tasks
+    desk        where goals are worked at; None takes none
     store       keeps responses that later requests go on from
     """
 
@@ -85,6 +91,7 @@ class Gateway(Resource):
         keep_alive: float = KEEP_ALIVE,
         book: UsageSink | None = None,
         store: ResponseStore | None = None,
+        desk: Callable[[], Desk | None] = lambda: None,
     ):
         super().__init__()
         self._brain = brain
@@ -93,6 +100,7 @@ class Gateway(Resource):
         self._unguarded = unguarded
         self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
         self._store: ResponseStore = store or MemoryStore(clock.seconds)
+        self._goals = GoalDoor(desk, self._answering, clock, keep_alive)
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
         self._empty: Deferred[None] | None = None
@@ -176,6 +184,11 @@ class Gateway(Resource):
             case "feedback":
                 self._see_origin(request, headers)
                 self._judged(request, headers, self._known(request))
+            case "goals" | "goal":
+                self._see_origin(request, headers)
+                caller = self._admitted(request, headers) if method == b"POST" else self._known(request)
+                body = json_body(request) if method == b"POST" and place.act == "goals" else None
+                await self._goals.serve(request, headers, caller, place.model, body)
             case "stored":
                 self._stored(request, headers, place.model, self._known(request))
             case _:
