@@ -2,7 +2,7 @@
 
     POST   /v1/goals          {"goal", "checks", "wants", "budget", "deadline" ...}; "plan_only" begins nothing
     GET    /v1/goals          the caller's own
-    GET    /v1/goals/<id>     its status, plan, cost and result; as events with "Accept: text/event-stream", ?stream=true
+    GET    /v1/goals/<id>     its status, plan, cost, result; as events with "Accept: text/event-stream", ?stream=true
     POST   /v1/goals/<id>     begin one that was only planned
     DELETE /v1/goals/<id>     stop it
 
