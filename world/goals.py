@@ -22,8 +22,8 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import BudgetSpent, Router, RouteResult, Task
 from uniwizard.agent.core.events import Event, Refused
-from uniwizard.agent.goals import OFFERED, REACHED, STOPPED, Desk, Record, explained
-from uniwizard.world import identity, telling, thinker
+from uniwizard.agent.goals import OFFERED, REACHED, STANDING, STOPPED, Desk, Record, explained
+from uniwizard.world import identity, standing, telling, thinker
 from uniwizard.world.harmless import line
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached
@@ -94,6 +94,9 @@ async def _ask(record: Record, task: Task, pin: str, strategy: str) -> RouteResu
     terms = identity.of_thinker(who, task.prompt) if who is not None else frozenset[str]()
     asker = f"thinker-{record.owner}" if who is not None else ""
     brain, ledger = _brain, recorder.the()
+    if record.owner.startswith("{"):
+        # It came through the door, which keeps account of it.
+        return await brain.run(await brain.prepare(task, pin or None, memory="fresh", strategy=strategy))
     plan = await brain.prepare(
         replace(task, identity=terms, asker=asker), pin or None, memory="fresh", strategy=strategy
     )
@@ -125,6 +128,8 @@ def _heard(record: Record, event: dict[str, Any]) -> None:
         case "ended":
             if event["state"] == REACHED:
                 _sparingly(room, "goal_done_seen", who)
+            if record.owner.startswith(STANDING):
+                standing.deliver(record)
             _tell_end(record)
 
 
@@ -143,7 +148,9 @@ def _listen(event: Event) -> None:
 
 
 def take_up() -> None:
-    """Tell everybody who is back how their goals ended."""
+    """Tell everybody who is back how their goals ended, and begin standing ones that are due."""
+    if _desk is not None:
+        standing.look(_desk)
     for record in list(_desk or ()):
         if record.over and not _was_told(record):
             _tell_end(record, late=True)

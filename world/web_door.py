@@ -7,7 +7,7 @@ from typing import Any
 
 from uniwizard.agent import Router, Task
 from uniwizard.agent.gateway import Bodies, Caller, Gateway
-from uniwizard.world import routers
+from uniwizard.world import goals, routers
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached, Who
 from uniwizard.world.ledger.responses import ResponseTable
@@ -22,7 +22,7 @@ class Door(Gateway):
     """
 
     def __init__(self) -> None:
-        super().__init__(_Brain(), reactor, tokens.check, book=_Ledger(), shelf=ResponseTable())
+        super().__init__(_Brain(), reactor, tokens.check, book=_Ledger(), shelf=ResponseTable(), desk=goals.the)
         self.bodies = Bodies(self)
 
 

@@ -53,8 +53,8 @@ class Place:
 
     door   whose format is spoken: ``chat``, ``completions``, ``messages``, ``responses``, ``gemini``
     act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``moderations``, ``stored``, ``feedback``,
-           ``health``; empty for nothing known
-    model  the model, where the address names it; for ``models`` and ``stored``, which of them
+           ``goals``, ``goal``, ``health``; empty for nothing known
+    model  the model, where the address names it; for ``models``, ``stored`` and ``goal``, which
     stream  whether the address asks for a stream
     """
 
@@ -85,6 +85,8 @@ class Place:
             return cls("gemini" if google else "chat", "models", said[7:].strip("/"))
         if said.startswith("/responses/"):
             return cls("responses", "stored", said.removeprefix("/responses/"))
+        if said.startswith("/goals/"):
+            return cls("chat", "goal", said.removeprefix("/goals/"))
         return cls(*_ACTS.get(said.removeprefix("/"), ("chat", "")))
 
 
@@ -101,6 +103,7 @@ _ACTS = {
     "rerank": ("chat", "rerank"),
     "moderations": ("chat", "moderations"),
     "feedback": ("chat", "feedback"),
+    "goals": ("chat", "goals"),
     "health": ("chat", "health"),
     "api/v1/generate": ("generate", "answer"),
 }

@@ -7,6 +7,7 @@
     POST /v1/embeddings, /v1/rerank                     what other models make of texts
     POST /v1/moderations                                what this house's own judge makes of texts
     POST /api/v1/generate                what Evennia's LLM contrib speaks (:mod:`~.doors.generate`)
+    POST, GET /v1/goals; GET, POST, DELETE /v1/goals/<id>    what done looks like, and how it stands (:mod:`~.goals`)
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key
@@ -34,6 +35,7 @@ from twisted.web.server import NOT_DONE_YET
 from ..config.settings import Config, GatewaySettings
 from ..core.aside import LONG, aside
 from ..core.clock import Clock
+from ..goals import Desk
 from ..router import Router
 from . import moderations, texts
 from .answering import Answering, Headers, NoUsageSink, UsageSink
@@ -41,6 +43,7 @@ from .asked import Asked, Asking
 from .auth import Caller, KeyCheck
 from .doors import DOORS, Door, responses
 from .errors import Rejected
+from .goals import GoalDoor
 from .incoming import Place, body_of, crowded, header, json_body, presented_key, read_json
 from .models import Models
 from .naming import Names
@@ -66,6 +69,8 @@ _METHODS = {
     "models": ("GET",),
     "health": ("GET",),
     "stored": ("GET", "DELETE"),
+    "goals": ("GET", "POST"),
+    "goal": ("GET", "POST", "DELETE"),
 }
 
 
@@ -77,6 +82,7 @@ class Gateway(Resource):
     keep_alive  seconds between the comments that bridge a silence
     book        keeps account of the callers' tasks
     shelf       keeps responses that later requests go on from, beyond this process's own time
+    desk        where goals are worked at; None takes none
     """
 
     isLeaf = True
@@ -91,6 +97,7 @@ class Gateway(Resource):
         keep_alive: float = KEEP_ALIVE,
         book: UsageSink | None = None,
         shelf: Shelf | None = None,
+        desk: Callable[[], Desk | None] = lambda: None,
     ):
         super().__init__()
         self._brain = brain
@@ -99,6 +106,7 @@ class Gateway(Resource):
         self._unguarded = unguarded
         self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
         self._store = ResponseStore(clock.seconds, shelf)
+        self._goals = GoalDoor(desk, self._answering, clock, keep_alive)
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
         self._empty: Deferred[None] | None = None
@@ -182,6 +190,11 @@ class Gateway(Resource):
             case "feedback":
                 self._see_origin(request, headers)
                 self._judged(request, headers, self._known(request))
+            case "goals" | "goal":
+                self._see_origin(request, headers)
+                caller = self._admitted(request, headers) if method == b"POST" else self._known(request)
+                body = json_body(request) if method == b"POST" and place.act == "goals" else None
+                await self._goals.serve(request, headers, caller, place.model, body)
             case "stored":
                 await self._stored(request, headers, place.model, self._known(request))
             case _:

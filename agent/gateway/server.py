@@ -21,6 +21,7 @@ from twisted.internet.error import CannotListenError
 from ..config.settings import Config
 from ..core.clock import within
 from ..core.events import Event
+from ..goals import Desk, SqliteStore
 from ..router import Router, warm_up
 from .auth import OneKey, open_door
 from .kept_state import KeptState
@@ -115,7 +116,16 @@ class _Served:
         self.state = KeptState(state, self.router, reactor) if state is not None else None
         check = OneKey(key) if key else open_door
         self.responses = ResponseFile(state.with_suffix(".responses.db3"), reactor) if state is not None else None
-        self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key, shelf=self.responses)
+        self.goals = SqliteStore(state.with_suffix(".goals.db3")) if state is not None else None
+        self.desk = Desk(self.router, self.goals)
+        self.gateway = Gateway(
+            lambda: self.router,
+            reactor,
+            check,
+            unguarded=not key,
+            shelf=self.responses,
+            desk=lambda: self.desk,
+        )
         settings = config.gateway
         self.site = GatewaySite(
             self.gateway,
@@ -139,6 +149,7 @@ class _Served:
             self.state.begin()
         started = Deferred.fromCoroutine(self.router.start())
         started.addCallback(lambda _: self._say())
+        started.addCallback(lambda _: Deferred.fromCoroutine(self.desk.start()))
         started.addErrback(lambda why: why.printTraceback())
 
     def _say(self) -> None:
@@ -167,6 +178,9 @@ class _Served:
             self.gateway.abandon()
         with suppress(OutOfTime):
             await within(self.site.close(), LAST_BYTES, self.reactor)
+        await self.desk.close()
+        if self.goals is not None:
+            self.goals.close()
         await self.router.stop()
         if self.state is not None:
             self.state.write()

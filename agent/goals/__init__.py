@@ -11,6 +11,7 @@ from .actions import Action, Doing, Library, register, register_check
 from .desk import Desk
 from .goal import ANSWERED, Allowance, Check, Goal, InvalidGoal, check_of
 from .record import ENDS, OFFERED, REACHED, STOPPED, UNREACHABLE, WORKING, Record, Step
+from .standing import STANDING, Material, Standing, latest, read_standing, tend
 from .store import GoalStore, MemoryStore, SqliteStore
 from .telling import explained, price, state_of
 
@@ -19,6 +20,7 @@ __all__ = [
     "ENDS",
     "OFFERED",
     "REACHED",
+    "STANDING",
     "STOPPED",
     "UNREACHABLE",
     "WORKING",
@@ -31,14 +33,19 @@ __all__ = [
     "GoalStore",
     "InvalidGoal",
     "Library",
+    "Material",
     "MemoryStore",
     "Record",
     "SqliteStore",
+    "Standing",
     "Step",
     "check_of",
     "explained",
+    "latest",
     "price",
+    "read_standing",
     "register",
     "register_check",
     "state_of",
+    "tend",
 ]

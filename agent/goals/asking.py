@@ -144,11 +144,17 @@ class Doer:
         else:
             options = defaultdict(lambda: "what was asked for", {k.upper(): v for k, v in goal.options.items()})
             prompt = self._action.prompt.format_map(defaultdict(str, {**cut, "goal": goal.words}) | options)
+        if not self._action.needs:
+            prompt += self._material()
         made = set(self._step.makes)
         if self._record.lessons and made & set(self._record.avoid):
             lessons = "\n".join(f"- {lesson}" for lesson in self._record.lessons)
             prompt = f"{prompt}\n\nEarlier tries were turned down for this:\n{lessons}"
         return prompt
+
+    def _material(self) -> str:
+        """The texts that the goal came with, for whoever begins or checks."""
+        return "".join(f"\n\n{fact.upper()}\n\n{text[:MOST_TEXT]}" for fact, text in self._record.goal.given.items())
 
     # -- checks --------------------------------------------------------------------------------------------------
 
@@ -180,8 +186,8 @@ class Doer:
         """Ask as many brains as must be sure; why the answer is no, or empty."""
         prompt = (
             f"Somebody was asked for this:\n\n{self._record.goal.words}\n\nThis is what they gave:\n\n<<<\n"
-            f"{text[:MOST_TEXT]}\n>>>\n\n{check.value}\n\nAnswer yes or no, with the words in it, or missing from "
-            "it, that show it."
+            f"{text[:MOST_TEXT]}\n>>>{self._material()}\n\n{check.value}\n\nAnswer yes or no, with the words in it, or "
+            "missing from it, that show it."
         )
         maker = self._record.makers.get(check.of)
         avoid = [self._record.step(maker).backend] if maker is not None else []

@@ -53,6 +53,9 @@ KEEP, MOST_GOALS = 30 * 86_400.0, 1000
 
 #: Has a task done for a goal: ``ask(record, task, pin, strategy)``. Raises AllBackendsFailed.
 Ask = Callable[[Record, Task, str, str], Awaitable[RouteResult]]
+#: Says who pays for a task, or why it has to wait; and hears that it is over.
+Open = Callable[[Record, Task], str]
+Close = Callable[[Record, Task], None]
 #: Hears of everything that happens to goals.
 Listener = Callable[[Record, dict[str, Any]], None]
 
@@ -82,6 +85,7 @@ class Desk:
         self._interrupted: set[tuple[str, int]] = set()
         self._waiting: dict[tuple[str, int], float] = {}
         self._listeners: list[Listener] = []
+        self._payers: list[tuple[Open, Close]] = []
         self._look: DelayedCall | None = None
         self._closed = False
         router.add_budget(self._funds)
@@ -147,6 +151,11 @@ class Desk:
         del self._pursuits[identifier]
         self._store.forget(identifier)
 
+    def get(self, identifier: str) -> Record | None:
+        """The goal of that id, where there is one."""
+        pursuit = self._pursuits.get(identifier)
+        return pursuit.record if pursuit is not None else None
+
     def __getitem__(self, identifier: str) -> Record:
         return self._pursuits[identifier].record
 
@@ -155,6 +164,10 @@ class Desk:
 
     def __iter__(self) -> Iterator[Record]:
         return iter([pursuit.record for pursuit in self._pursuits.values()])
+
+    def pay(self, opened: Open, closed: Close) -> None:
+        """Have ``opened(record, task)`` say who pays for a task, or why it has to wait; ``closed`` when it is over."""
+        self._payers.append((opened, closed))
 
     def goal_of(self, task_id: str) -> Record | None:
         """The goal whose task under way this is."""
@@ -225,6 +238,9 @@ class Desk:
     async def ask(self, record: Record, task: Task, pin: str, strategy: str) -> RouteResult:
         """Have a step's task done. Raises AllBackendsFailed."""
         place = next((place for place in self._under_way if self._task_of(place, task.id)), (record.id, 0))
+        for opened, _ in self._payers:
+            if why := opened(record, task):
+                raise Busy(why)
         self._of_task[task.id] = place
         self._funds.open(task.id, record)
         self.lanes.begin(task.id, pin)
@@ -234,6 +250,8 @@ class Desk:
             self.lanes.end(task.id)
             self._funds.close(task.id)
             self._of_task.pop(task.id, None)
+            for _, closed in self._payers:
+                closed(record, task)
         self._attempts[task.id] = result.answered
         while len(self._attempts) > MOST_GOALS:
             del self._attempts[next(iter(self._attempts))]

@@ -80,6 +80,8 @@ DEFAULTS: dict[str, Any] = {
     # Goals of the game's own that come back, relative to the game directory; "" looks for configs/goals.yaml there.
     # They use nothing but quota that would expire.
     "UNIWIZARD_STANDING_GOALS": "",
+    # The channel that standing goals mean by "the board".
+    "UNIWIZARD_BOARD": "Public",
 }
 
 LEDGER_APP = "uniwizard.world.ledger"

@@ -33,6 +33,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from uniwizard.agent import Router
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.gateway import Gateway, GatewaySite, open_door
+from uniwizard.agent.goals import Desk
 
 __all__ = [
     "ASKED", "REFUSAL", "TIDES", "WEATHER", "Aside", "Program", "Provider", "Served", "create", "error", "says",
@@ -161,7 +162,8 @@ class Aside(Served):
     async def _open(self) -> None:
         reactor = self._aside.reactor
         self._router = Router(self._config, reactor, classifier=CLASSIFIER)
-        self._gateway = Gateway(lambda: self._router, reactor, open_door, unguarded=True)
+        self._desk = Desk(self._router)
+        self._gateway = Gateway(lambda: self._router, reactor, open_door, unguarded=True, desk=lambda: self._desk)
         self._site = GatewaySite(self._gateway, reactor)
         self._site.noisy = False
         self._listening = reactor.listenTCP(0, self._site, backlog=512, interface="127.0.0.1")
@@ -172,6 +174,7 @@ class Aside(Served):
         await maybeDeferred(self._listening.stopListening)
         self._gateway.abandon()
         await self._site.close()
+        await self._desk.close()
         await self._router.stop()
 
     def _heard(self, event: LogEvent) -> None:

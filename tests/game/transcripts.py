@@ -34,10 +34,23 @@ TURNS = (
 _PREFER = ({"kinds": ["reasoning", "analysis"], "prefer": ["two"]}, {"kinds": ["write", "chat"], "prefer": ["three"]})
 
 
+#: What ends a goal.
+GOAL_ENDS = re.compile(r"\[goal, [a-z]+, \d+ s, \$[\d.]+\]\n")
+_BRIEF, _NAMED = (
+    "A lighthouse stands on the cape, and its lamp turns all night.",
+    "Its keeper, Ines, trims the lamp at dusk.",
+)
+
+
 def reply(body: str) -> str:
-    """What the provider says: the picture it sees, or how much of the conversation it has read."""
+    """What the provider says: the picture it sees, or how much of the conversation it has read; a goal's work."""
     messages = json.loads(body)["messages"]
     last = messages[-1]["content"]
+    if isinstance(last, str) and "Answer yes or no" in last:
+        named = "Ines" in last
+        return json.dumps({"yes": named, "evidence": "Ines" if named else "no keeper is named in it"})
+    if isinstance(last, str) and "a sentence on a lighthouse" in last:
+        return _NAMED if "turned down" in last else _BRIEF
     if isinstance(last, list):
         return "The picture shows one small grey dot on a plain ground."
     turns = sum(message["role"] == "user" for message in messages)
@@ -51,6 +64,14 @@ def play(player: Telnet, *commands: str) -> Iterator[str]:
         thinks = re.match(r"think(/more|/with \w+)? |\.$", command) is not None
         shown = player.expect(CLOSING) + player.quiet(0.5) if thinks else player.quiet(3.0)
         yield f"> {command}\n{shown.strip()}\n"
+
+
+def goal(player: Telnet) -> Iterator[str]:
+    """A goal with a check and a price, of which the first brain's work is turned down."""
+    yield from play(player, "goal/check Does it name the keeper?", "goal/plan a sentence on a lighthouse")
+    player.send("yes")
+    yield f"> yes\n{player.expect(GOAL_ENDS, 60).strip()}\n"
+    yield from play(player, "goals", "goal/why", "goal/result", "goal/share")
 
 
 def visits(game: Game) -> Iterator[str]:
@@ -79,6 +100,8 @@ def visits(game: Game) -> Iterator[str]:
         yield from play(ada, "think what is on this picture?")
         yield "# A conversation of ten turns over three brains\n"
         yield from play(ada, "think tell me of lighthouses", *(f"think/more {turn}" for turn in TURNS), "think/history")
+        yield "# A goal, from the wish to the result\n"
+        yield from goal(ada)
     yield "# A talk with Timmy without any brain\n"
     with game.telnet() as wizard:
         wizard.login(game.superuser.name, game.superuser.password)

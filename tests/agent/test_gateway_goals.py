@@ -1,0 +1,92 @@
+"""Goals at the door: begun, followed as events, priced first, stopped, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fake_llm import Reply, Request
+from gateway_server import Aside, Provider, says
+
+LONG = "The moon pulls on the water of every sea, twice a day, and the harbour has learnt to wait for it."
+
+
+def brain(request: Request) -> Reply:
+    return says(json.dumps({"yes": True, "evidence": "so it is"}) if "Answer yes or no" in request.text else LONG)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Aside, Provider]]:
+    with Provider(default=brain) as provider, Aside(provider.config("a", "b")) as aside:
+        yield aside, provider
+
+
+def call(served: Aside, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{served.url}{path}", data=data, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            read = answer.read().decode()
+            return answer.status, read if "event-stream" in answer.headers["content-type"] else json.loads(read)
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    blocks = [block for block in text.split("\n\n") if "data: " in block]
+    parsed = [dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":")) for block in blocks]
+    return [(block["event"], json.loads(block["data"])) for block in parsed]
+
+
+def test_a_goal_is_begun_and_followed_to_its_end(served: tuple[Aside, Provider]) -> None:
+    aside, _ = served
+    status, begun = call(aside, "POST", "/goals", {"goal": "a line on the tides", "checks": ["Is it a line?"]})
+    assert (status, begun["object"], begun["status"]) == (202, "goal", "working")
+    status, streamed = call(aside, "GET", f"/goals/{begun['id']}", accept="text/event-stream")
+    heard = events_of(streamed)
+    assert [what for what, _ in heard if what in ("planned", "done", "ended")] == ["planned", "done", "done", "ended"]
+    assert heard[-1][0] == "state" and heard[-1][1]["result"] == LONG
+    _, told = call(aside, "GET", f"/goals/{begun['id']}")
+    assert (told["status"], told["checks"]) == ("reached", [{"check": "Is it a line?", "passed": True}])
+    assert told["plan"]["edges"] == [[1, 2]] and told["cost_usd"] > 0
+    last = heard[-2][1]["id"]
+    _, again = call(aside, "GET", f"/goals/{begun['id']}?stream=true", **{"last-event-id": str(last)})
+    assert [what for what, _ in events_of(again)] == ["state", "state"], "each event once"
+    assert begun["id"] in [goal["id"] for goal in call(aside, "GET", "/goals")[1]["data"]]
+
+
+def test_a_goal_can_be_priced_first_and_stopped(served: tuple[Aside, Provider]) -> None:
+    aside, provider = served
+    before = len(provider.log)
+    _, offer = call(aside, "POST", "/goals", {"goal": "a castle", "plan_only": True})
+    assert (offer["status"], offer["price"]["usd"] > 0) == ("offered", True)
+    assert [r for r in list(provider.log)[before:] if r.method == "POST"] == []
+    status, stopped = call(aside, "DELETE", f"/goals/{offer['id']}")
+    assert (status, stopped["status"]) == (200, "stopped")
+    _, offer = call(aside, "POST", "/goals", {"goal": "a castle", "plan_only": True})
+    assert call(aside, "POST", f"/goals/{offer['id']}", {})[1]["status"] in ("working", "reached")
+    call(aside, "GET", f"/goals/{offer['id']}?stream=true")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "goal"), ([], "object"), ({"goal": ""}, "goal"), ({"goal": "x", "checks": [{"pattern": "(a"}]}, "pattern"),
+        ({"goal": "x", "checks": [{"schema": {"type": 3}}]}, "$.type"), ({"goal": "x", "budget": {"usd": -1}}, "usd"),
+        ({"goal": "x", "wants": ["Not A Fact"]}, "fact"), ({"goal": "x", "nonsense": 1}, "nonsense"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_goal_is_told_and_costs_nothing(served: tuple[Aside, Provider], body: Any, said: str) -> None:
+    aside, provider = served
+    before = len(provider.log)
+    status, told = call(aside, "POST", "/goals", body)
+    assert status == 400 and said in told["error"]["message"]
+    assert len(provider.log) == before
+
+
+def test_a_goal_that_is_not_there_is_not_found(served: tuple[Aside, Provider]) -> None:
+    assert call(served[0], "GET", "/goals/goal_nowhere")[0] == 404

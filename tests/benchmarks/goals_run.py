@@ -1,0 +1,179 @@
+"""A backlog of goals in a real game that is killed again and again, against brains that fail.
+
+One brain refuses every third task, one dies, one lies: its work fails the checks.
+
+    python tests/benchmarks/goals_run.py [kills] [goals]      # 20 24
+
+At the end every reachable goal must be reached, every other one told with the fact and the reason, no step paid twice
+whose answer had come, and each goal's cost what the ledger says, within 1%. It prints what came of it; anything else
+is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests" / "game")]
+
+from fake_llm import FakeLLMThread, Reply, Request, status  # noqa: E402
+from fake_llm.replies import REFUSAL, answer  # noqa: E402
+from wired import wired  # noqa: E402
+
+from uniwizard.server.game.process import Game  # noqa: E402
+
+#: Dollars for 1,000 tokens, and what every answer reports: so every answer that came costs this much.
+PRICE, USAGE = 0.01, {"prompt_tokens": 400, "completion_tokens": 200, "total_tokens": 600}
+COST = 0.006
+_GOAL = re.compile(r"page (\d+) of the almanac")
+BACKENDS = ("refuser", "mortal", "liar", "honest")
+
+
+def config(url: str) -> str:
+    lines = ["version: 1", "practice: never", "backends:"]
+    for key in BACKENDS:
+        lines += [
+            f"  {key}:", "    api: openai", f"    url: {url}/{key}/v1", "    model: told",
+            "    api_key: ${ONE_API_KEY}",
+            f"    cost_per_1k: {PRICE}", "    max_context: 60000", "    retries: 0", "    max_parallel: 6",
+            "    cooldown_time: 2", "    allowed_fails: 2", "    capabilities: [json]",
+        ]  # fmt: skip
+    return "\n".join([*lines, "rules: [{kinds: ['*'], prefer: [liar, refuser, mortal]}]", ""])
+
+
+class Brains:
+    """What the four of them say. Every seventh page cannot be written: nothing passes its check."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._lock = threading.Lock()
+        self._asked = 0
+        self.dead = False
+        #: How often the page was answered in one go, by page: the answers that were sent.
+        self.paid: Counter[str] = Counter()
+
+    def __call__(self, request: Request) -> Reply:
+        if request.method != "POST":
+            return answer("[]")
+        found = _GOAL.search(request.text)
+        page = found[1] if found else "0"
+        with self._lock:
+            key, wait = request.key, self._chance.uniform(0.05, 0.5)
+            if key == "refuser":
+                self._asked += 1
+                if self._asked % 3 == 0:
+                    return _after(said(REFUSAL), wait)
+            if key == "mortal" and self.dead:
+                return status(503)
+        if "Answer yes or no" in request.text:
+            good = f"The almanac, page {page}" in request.text.partition("<<<")[2] and int(page) % 7 != 0
+            evidence = "the page is there" if good else "this is no page of the almanac"
+            verdict = {"yes": good, "evidence": evidence}
+            return _after(said(json.dumps(verdict)), wait)
+        if "Propose at most" in request.text:
+            step = {"name": "hope", "needs": [], "makes": ["hoped"], "instruction": "Hope for the best."}
+            return _after(said(json.dumps({"steps": [step]})), wait)
+        if key == "liar":
+            return _after(
+                said("The weather was fine, the harvest was good, and everybody was content with it all."), wait
+            )
+        return _after(
+            said(f"The almanac, page {page}: the moon is full, the tides are high, and the pier holds."), wait
+        )
+
+
+def said(text: str) -> Reply:
+    return answer(text, usage=USAGE)
+
+
+def _after(reply: Reply, seconds: float) -> Reply:
+    return Reply(reply.data, after=seconds)
+
+
+def state(game: Game) -> dict[str, Any]:
+    """Every goal as it stands, and what the ledger says that each of its tasks cost."""
+    code = (
+        "import json\nfrom django.db.models import Sum\n"
+        "from uniwizard.world.ledger.models import Attempt, WorkedGoal\n"
+        "rows = {r['task']: r['c'] for r in Attempt.objects.values('task').annotate(c=Sum('cost_usd'))}\n"
+        "answered = list(Attempt.objects.filter(outcome='answered').values_list('task', flat=True))\n"
+        "print('STATE' + json.dumps({'goals': [json.loads(g.text) for g in WorkedGoal.objects.all()],"
+        " 'cost': rows, 'answered': answered}))"
+    )
+    found: dict[str, Any] = json.loads(game.python(code).partition("STATE")[2].splitlines()[0])
+    return found
+
+
+def main(kills: int, count: int) -> None:
+    seed = random.randrange(10**6)
+    brains, chance = Brains(seed), random.Random(seed)
+    settings = f"UNIWIZARD_GOAL_LIMITS = {{'usd': 1.0, 'at_once': {count}}}\nUNIWIZARD_THINK_COOLDOWN = 0\n"
+    print(f"seed {seed}: {count} goals, {kills} kills", flush=True)
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        FakeLLMThread(default=brains) as upstream,
+        wired(Path(directory) / "game", config(upstream.url), settings) as game,
+    ):
+        with game.telnet() as player:
+            player.create_account("Almanac", "tjo-hopp-99")
+            for page in range(1, count + 1):
+                player.send(f"goal page {page} of the almanac")
+                player.expect("pins it to the wall", 30)
+        for number in range(kills):
+            time.sleep(chance.uniform(0.1, 1.5))
+            game.kill9()
+            brains.dead = number >= kills // 3
+            game.start()
+            over = sum(goal["state"] in ("reached", "unreachable") for goal in state(game)["goals"])
+            print(f"{time.monotonic() - began:6.0f} s: kill {number + 1}, {over} of {count} goals over", flush=True)
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            found = state(game)
+            if all(goal["state"] in ("reached", "unreachable") for goal in found["goals"]):
+                break
+            time.sleep(1)
+        report(found, count, kills)
+
+
+def report(found: dict[str, Any], count: int, kills: int) -> None:
+    """Say what came of it. Raises AssertionError where something is not as it must be."""
+    goals = found["goals"]
+    assert len(goals) == count, f"{count - len(goals)} goals are lost"
+    ours = ledger = 0.0
+    twice = 0
+    for goal in goals:
+        page = int(goal["goal"]["goal"].split()[1])
+        wanted = "unreachable" if page % 7 == 0 else "reached"
+        assert goal["state"] == wanted, f"page {page}: {goal['state']}, {goal['fact']}: {goal['why']}"
+        assert wanted == "reached" or (goal["fact"] and goal["why"]), f"page {page} does not say why"
+        own = sum(float(usd) for usd, *_ in goal["spent"].values())
+        tasks = {task.partition("/")[0] for task in goal["spent"]}
+        kept = {part["task"] for step in goal["steps"] for part in step["parts"].values() if part["backend"]}
+        # An answer that the ledger has and the goal has not would have been asked for again.
+        twice += len((tasks & set(found["answered"])) - kept)
+        theirs = sum(found["cost"].get(task, 0.0) for task in tasks)
+        assert abs(own - theirs) <= 0.01 * max(theirs, 1e-9), f"page {page}: ${own:.4f}, the ledger says ${theirs:.4f}"
+        ours, ledger = ours + own, ledger + theirs
+    assert twice == 0, f"{twice} answers had come and were asked for again"
+    whole = sum(found["cost"].values())
+    assert abs(ours - whole) <= 0.01 * whole, f"all goals ${ours:.4f}, the whole ledger ${whole:.4f}"
+    states = Counter(goal["state"] for goal in goals)
+    print(
+        f"{kills} kills: {states['reached']} reached, {states['unreachable']} told to be unreachable, "
+        f"0 lost, 0 paid twice; goals ${ours:.4f}, ledger ${whole:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    main(int(given[0]) if given else 20, int(given[1]) if given[1:] else 24)
