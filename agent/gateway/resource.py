@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -47,6 +48,9 @@ from .store import MemoryStore, ResponseStore, Stored
 from .write import put_json, put_nothing, put_rejection
 
 _log = Logger()
+
+#: What a task may be called by whoever asks, such as ``supervisor.reconcile``.
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,79}")
 
 _SAFE_HEADERS = re.compile(r"[A-Za-z0-9, _-]{1,1000}")
 
@@ -259,7 +263,7 @@ class Gateway(Resource):
         door = DOORS[place.door]
         mode, cache = header(request, b"x-stream-mode"), header(request, b"cache-control")
         asking = Asking(caller.identity, caller.label, mode, cache, self._settings().stream)
-        asked = door.read(node, names, asking)
+        asked = _labelled(door.read(node, names, asking), node)
         if place.act == "tokens":
             put_json(request, 200, _tokens(door, asked), headers)
             return
@@ -326,6 +330,15 @@ class Gateway(Resource):
         able = sum(not health.available() for health in registry)
         status = "practice" if registry.practising else "ok" if able else "nobody can be asked"
         return {"status": status, "backends": len(registry), "available": able, "under_way": len(self._under_way)}
+
+
+def _labelled(asked: Asked, node: Any) -> Asked:
+    """``asked`` with the label that its ``metadata.context`` gives it, where that is one."""
+    metadata = node.get("metadata") if isinstance(node, dict) else None
+    context = metadata.get("context") if isinstance(metadata, dict) else None
+    if not isinstance(context, str) or not _LABEL.fullmatch(context):
+        return asked
+    return replace(asked, task=replace(asked.task, context=context))
 
 
 def _style(request: Request, place: Place) -> str:
