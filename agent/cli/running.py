@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from ..config.settings import Config
-from ..core.events import Event, FellBack, PracticeBegan, Refused
+from ..core.events import BreakerOpened, Event, FellBack, PracticeBegan, Refused
 from ..router import Router, warm_up
-from .output import printable
+from .output import dumps, printable
 
 
 def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, start: bool = True) -> int:
@@ -47,6 +48,23 @@ def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, sta
             raise broken[0] from None
         return status if done.code in (0, None) else 1
     return status
+
+
+def narrate_as_json(event: Event) -> None:
+    """The same as :func:`narrate` for programs that read logs: what happened, and to whom."""
+    match event:
+        case PracticeBegan(reason=reason):
+            row = {"event": "practice", "reason": reason}
+        case Refused(backend=key, how=how):
+            row = {"event": "refused", "backend": key, "how": how}
+        case FellBack(backend=key, to=to, failure=failure):
+            row = {"event": "fell_back", "backend": key, "to": to, "failure": str(failure)}
+        case BreakerOpened(backend=key, reason=reason):
+            row = {"event": "breaker_opened", "backend": key, "reason": reason}
+        case _:
+            return
+    when = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    print(dumps({"time": when, **row}), file=sys.stderr)
 
 
 def narrate(event: Event) -> None:

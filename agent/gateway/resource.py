@@ -9,6 +9,8 @@
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key
+    GET  /health/live, /health/ready     the same for who starts and balances processes: 200, or 503 while not ready
+    GET  /metrics                        for Prometheus; needs a key, but from this machine
 
 Every path may end in a slash and leave out ``/v1``; Azure's paths are known as well (:mod:`~.incoming`).
 
@@ -40,14 +42,18 @@ from .asked import Asked, Asking
 from .auth import Caller, KeyCheck
 from .doors import DOORS, Door, responses
 from .errors import Rejected
-from .incoming import Place, crowded, header, json_body, presented_key
+from .incoming import Place, crowded, from_here, header, json_body, presented_key
 from .models import Models
 from .naming import Names
 from .sse import KEEP_ALIVE
 from .store import MemoryStore, ResponseStore, Stored
-from .write import put_json, put_nothing, put_rejection
+from .watched import PROMETHEUS, health, ready
+from .write import put_json, put_nothing, put_rejection, put_text
 
 _log = Logger()
+
+#: What is told without a key; metrics ask for one themselves.
+_OPEN = ("health", "live", "ready", "metrics")
 
 #: What a task may be called by whoever asks, such as ``supervisor.reconcile``.
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,79}")
@@ -63,6 +69,9 @@ _METHODS = {
     "feedback": ("POST",),
     "models": ("GET",),
     "health": ("GET",),
+    "live": ("GET",),
+    "ready": ("GET",),
+    "metrics": ("GET",),
     "stored": ("GET", "DELETE"),
 }
 
@@ -75,6 +84,7 @@ class Gateway(Resource):
     keep_alive  seconds between the comments that bridge a silence
     book        keeps account of the callers' tasks
     store       keeps responses that later requests go on from
+    metrics     what ``/metrics`` shows; None where that is elsewhere
     """
 
     isLeaf = True
@@ -89,6 +99,7 @@ class Gateway(Resource):
         keep_alive: float = KEEP_ALIVE,
         book: UsageSink | None = None,
         store: ResponseStore | None = None,
+        metrics: Callable[[], bytes] | None = None,
     ):
         super().__init__()
         self._brain = brain
@@ -97,6 +108,7 @@ class Gateway(Resource):
         self._unguarded = unguarded
         self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
         self._store: ResponseStore = store or MemoryStore(clock.seconds)
+        self._metrics = metrics
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
         self._empty: Deferred[None] | None = None
@@ -111,7 +123,7 @@ class Gateway(Resource):
         try:
             place = Place.of(path.partition(b"?")[0])
             self._see_act(place, method, path)
-            if place.act != "health" and method != b"OPTIONS":
+            if place.act not in _OPEN and method != b"OPTIONS":
                 self._known(request, path.partition(b"?")[2])
         except Rejected as rejected:
             return rejected
@@ -171,7 +183,14 @@ class Gateway(Resource):
         self._see_act(place, method, request.path or b"")
         match place.act:
             case "health":
-                put_json(request, 200, self._health(), headers)
+                put_json(request, 200, health(self._router(), len(self._under_way)), headers)
+            case "live":
+                put_json(request, 200, {"status": "ok"}, headers)
+            case "ready":
+                status, told = ready(None if self._closing else self._brain(), closing=self._closing)
+                put_json(request, status, told, headers)
+            case "metrics":
+                self._show_metrics(request, headers, place, method)
             case "models":
                 self._known(request)
                 models = Models(self._router(), self._born)
@@ -325,11 +344,13 @@ class Gateway(Resource):
             raise Rejected(503, message, code="not_configured", headers={"retry-after": "5"})
         return router
 
-    def _health(self) -> dict[str, Any]:
-        registry = self._router().registry
-        able = sum(not health.available() for health in registry)
-        status = "practice" if registry.practising else "ok" if able else "nobody can be asked"
-        return {"status": status, "backends": len(registry), "available": able, "under_way": len(self._under_way)}
+    def _show_metrics(self, request: Request, headers: Headers, place: Place, method: bytes) -> None:
+        if self._metrics is None:
+            self._see_act(replace(place, act=""), method, request.path or b"")
+            return
+        if not from_here(request):
+            self._known(request)
+        put_text(request, self._metrics(), PROMETHEUS, headers)
 
 
 def _labelled(asked: Asked, node: Any) -> Asked:

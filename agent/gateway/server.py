@@ -22,6 +22,7 @@ from ..config.settings import Config
 from ..core.clock import within
 from ..core.events import Event
 from ..router import Router, warm_up
+from ..telemetry import Telemetry
 from .auth import OneKey, open_door
 from .kept_state import KeptState
 from .resource import Gateway
@@ -50,17 +51,19 @@ def serve(
     told: Callable[[Event], None],
     grace: float = GRACE,
     state: Path | None = None,
+    logged: Callable[[Any, float], None] | None = None,
 ) -> int:
     """Serve until a signal ends it; returns the exit status. Raises NotServed.
 
-    ``state`` is the file that keeps quotas and health from one run to the next; None keeps nothing.
+    ``state`` is the file that keeps quotas and health from one run to the next; None keeps nothing. ``logged`` is told
+    of every request that is answered; see :class:`~.access_log.AccessLog`.
     """
     if not key and not is_loopback(host):
         raise NotServed(f"--host {host}: reachable from elsewhere, this needs a key; set {KEY_VARIABLE}")
     from twisted.internet import reactor
 
     _make_room(config.gateway.max_connections)
-    served = _Served(config, reactor, key, told, grace, state)
+    served = _Served(config, reactor, key, told, grace, state, logged)
     served.listen(host, port)
     reactor.callWhenRunning(served.start)  # type: ignore[attr-defined]
     reactor.addSystemEventTrigger("before", "shutdown", served.stop)  # type: ignore[attr-defined]
@@ -103,6 +106,7 @@ class _Served:
         told: Callable[[Event], None],
         grace: float,
         state: Path | None = None,
+        logged: Callable[[Any, float], None] | None = None,
     ):
         self.reactor = reactor
         self.grace = grace
@@ -111,14 +115,18 @@ class _Served:
         self.router = Router(config, reactor)
         self.router.events.subscribe(told)
         self.state = KeptState(state, self.router, reactor) if state is not None else None
+        self.telemetry = Telemetry(self.router, reactor)
         check = OneKey(key) if key else open_door
-        self.gateway = Gateway(lambda: self.router, reactor, check, unguarded=not key)
+        self.gateway = Gateway(
+            lambda: self.router, reactor, check, unguarded=not key, metrics=self.telemetry.metrics.text
+        )
         settings = config.gateway
         self.site = GatewaySite(
             self.gateway,
             reactor,
             max_connections=settings.max_connections,
             max_held=settings.max_held_mb * 1024 * 1024,
+            told=logged,
         )
         self.port: Any = None
 
@@ -135,6 +143,7 @@ class _Served:
             for fault in self.state.restore():
                 print(fault, file=sys.stderr)
             self.state.begin()
+        self.telemetry.start()
         started = Deferred.fromCoroutine(self.router.start())
         started.addCallback(lambda _: self._say())
         started.addErrback(lambda why: why.printTraceback())
@@ -165,6 +174,7 @@ class _Served:
             self.gateway.abandon()
         with suppress(OutOfTime):
             await within(self.site.close(), LAST_BYTES, self.reactor)
+        await self.telemetry.stop()
         await self.router.stop()
         if self.state is not None:
             self.state.write()

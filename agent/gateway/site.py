@@ -14,6 +14,7 @@ beyond several times as many connections the next ones wait to be accepted. None
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -54,6 +55,8 @@ class _Request(Request):
     _held = 0
     _turned_away: Rejected | None = None
     _site: Any
+    #: When it was whole, in the clock's seconds.
+    began = 0.0
 
     def parseCookies(self) -> None:
         """None are asked for."""
@@ -96,6 +99,7 @@ class _Request(Request):
         self.method, self.uri, self.clientproto = command, path, version
         self.path = path.partition(b"?")[0]
         site = self._site
+        self.began = site.clock.seconds()
         # What is held is read at once, and then it is parsed and no longer bytes.
         if self._turned_away is not None:
             site.gateway.turn_away(self, self._turned_away)
@@ -145,6 +149,7 @@ class GatewaySite(HTTPFactory):
     """Serves ``gateway`` and nothing else.
 
     port  what it listens on, once that is known
+    told  is called with every request that is answered, and when it was whole
     """
 
     protocol = _Channel
@@ -160,6 +165,7 @@ class GatewaySite(HTTPFactory):
         idle: int = IDLE,
         max_connections: int = CONNECTIONS,
         max_held: int = HELD,
+        told: Callable[[Any, float], None] | None = None,
     ):
         super().__init__(timeout=idle, reactor=reactor)  # type: ignore[arg-type]
         self.gateway = gateway
@@ -168,6 +174,7 @@ class GatewaySite(HTTPFactory):
         self.max_connections = max_connections
         self.max_held = max_held
         self.held = 0
+        self._told = told
         self.channels: set[HTTPChannel] = set()
         self._waiting = False
         self._empty: Deferred[None] | None = None
@@ -214,4 +221,6 @@ class GatewaySite(HTTPFactory):
         return self._empty
 
     def log(self, request: Request) -> None:
-        """Nothing is written down of who asked."""
+        """Tell that a request is answered; nothing is written down of who asked."""
+        if self._told is not None:
+            self._told(request, getattr(request, "began", 0.0))
