@@ -35,7 +35,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Plan, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import build, identity, listeners, routers, soul, thinker
+from uniwizard.world import build, identity, listeners, routers, soul, thinker, watching
 from uniwizard.world.ledger import history, recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.mood import Mood
@@ -231,6 +231,7 @@ class BackendRouter(DefaultScript):
         if self.ndb.brain is not None:
             return True
         config, faults = self._read_config()
+        routers.config_faults[:] = faults
         for fault in faults:
             logger.log_err(f"Uniwizard: {fault}")
         if config is None:
@@ -258,6 +259,7 @@ class BackendRouter(DefaultScript):
         for key, scene in self.scenes().items():
             if key in brain.backend_keys():
                 brain.stage(key, scene)
+        self.ndb.telemetry = watching.begin(brain)
         self.ndb.started = Deferred.fromCoroutine(brain.start())
         self.ndb.started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
         return True
@@ -305,6 +307,8 @@ class BackendRouter(DefaultScript):
             thinker.sleep()
             self.persist()
             brain, self.ndb.brain = self.ndb.brain, None
+            telemetry = Deferred.fromCoroutine(self.ndb.telemetry.stop())
+            telemetry.addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
             Deferred.fromCoroutine(brain.stop()).addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
 
     def at_repeat(self, **kwargs: Any) -> None:
@@ -330,10 +334,12 @@ class BackendRouter(DefaultScript):
         except ConfigError as error:
             return [str(fault) for fault in error.faults]
         _keep_last_good()
+        routers.config_faults.clear()
         if self.ndb.brain is None:
             self.wake()
         else:
             self.ndb.brain.reload(config)
+            self.ndb.telemetry.reload()
             self._remember(self.ndb.brain)
             self.ndb.brain.hide(identity.of_game(), soul.the().hidden)
             self._set_jars()

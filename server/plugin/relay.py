@@ -11,6 +11,7 @@ Nothing but :data:`PASSED_ON` goes on to the Server: not the client's address ei
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 
@@ -24,6 +25,9 @@ from twisted.web.server import NOT_DONE_YET
 
 #: The request's headers that the Server is told.
 PASSED_ON = (b"authorization", b"content-type", b"accept", b"origin", b"x-stream-mode", b"cache-control")
+
+#: Tells the Server that a request does not come from this machine, or came through a proxy on it.
+FROM_ELSEWHERE = b"x-uniwizard-from-elsewhere"
 
 #: Headers that belong to one connection and not to the answer (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer", b"proxy-connection"}
@@ -61,6 +65,8 @@ class Relay(Resource):
     def render(self, request: Any) -> int:
         """Take up a request; twisted.web calls this."""
         passed = Headers({name: request.requestHeaders.getRawHeaders(name, []) for name in PASSED_ON})
+        if not _from_here(request):
+            passed.setRawHeaders(FROM_ELSEWHERE, [b"yes"])
         length = request.content.seek(0, 2)
         request.content.seek(0)
         body = FileBodyProducer(request.content) if length else None
@@ -69,6 +75,16 @@ class Relay(Resource):
         request.notifyFinish().addErrback(lambda _: passing.client_gone())
         asked.addCallbacks(passing.begin, passing.away)
         return NOT_DONE_YET
+
+
+def _from_here(request: Any) -> bool:
+    """Whether a request comes from this machine, and not through a proxy on it. The Portal imports no brain."""
+    if request.requestHeaders.hasHeader(b"x-forwarded-for") or request.requestHeaders.hasHeader(b"forwarded"):
+        return False
+    try:
+        return ipaddress.ip_address(getattr(request.getClientAddress(), "host", "")).is_loopback
+    except ValueError:
+        return False
 
 
 class _Passing(Protocol):

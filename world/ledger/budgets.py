@@ -233,6 +233,14 @@ class Budgets:
             for scope, counter in self._counters_of(who, now).items()
         ]
 
+    def most_used(self) -> dict[str, float]:
+        """By scope, the share of the budget that is used most; nothing of those that nobody has spent from."""
+        now, found = self._now(), dict[str, float]()
+        for (scope, _), counter in self._counters.items():
+            if scope in self.limits and (limit := self.limits[scope].usd) > 0:
+                found[scope] = max(found.get(scope, 0.0), counter.used(now) / limit)
+        return found
+
     def left(self, who: Who) -> float:
         """The share of the tightest budget of ``who`` that is neither spent nor set aside; 1 without budgets."""
         return min((_share_left(standing) for standing in self.standings(who)), default=1.0)
