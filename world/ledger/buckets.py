@@ -1,0 +1,180 @@
+"""Attempts added up by hour and by day as they are written, with their times as histograms: what the overview reads.
+
+    counted = counted_rows(rows)             # by Bucket's key: what they add up to
+    write(counted)                           # in the transaction that writes the rows themselves
+
+Hours stay for :data:`KEEP_HOURS` days, days for good. Practice and real attempts have buckets of their own; so has work
+(by backend and kind) beside who asked (by account and token), as a bucket for every combination would be a row for
+every attempt. An attempt that is written twice counts once: the storage leaves out those that had ended before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from uniwizard.world.ledger.histogram import Histogram
+from uniwizard.world.ledger.models import Bucket, Outcome
+
+#: Days for which hours are kept; longer questions are answered from days.
+KEEP_HOURS = 60
+#: What an attempt must have come to, to be counted.
+COUNTED = frozenset(
+    {Outcome.ANSWERED, Outcome.REFUSED, Outcome.FAILED, Outcome.LEAKED, Outcome.STOPPED, Outcome.REMEMBERED}
+)
+_COLUMN_OF = {
+    str(Outcome.ANSWERED): "answered",
+    str(Outcome.REFUSED): "refused",
+    str(Outcome.FAILED): "failed",
+    str(Outcome.LEAKED): "failed",
+    str(Outcome.STOPPED): "stopped",
+    str(Outcome.REMEMBERED): "remembered",
+}
+SUMS = (
+    *("attempts", "answered", "refused", "failed", "stopped", "remembered", "fallbacks", "input_tokens"),
+    *("output_tokens", "cached_tokens", "cost_usd", "saved_usd"),
+)
+
+
+class Key(NamedTuple):
+    """Which bucket: ``span`` is ``h`` or ``d``; ``account_id`` is 0 for nobody."""
+
+    span: str
+    began: datetime
+    by: str
+    backend: str
+    kind: str
+    account_id: int
+    asker: str
+    practice: bool
+
+
+@dataclass(slots=True)
+class Sums:
+    """What a bucket holds; tokens, USD, and how many of each outcome. ``fallbacks`` came after another attempt."""
+
+    attempts: int = 0
+    answered: int = 0
+    refused: int = 0
+    failed: int = 0
+    stopped: int = 0
+    remembered: int = 0
+    fallbacks: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: float = 0.0
+    saved_usd: float = 0.0
+    latency: Histogram = field(default_factory=Histogram)
+    first: Histogram = field(default_factory=Histogram)
+
+    def count(self, row: dict[str, Any]) -> None:
+        """Add an attempt that has ended."""
+        outcome = str(row["outcome"])
+        column = _COLUMN_OF[outcome]
+        setattr(self, column, getattr(self, column) + 1)
+        if column != "remembered":
+            self.attempts += 1
+            self.fallbacks += row["number"] > 1
+        self.input_tokens += row.get("input_tokens") or 0
+        self.output_tokens += row.get("output_tokens") or 0
+        self.cached_tokens += row.get("cached_tokens") or 0
+        self.cost_usd += row.get("cost_usd") or 0.0
+        self.saved_usd += row.get("saved_usd") or 0.0
+        if column == "answered" and row.get("latency_ms") is not None:
+            self.latency.add(row["latency_ms"])
+        if row.get("first_token_ms") is not None:
+            self.first.add(row["first_token_ms"])
+
+    def merge(self, other: Sums) -> None:
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.latency.merge((other.latency,))
+        self.first.merge((other.first,))
+
+    @property
+    def ended(self) -> int:
+        """Attempts that say something of the backend."""
+        return self.answered + self.refused + self.failed
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def rate(self, name: str) -> float | None:
+        """``answered``, ``refused`` or ``failed`` of those that ended, ``fallbacks`` of all; None of nothing."""
+        whole = self.attempts if name == "fallbacks" else self.ended
+        return getattr(self, name) / whole if whole else None
+
+
+def hour_of(at: float) -> datetime:
+    """When the hour of a moment began."""
+    return datetime.fromtimestamp(at - at % 3600.0, UTC)
+
+
+def day_begins(at: float) -> datetime:
+    """When the day of a moment began, in the game's time zone."""
+    from uniwizard.world.ledger.storage import zone
+
+    return datetime.fromtimestamp(at, zone()).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def keys_of(row: dict[str, Any]) -> Iterator[Key]:
+    """The buckets that an attempt is in."""
+    practice, started = bool(row.get("practice")), row["started"]
+    for span, began in (("h", hour_of(started)), ("d", day_begins(started))):
+        yield Key(span, began, "work", row["backend"], row.get("kind") or "", 0, "", practice)
+        asker = row.get("payer") or row.get("account") or ""
+        yield Key(span, began, "asker", "", "", row.get("account_id") or 0, asker, practice)
+
+
+def counted_rows(rows: Iterable[dict[str, Any]]) -> dict[Key, Sums]:
+    """What these attempts add up to, bucket by bucket."""
+    found: dict[Key, Sums] = {}
+    for row in rows:
+        if row["outcome"] in COUNTED:
+            for key in keys_of(row):
+                found.setdefault(key, Sums()).count(row)
+    return found
+
+
+def write(counted: dict[Key, Sums]) -> None:
+    """Add to the buckets in the database; within the caller's transaction, by the one thread that writes."""
+    if not counted:
+        return
+    began = {key.began for key in counted}
+    there = {_key(bucket): bucket for bucket in Bucket.objects.filter(began__in=began)} if len(began) <= 50 else None
+    new, changed = [], []
+    for key, sums in counted.items():
+        bucket = there.get(key) if there is not None else Bucket.objects.filter(**key._asdict()).first()
+        if bucket is None:
+            bucket = Bucket(**key._asdict())
+            new.append(bucket)
+        else:
+            sums.merge(sums_of(bucket))
+            changed.append(bucket)
+        for name in SUMS:
+            setattr(bucket, name, getattr(sums, name))
+        bucket.latency, bucket.first = sums.latency.text(), sums.first.text()
+    Bucket.objects.bulk_create(new, batch_size=200)
+    Bucket.objects.bulk_update(changed, [*SUMS, "latency", "first"], batch_size=50)
+
+
+def sums_of(bucket: Bucket) -> Sums:
+    """What a bucket holds."""
+    sums = Sums(latency=Histogram.read(bucket.latency), first=Histogram.read(bucket.first))
+    for name in SUMS:
+        setattr(sums, name, getattr(bucket, name))
+    return sums
+
+
+def _key(bucket: Bucket) -> Key:
+    return Key(*(getattr(bucket, name) for name in Key._fields))
+
+
+def forget(at: float) -> int:
+    """Delete the hours that are too old; how many."""
+    old = datetime.fromtimestamp(at, UTC) - timedelta(days=KEEP_HOURS)
+    return int(Bucket.objects.filter(span="h", began__lt=old).delete()[0])
