@@ -157,7 +157,8 @@ class Totals(models.Model):
 class Bucket(models.Model):
     """The attempts of one hour (``span`` is ``h``) or day (``d``) that have something in common, with their times.
 
-    Once ``by`` work: backend and kind; and once ``by`` asker: account and token; see :mod:`world.ledger.buckets`.
+    Once ``by`` work: backend and kind; and once by who asked: ``asker`` is an account, ``token`` one of its tokens; see
+    :mod:`world.ledger.buckets`.
     ``latency`` (of the answered) and ``first`` (the first token) are histograms as text.
     """
 
