@@ -14,9 +14,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from ..config.settings import Config
-from ..core.events import BreakerOpened, Event, FellBack, PracticeBegan, Refused
+from ..core.events import (
+    AttemptStarted,
+    BreakerOpened,
+    Event,
+    FellBack,
+    PracticeBegan,
+    Refused,
+    TaskEnded,
+    WordsCame,
+)
 from ..router import Router, warm_up
 from .output import dumps, printable
+from .progress import Waiting
 
 
 def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, start: bool = True) -> int:
@@ -31,7 +41,7 @@ def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, sta
         nonlocal status
         warm_up()
         router = Router(config, reactor)
-        router.events.subscribe(narrate)
+        router.events.subscribe(Watched(Waiting()))
         try:
             if start:
                 await router.start()
@@ -76,3 +86,22 @@ def narrate(event: Event) -> None:
             print(f"{key} refuses: {printable(evidence)[:80]}", file=sys.stderr)
         case FellBack(backend=key, to=to, failure=failure):
             print(f"{key}: {failure}; turns to {to}", file=sys.stderr)
+
+
+class Watched:
+    """The same with a line in between, on a terminal, that says who is asked and how much has come."""
+
+    def __init__(self, waiting: Waiting):
+        self._waiting = waiting
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case AttemptStarted(backend=key):
+                self._waiting.say(f"{key} is asked ...", now=True)
+            case WordsCame(backend=key, chars=chars):
+                self._waiting.say(f"{key} answers: {chars:,} characters so far ...", now=True)
+            case TaskEnded():
+                self._waiting.clear()
+            case PracticeBegan() | Refused() | FellBack():
+                self._waiting.clear()
+                narrate(event)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..classify.classifier import Classifier
 from ..config.loader import load
-from ..simulation import Unsolvable, burn_down, figures, optimum_of, read_traffic, simulate, table
+from ..simulation import Row, Unsolvable, burn_down, figures, optimum_of, read_traffic, simulate, table
 from .base import Command, UsageError
 from .files import lines_of, write
 from .output import dumps
+from .progress import Progress
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +37,10 @@ def _run(arguments: argparse.Namespace) -> int:
         rows, faults = read_traffic(lines)
     for fault in faults:
         print(f"{arguments.traffic}: {fault}", file=sys.stderr)
+    if faults and not rows:
+        raise UsageError(f"{arguments.traffic}: not one of its rows can be used")
     suits = Classifier.load().suits
-    outcomes = simulate(rows, config, suits)
+    outcomes = simulate(rows, config, suits, _shown)
     try:
         outcomes |= optimum_of(rows, config, suits)
     except Unsolvable as error:
@@ -45,6 +49,12 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         write(arguments.plot, burn_down({name: outcome.burn for name, outcome in outcomes.items()}))
     return 1 if faults else 0
+
+
+def _shown(policy: str, rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows that a policy is sent, with a bar on a terminal."""
+    with Progress(f"{policy:<17}", len(rows)) as progress:
+        yield from progress.over(rows)
 
 
 COMMAND = Command(

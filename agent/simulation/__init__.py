@@ -12,7 +12,7 @@ What could have been is a linear program (:mod:`~agent.simulation.optimum`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..config.settings import Config
@@ -27,11 +27,16 @@ __all__ = ["Outcome", "Row", "Unsolvable", "burn_down", "figures", "optimum_of",
 OPTIMUM = "optimum"
 
 
-def simulate(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:
-    """Every policy's outcome by its name."""
+def simulate(
+    rows: Sequence[Row],
+    config: Config,
+    suits: Mapping[str, frozenset[str]],
+    watched: Callable[[str, Sequence[Row]], Iterable[Row]] = lambda name, rows: rows,
+) -> dict[str, Outcome]:
+    """Every policy's outcome by its name. ``watched`` passes the rows of each on, for whoever sees them go by."""
     situation = Situation(config, suits)
     made = policies(situation.config, situation.suits)
-    return {name: replay(rows, situation, policy) for name, policy in made.items()}
+    return {name: replay(rows, situation, policy, watched(name, rows)) for name, policy in made.items()}
 
 
 def optimum_of(rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]]) -> dict[str, Outcome]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -104,8 +104,11 @@ class Situation:
         return self._first[kind]
 
 
-def replay(rows: Sequence[Row], situation: Situation, policy: Policy) -> Outcome:
-    """Send every row through the policy. Of several that are asked at once all are paid, and the best answer counts."""
+def replay(rows: Sequence[Row], situation: Situation, policy: Policy, through: Iterable[Row] | None = None) -> Outcome:
+    """Send every row through the policy, as ``through`` brings them.
+
+    Of several that are asked at once all are paid, and the best answer counts.
+    """
     providers = {key: Provider(backend) for key, backend in situation.config.backends.items()}
     outcome = Outcome(tasks=len(rows))
     ends: list[tuple[float, int, float, str, Work, QuotaReservation, Spend]] = []
@@ -132,7 +135,7 @@ def replay(rows: Sequence[Row], situation: Situation, policy: Policy) -> Outcome
         heapq.heappush(ends, (end, next(numbers), row.at, key, work, ticket, spend))
         return True
 
-    for row in rows:
+    for row in rows if through is None else through:
         finish(row.at)
         if row.at >= next_moment:
             next_moment += max(step, 1e-9)
