@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from fake_llm import FakeLLMThread
-from wired import HASTE, address, all_said, config, configure, newcomer, think, wired
+from browser import Browser
+from fake_llm import FakeLLMThread, refusal
+from wired import HASTE, PASSWORD, address, all_said, config, configure, newcomer, says, think, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -17,7 +18,8 @@ from uniwizard.server.game.telnet import Telnet
 @pytest.fixture(scope="module")
 def game(tmp_path_factory: pytest.TempPathFactory, provider: FakeLLMThread) -> Iterator[Game]:
     directory = tmp_path_factory.mktemp("watching") / "game"
-    with wired(directory, config(), HASTE, UPSTREAM=address(provider)) as running:
+    settings = HASTE + "UNIWIZARD_PUBLIC_STATUS = True\n"
+    with wired(directory, config(), settings, UPSTREAM=address(provider)) as running:
         yield running
 
 
@@ -66,3 +68,47 @@ def test_a_config_that_is_broken_at_start_is_told_to_superusers_and_builders(
             assert "strenghts" not in all_said(other)
     finally:
         configure(game, good)
+
+
+def test_the_overview_is_for_staff_all_of_it_for_players_their_own_and_for_others_a_strip(
+    game: Game, upstream: FakeLLMThread
+) -> None:
+    with newcomer(game, "Ottilie") as ottilie, newcomer(game, "Bartholomew") as bartholomew:
+        think(ottilie, "How do the tides work?")
+        upstream.default = refusal()
+        think(bartholomew, "How does the wind blow?")
+        upstream.default = says()
+        think(bartholomew, "And the rain?")
+    with Browser(game.web_url) as staff:
+        staff.login(game.superuser.name, game.superuser.password)
+        shown = staff.get("/uniwizard/")
+        assert shown.status_code == 200
+        for word in ("Ottilie", "Bartholomew", "Backends now", "one refused", "<svg", "p95"):
+            assert word in shown.text
+        assert "default-src 'none'" in shown.headers["content-security-policy"]
+        assert "http://" not in shown.text.replace(game.web_url, "")
+        players = {row["player"]: row["attempts"] for row in staff.get("/uniwizard/by_player.json").json()}
+        assert (players["Ottilie"], players["Bartholomew"]) == (1, 2)
+        rows = staff.get("/uniwizard/by_backend.csv?player=Bartholomew").text.splitlines()
+        assert rows[0].startswith("backend,attempts,success")
+        assert rows[1].startswith("one,2,0.5,0.5")
+        assert staff.get("/uniwizard/troubles.json?kind=nothing").json() == []
+        assert staff.get("/uniwizard/by_backend.json?from=2020-01-01&to=2020-02-01").json() == []
+        assert staff.get("/uniwizard/by_nothing.json").status_code == 404
+        assert "Backends now" in staff.get("/uniwizard/now").text
+        for page in ("/", "/admin/", "/admin/django/"):
+            assert "/uniwizard/" in staff.get(page).text, page
+    with Browser(game.web_url) as player:
+        player.submit("/auth/login/", username="Ottilie", password=PASSWORD, next="/uniwizard/")
+        shown = player.get("/uniwizard/?player=Bartholomew")
+        assert "Under way now" in shown.text
+        assert "Bartholomew" not in shown.text
+        assert [row["attempts"] for row in player.get("/uniwizard/by_backend.json").json()] == [1]
+        assert player.get("/uniwizard/troubles.json").json() == []
+        assert player.get("/uniwizard/by_player.json").status_code == 404
+    with Browser(game.web_url) as stranger:
+        strip = stranger.get("/uniwizard/").text
+        assert "one: ready" in strip
+        assert "Ottilie" not in strip
+        assert stranger.get("/uniwizard/now").status_code == 404
+        assert "login" in str(stranger.get("/uniwizard/by_player.json").url)

@@ -95,10 +95,21 @@ class Sums:
             self.first.add(row["first_token_ms"])
 
     def merge(self, other: Sums) -> None:
-        for name in SUMS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.latency.merge((other.latency,))
-        self.first.merge((other.first,))
+        # One by one: a year has twenty thousand of them, and a loop over names takes three times as long.
+        self.attempts += other.attempts
+        self.answered += other.answered
+        self.refused += other.refused
+        self.failed += other.failed
+        self.stopped += other.stopped
+        self.remembered += other.remembered
+        self.fallbacks += other.fallbacks
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cached_tokens += other.cached_tokens
+        self.cost_usd += other.cost_usd
+        self.saved_usd += other.saved_usd
+        self.latency.merge(other.latency)
+        self.first.merge(other.first)
 
     @property
     def ended(self) -> int:

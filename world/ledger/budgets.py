@@ -108,6 +108,8 @@ class Standing:
     spent: float
     reserved: float
     resets: datetime
+    #: When its window began, in seconds since the epoch.
+    began: float = 0.0
 
 
 class Budgets:
@@ -229,8 +231,29 @@ class Budgets:
         """Every budget that ``who`` spends from."""
         now = self._now()
         return [
-            Standing(scope, self.limits[scope], counter.used(now), counter.reserved, self.resets(scope))
+            Standing(
+                scope, self.limits[scope], counter.used(now), counter.reserved, self.resets(scope), counter.began(now)
+            )
             for scope, counter in self._counters_of(who, now).items()
+        ]
+
+    def all_standings(self) -> list[tuple[Any, Standing]]:
+        """Every budget that somebody has spent from, with whose it is: an id, a token's label; the game's is empty."""
+        now = self._now()
+        return [
+            (
+                key,
+                Standing(
+                    scope,
+                    self.limits[scope],
+                    counter.used(now),
+                    counter.reserved,
+                    self.resets(scope),
+                    counter.began(now),
+                ),
+            )
+            for (scope, key), counter in self._counters.items()
+            if scope in self.limits
         ]
 
     def most_used(self) -> dict[str, float]:

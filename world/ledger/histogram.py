@@ -11,7 +11,6 @@ A step is a factor of 2^(1/4), about 19%; a percentile is the middle of its step
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 STEPS = 4
 #: Below a tenth of a millisecond nothing is told apart; the highest step is some twelve days.
@@ -29,8 +28,11 @@ class Histogram:
     @classmethod
     def read(cls, text: str) -> Histogram:
         """What :meth:`text` wrote; empty text is an empty one."""
-        pairs = (part.split(":") for part in text.split(",") if part)
-        return cls({int(step): int(count) for step, count in pairs})
+        found = {}
+        for part in text.split(",") if text else ():
+            step, _, count = part.partition(":")
+            found[int(step)] = int(count)
+        return cls(found)
 
     def text(self) -> str:
         return ",".join(f"{step}:{count}" for step, count in sorted(self.counts.items()))
@@ -40,10 +42,10 @@ class Histogram:
         step = min(_HIGHEST, max(_LOWEST, step))
         self.counts[step] = self.counts.get(step, 0) + 1
 
-    def merge(self, others: Iterable[Histogram]) -> None:
-        for other in others:
-            for step, count in other.counts.items():
-                self.counts[step] = self.counts.get(step, 0) + count
+    def merge(self, other: Histogram) -> None:
+        counts = self.counts
+        for step, count in other.counts.items():
+            counts[step] = counts.get(step, 0) + count
 
     @property
     def total(self) -> int:
