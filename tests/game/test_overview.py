@@ -86,6 +86,9 @@ class TestFigures:
         assert [index for index, (_, sums) in enumerate(hours.steps) if sums.attempts] == [13]
         weeks = read(asked(**{"from": "2026-11-01", "step": "week"}))
         assert [sums.attempts for _, sums in weeks.steps][-1] == 5
+        year = read(asked(**{"from": "2026-01-01"}))
+        assert {name: sums.attempts for name, sums in (year.by["player"] or {}).items()} == {"anna": 3, "ben": 1}
+        assert read(asked(**{"from": "2026-01-01", "to": "2026-02-01"})).by["backend"] == {}
         some = read(asked(backend="gpt"))
         assert (some.total.attempts, some.by.get("player")) == (1, None)
 

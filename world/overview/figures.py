@@ -16,12 +16,16 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from django.db.models import Sum
+
 from uniwizard.world.ledger.buckets import COUNTED, SUMS, Sums
 from uniwizard.world.ledger.histogram import Histogram
 from uniwizard.world.ledger.models import Attempt, Bucket, Outcome
 from uniwizard.world.ledger.storage import zone
 from uniwizard.world.overview.asked import Asked
 
+#: Days up to which players and tokens are told with their times; they are too many to be read for a year.
+TIMES_OF_ASKERS = 31
 #: Of one asker, attempts that are looked at one by one; a page says so where there were more.
 MOST_ATTEMPTS = 100_000
 
@@ -44,7 +48,7 @@ class Figures:
 def read(asked: Asked) -> Figures:
     """The figures that ``asked`` wants, in the thread that calls it."""
     place, places = _steps(asked)
-    figures = Figures(Sums(), [(began, Sums()) for began in places], dict.fromkeys(("backend", "kind")))
+    figures = Figures(Sums(), [(began, Sums()) for began in places], {"backend": {}, "kind": {}})
     index = dict(figures.steps)
     if asked.of_somebody and asked.of_some_work:
         _count_attempts(asked, figures, lambda at: index.get(place(at)))
@@ -76,8 +80,14 @@ def _askers(asked: Asked, figures: Figures) -> None:
     """By player and by token."""
     for which, by in (("player", "asker"), ("token", "token")):
         figures.by[which] = {}
-        for bucket, sums in _buckets(asked, "d", by):
-            _into(figures.by, which, bucket["asker"] or "the game", sums)
+        if (asked.until - asked.since).days < TIMES_OF_ASKERS:
+            for bucket, sums in _buckets(asked, "d", by):
+                _into(figures.by, which, bucket["asker"] or "the game", sums)
+        else:
+            added = {name: Sum(name) for name in SUMS}
+            for asker, *numbers in _found(asked, "d", by).order_by().values_list("asker").annotate(**added):
+                made: Any = Sums
+                _into(figures.by, which, asker or "the game", made(*numbers))
 
 
 def _into(by: dict[str, Any], which: str, name: str, sums: Sums) -> None:
@@ -87,7 +97,8 @@ def _into(by: dict[str, Any], which: str, name: str, sums: Sums) -> None:
     found.setdefault(name, Sums()).merge(sums)
 
 
-def _buckets(asked: Asked, span: str, by: str) -> Iterator[tuple[dict[str, Any], Sums]]:
+def _found(asked: Asked, span: str, by: str) -> Any:
+    """The buckets that ``asked`` is about, as a query."""
     began, ended = _bounds(asked)
     found = Bucket.objects.filter(span=span, by=by, began__gte=began, began__lt=ended, practice=asked.practice)
     if by == "work":
@@ -95,7 +106,11 @@ def _buckets(asked: Asked, span: str, by: str) -> Iterator[tuple[dict[str, Any],
     else:
         found = found.filter(account_id=asked.account) if asked.account is not None else found
         found = found.filter(asker=asked.token, by="token") if asked.token else found
-    names = ("began", "backend", "kind", "asker")
+    return found
+
+
+def _buckets(asked: Asked, span: str, by: str) -> Iterator[tuple[dict[str, Any], Sums]]:
+    found, names = _found(asked, span, by), ("began", "backend", "kind", "asker")
     for values in found.order_by().values_list(*names, *SUMS, "latency", "first").iterator(5000):
         numbers: Any = values[len(names) : -2]
         made: Any = Sums
