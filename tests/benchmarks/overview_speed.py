@@ -35,8 +35,9 @@ DAYS = 400
 #: Made by the database itself, which is a hundred times quicker than by Python.
 FILL = """
 INSERT INTO ledger_attempt (task, number, started, ended, day, kind, backend, model, outcome, failure, evidence,
-    refusal, score, status, first_token_ms, latency_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_usd,
-    saved_usd, estimated, practice, account_id, account, character_id, character, payer, label, prompt, answer)
+    refusal, score, status, first_token_ms, latency_ms, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    cost_usd, saved_usd, estimated, practice, account_id, account, character_id, character, payer, label, prompt,
+    answer)
 WITH RECURSIVE numbered(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbered WHERE n < {rows} - 1),
 drawn AS MATERIALIZED (
     SELECT n, abs(random()) % 1000 AS luck, abs(random()) % 6 AS b, abs(random()) % 8 AS k,
