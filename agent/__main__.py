@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .cli import calibrate, check, evaluate, goal, import_config, judge, learn, route, serve, simulate, think
 from .cli.base import UsageError
+from .cli.version import version
 from .config.entry_points import added
 from .config.yaml_files import CONFIGS, ConfigError
 
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m agent",
         description="Uniwizard's brain on the command line: choose a backend for a task, ask it, judge the answer.",
     )
+    parser.add_argument("--version", action="version", version=f"uniwizard {version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         taken = commands.add_parser(command.name, help=command.help, description=command.description)

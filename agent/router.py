@@ -50,6 +50,7 @@ from .engine.recall import Recall
 from .engine.runner import TaskRunner
 from .engine.second_opinion import SecondOpinion
 from .engine.shadows import Shadows
+from .engine.telling import told
 from .engine.texts import Acceptance, Made, SameModel, TextsClient, embedder, reranker
 from .judge import judge
 from .judge.calibrated import CalibratedJudge
@@ -368,7 +369,8 @@ class Router(Operations):
 
     async def call(self, key: str, prompt: Task | str) -> str:
         """Ask one backend and nobody else. Raises KeyError, or AllBackendsFailed with its attempts."""
-        return (await self._run_once(await self.prepare(prompt, key, alone=True))).text
+        plan = await self.prepare(prompt, key, alone=True)
+        return (await told(plan, self._run_once(plan), self.events.emit, self.clock)).text
 
     async def call_with_fallback(
         self, task: Task | str, pin: str | None = None, *, memory: str = "use", strategy: str = ""
@@ -416,6 +418,11 @@ class Router(Operations):
         deliver   takes an answer piece by piece as it comes
         attempts  those that were made of the same task before: they are counted on, and are in the result
         """
+        return await told(plan, self._known_or_asked(plan, deliver, attempts), self.events.emit, self.clock)
+
+    async def _known_or_asked(
+        self, plan: Plan, deliver: Callable[[str], None] | None, attempts: Iterable[Attempt]
+    ) -> RouteResult:
         if self._recall is None or plan.question is None or not plan.question.key:
             return await self._ask(plan, deliver, attempts)
         return await self._recall.run(plan, lambda hurried: self._ask(hurried, deliver, attempts))
@@ -529,7 +536,8 @@ class Router(Operations):
             self.backoff,
             self._runner.journal,
         )
-        result = await runner.run(replace(plan, work=work, decision=decision, choosing=None, question=None))
+        asked = replace(plan, work=work, decision=decision, choosing=None, question=None)
+        result = await told(asked, runner.run(asked), self.events.emit, self.clock)
         assert client.made is not None
         return client.made, result
 

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import KINDS, Health
 from uniwizard.commands.base import UniwizardCommand
+from uniwizard.world import fault_notice
 from uniwizard.world.harmless import line, show
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import voice
@@ -75,7 +76,8 @@ class CmdBackends(UniwizardCommand):
         elif self.switches and not key:
             self.say(f"Which one? Usage: backends/{self.switches[0]} <backend>")
         elif not key:
-            self.say("\n".join(_shelf(router, self.client_width())))
+            faults = fault_notice.lines() if self.caller.check_permstring("Builder") else []
+            self.say("\n".join([*faults, *_shelf(router, self.client_width())]))
         elif self.is_backend(router, key):
             if self.switches:
                 self._change(router, key)

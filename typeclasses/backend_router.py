@@ -32,7 +32,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, ConfigError, Decision, Plan, Router, RouteResult, Task
 from uniwizard.agent.core.events import Event
-from uniwizard.world import backends_file, build, goals, identity, listeners, routers, soul, thinker
+from uniwizard.world import backends_file, build, goals, identity, listeners, routers, soul, thinker, watching
 from uniwizard.world.kept_state import INHERITED, KeptState
 from uniwizard.world.ledger import recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
@@ -226,6 +226,7 @@ class BackendRouter(DefaultScript):
         if self.ndb.brain is not None:
             return True
         config, faults = backends_file.read_or_last_good()
+        routers.config_faults[:] = faults
         for fault in faults:
             logger.log_err(f"Uniwizard: {fault}")
         if config is None:
@@ -246,6 +247,7 @@ class BackendRouter(DefaultScript):
         for key, scene in self.scenes().items():
             if key in brain.backend_keys():
                 brain.stage(key, scene)
+        self.ndb.telemetry = watching.begin(brain)
         self.ndb.started = Deferred.fromCoroutine(brain.start())
         self.ndb.started.addErrback(lambda why: logger.log_err(f"Uniwizard: health checks did not start: {why}"))
         return True
@@ -294,6 +296,8 @@ class BackendRouter(DefaultScript):
             goals.sleep()
             self.persist()
             brain, self.ndb.brain = self.ndb.brain, None
+            telemetry = Deferred.fromCoroutine(self.ndb.telemetry.stop())
+            telemetry.addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
             Deferred.fromCoroutine(brain.stop()).addErrback(lambda why: logger.log_err(f"Uniwizard: {why}"))
 
     def at_repeat(self, **kwargs: Any) -> None:
@@ -319,10 +323,12 @@ class BackendRouter(DefaultScript):
             config = backends_file.read()
         except ConfigError as error:
             return [str(fault) for fault in error.faults]
+        routers.config_faults.clear()
         if self.ndb.brain is None:
             self.wake()
         else:
             self.ndb.brain.reload(config)
+            self.ndb.telemetry.reload()
             self._remember(self.ndb.brain)
             self.ndb.brain.hide(identity.of_game(), soul.the().hidden)
             self._set_jars()

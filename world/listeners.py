@@ -28,7 +28,7 @@ EVENTS: dict[str, type[Event]] = {
 #: What a channel tells unless it is told otherwise: what a Builder may have to see to.
 TOLD = ("Refused", "FellBack", "GaveUp", "Leaked", "BreakerOpened", "BreakerClosed", "PracticeBegan", "PracticeEnded")
 #: Events of which a channel tells nothing: they come several times a second, or name nobody.
-_UNTOLD = ("at", "task_id", "attempt")
+_UNTOLD = ("at", "task_id", "attempt", "veiled")
 
 
 def described(

@@ -13,6 +13,7 @@ from uniwizard.agent.core.events import (
     BreakerClosed,
     BreakerHalfOpened,
     BreakerOpened,
+    Drifted,
     Event,
     FellBack,
     GaveUp,
@@ -125,6 +126,8 @@ class Narrator:
                 tell_room(room, voice.say("half_opened", key=key))
             case BreakerClosed(backend=key):
                 tell_room(room, voice.say("closed", key=key))
+            case Drifted(reason=why):
+                tell_builders(room, voice.say("drifted", why=line(why, 70)))
             case PracticeBegan(reason=why):
                 tell_room(room, voice.say("practice_began", why=line(why, 66)))
             case PracticeEnded(backend=key):
@@ -150,6 +153,13 @@ def tell_room(room: Any, text: str, exclude: tuple[Any, ...] = (), *, marked: bo
                 _show(thing, text)
             else:
                 tell(thing, text, "say")
+
+
+def tell_builders(room: Any, text: str) -> None:
+    """The same to those who may have to see to it."""
+    for thing in room.contents if room is not None else ():
+        if thing.has_account and thing.check_permstring("Builder"):
+            _show(thing, text)
 
 
 def _show(thing: Any, text: str) -> None:

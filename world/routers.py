@@ -74,6 +74,9 @@ class GameRouter(Protocol):
         """Begin to look after the backends; does nothing when awake."""
 
 
+#: Why the backends file cannot be used as it is now, one fault each; empty when it can be.
+config_faults: list[str] = []
+
 #: By the id of their room, oldest first; asked on every command, so not in the database.
 _awake: dict[int, GameRouter] = {}
 #: The oldest one, once it is known.

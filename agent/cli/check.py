@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..config.catalogue import CATALOGUE, catalogue
+from ..config.faults import meant, quoted
+from ..config.kinds import read_kinds
 from ..config.loader import load
 from ..config.prices import installed
 from ..config.settings import Config
@@ -58,8 +61,20 @@ def _check_backends(arguments: argparse.Namespace) -> int:
         print(dumps({"config": str(arguments.config), "backends": rows}))
     else:
         print("\n".join(backends_told(rows)))
+        for hint in strength_hints(config):
+            print(f"{arguments.config}: {hint}", file=sys.stderr)
         print(f"{arguments.config}: {len(rows)} backends, {len(config.rules)} rules, no faults")
     return 0
+
+
+def strength_hints(config: Config) -> Iterator[str]:
+    """Strengths and weaknesses that no kind of work calls for, and that are much like one that some do."""
+    known = {word for words in read_kinds().suits.values() for word in words}
+    for backend in config.backends.values():
+        for which, words in (("strengths", backend.strengths), ("weaknesses", backend.weaknesses)):
+            for word in words:
+                if word not in known and (hint := meant(word, known)):
+                    yield f"backends.{backend.key}.{which}: no kind of work calls for {quoted(word)}{hint}"
 
 
 def _probed(config: Config) -> dict[str, str]:

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from ..config.settings import Config
-from ..core.events import Event, FellBack, PracticeBegan, Refused
+from ..core.events import (
+    AttemptStarted,
+    BreakerOpened,
+    Event,
+    FellBack,
+    PracticeBegan,
+    Refused,
+    TaskEnded,
+    WordsCame,
+)
 from ..router import Router, warm_up
-from .output import printable
+from .output import dumps, printable
+from .progress import Waiting
 
 
 def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, start: bool = True) -> int:
@@ -30,7 +41,7 @@ def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, sta
         nonlocal status
         warm_up()
         router = Router(config, reactor)
-        router.events.subscribe(narrate)
+        router.events.subscribe(Watched(Waiting()))
         try:
             if start:
                 await router.start()
@@ -49,6 +60,23 @@ def with_router(config: Config, work: Callable[[Router], Awaitable[int]], *, sta
     return status
 
 
+def narrate_as_json(event: Event) -> None:
+    """The same as :func:`narrate` for programs that read logs: what happened, and to whom."""
+    match event:
+        case PracticeBegan(reason=reason):
+            row = {"event": "practice", "reason": reason}
+        case Refused(backend=key, how=how):
+            row = {"event": "refused", "backend": key, "how": how}
+        case FellBack(backend=key, to=to, failure=failure):
+            row = {"event": "fell_back", "backend": key, "to": to, "failure": str(failure)}
+        case BreakerOpened(backend=key, reason=reason):
+            row = {"event": "breaker_opened", "backend": key, "reason": reason}
+        case _:
+            return
+    when = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    print(dumps({"time": when, **row}), file=sys.stderr)
+
+
 def narrate(event: Event) -> None:
     """Tell a person at a terminal what they should know while it happens."""
     match event:
@@ -58,3 +86,22 @@ def narrate(event: Event) -> None:
             print(f"{key} refuses: {printable(evidence)[:80]}", file=sys.stderr)
         case FellBack(backend=key, to=to, failure=failure):
             print(f"{key}: {failure}; turns to {to}", file=sys.stderr)
+
+
+class Watched:
+    """The same with a line in between, on a terminal, that says who is asked and how much has come."""
+
+    def __init__(self, waiting: Waiting):
+        self._waiting = waiting
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case AttemptStarted(backend=key):
+                self._waiting.say(f"{key} is asked ...", now=True)
+            case WordsCame(backend=key, chars=chars):
+                self._waiting.say(f"{key} answers: {chars:,} characters so far ...", now=True)
+            case TaskEnded():
+                self._waiting.clear()
+            case PracticeBegan() | Refused() | FellBack():
+                self._waiting.clear()
+                narrate(event)

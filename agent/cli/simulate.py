@@ -5,14 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..classify.classifier import Classifier
 from ..config.loader import load
-from ..simulation import GoalRow, Unsolvable, burn_down, figures, optimum_of, read_goals, read_traffic, simulate, table
+from ..simulation import (
+    GoalRow,
+    Row,
+    Unsolvable,
+    burn_down,
+    figures,
+    optimum_of,
+    read_goals,
+    read_traffic,
+    simulate,
+    table,
+)
 from .base import Command, UsageError
 from .files import lines_of, write
 from .output import dumps
+from .progress import Progress
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +54,8 @@ def _run(arguments: argparse.Namespace) -> int:
         rows, faults = read_traffic(lines)
     for fault in faults:
         print(f"{arguments.traffic}: {fault}", file=sys.stderr)
+    if faults and not rows:
+        raise UsageError(f"{arguments.traffic}: not one of its rows can be used")
     goals: list[GoalRow] = []
     if arguments.goals is not None:
         with lines_of(arguments.goals) as lines:
@@ -49,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"{arguments.goals}: {fault}", file=sys.stderr)
         faults += wrong
     suits = Classifier.load().suits
-    outcomes = simulate(rows, config, suits, goals)
+    outcomes = simulate(rows, config, suits, goals, _shown)
     try:
         outcomes |= optimum_of(rows, config, suits, goals)
     except Unsolvable as error:
@@ -58,6 +73,12 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         write(arguments.plot, burn_down({name: outcome.burn for name, outcome in outcomes.items()}))
     return 1 if faults else 0
+
+
+def _shown(policy: str, rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows that a policy is sent, with a bar on a terminal."""
+    with Progress(f"{policy:<17}", len(rows)) as progress:
+        yield from progress.over(rows)
 
 
 COMMAND = Command(

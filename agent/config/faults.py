@@ -8,10 +8,11 @@ secret is never quoted.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,7 +107,9 @@ def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) ->
             known = sorted(error.schema.get("properties", {}))
             for key in sorted(set(value) - set(known), key=str):
                 inner = (*place, key)
-                yield Fault(name, line_of(lines, inner), dotted(inner), "unknown key", ", ".join(known))
+                yield Fault(
+                    name, line_of(lines, inner), dotted(inner), f"unknown key{meant(key, known)}", ", ".join(known)
+                )
         case "required":
             for key in wanted:
                 if key not in value:
@@ -116,7 +119,8 @@ def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) ->
             allowed = _expected(error.schema) if wanted == "string" else _article(wanted)
             yield Fault(name, line, dotted(place), f"{said} is not {_article(wanted)}", allowed)
         case "enum":
-            yield Fault(name, line, dotted(place), f"{said} is unknown", ", ".join(map(str, wanted)))
+            what = f"{said} is unknown{meant(value, wanted)}"
+            yield Fault(name, line, dotted(place), what, ", ".join(map(str, wanted)))
         case "const":
             yield Fault(name, line, dotted(place), f"{said} is not supported", str(wanted))
         case "minimum":
@@ -133,6 +137,12 @@ def _explain(error: Any, place: Place, lines: Mapping[Place, int], name: str) ->
         case _:
             what = f"{said} does not fit" if isinstance(value, FilledIn) else masked(error.message)[:100]
             yield Fault(name, line, dotted(place), what, _RULES.get(str(error.validator), ""))
+
+
+def meant(written: object, known: Iterable[object]) -> str:
+    """``; did you mean strengths?`` where one of ``known`` is much like what was written; else empty."""
+    close = difflib.get_close_matches(str(written).lower(), map(str, known), n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 _PATTERNS = {

@@ -38,7 +38,7 @@ from .kinds import read_kinds
 from .memory import memory_faults, memory_settings
 from .prices import look_up
 from .routes import is_added, route_faults
-from .settings import Config, GatewaySettings, Headroom, Refusals, Rule
+from .settings import Config, GatewaySettings, Headroom, Refusals, Rule, TelemetrySettings, TraceSettings
 from .voice import read_voice
 from .yaml_files import read_yaml
 
@@ -272,12 +272,18 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         route=document.get("route"),
         strategies=document.get("strategies", {}),
         memory=memory_settings(document.get("memory")),
+        redis=document.get("redis") or env.get("UNIWIZARD_REDIS_URL", "").strip(),
+        telemetry=_telemetry(document.get("telemetry", {})),
         source=name,
     )
 
 
 def _gateway(raw: Mapping[str, Any]) -> GatewaySettings:
     return GatewaySettings(**{**raw, "cors_origins": tuple(raw.get("cors_origins", ()))})
+
+
+def _telemetry(raw: Mapping[str, Any]) -> TelemetrySettings:
+    return TelemetrySettings(**{**raw, "traces": TraceSettings(**raw.get("traces", {}))})
 
 
 def _backend(key: str, raw: Mapping[str, Any], env: Mapping[str, str], unset: list[str]) -> Backend:

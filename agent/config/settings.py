@@ -121,6 +121,35 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """Where traces go (OTLP over HTTP); off where ``to`` is empty.
+
+    to       the collector's address; ``/v1/traces`` is added where it has no path
+    headers  of every export, which may hold a key
+    keep     the share of untroubled thoughts that is kept, 0 to 1; troubled ones always are
+    texts    whether what was asked and answered goes along, without names
+    """
+
+    to: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keep: float = 0.1
+    texts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Who is told what happens, outside of this process.
+
+    channel  whether every task is published in Redis, where there is one
+    webhook  the address that alerts are posted to; it is a secret at Slack's
+    """
+
+    channel: bool = True
+    webhook: str = field(default="", repr=False)
+    traces: TraceSettings = TraceSettings()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A valid backends file, ready to use.
 
@@ -136,6 +165,8 @@ class Config:
     route           the strategy that decides: a name, or a mapping with ``use``; None for the plain ranking
     strategies      named ones, by name; what stands in them is valid, and refers to what there is
     memory          which answers are remembered; None for none
+    redis           the address of a Redis, which may hold a password; empty for none
+    telemetry       who is told what happens
     """
 
     backends: Mapping[str, Backend]
@@ -152,4 +183,6 @@ class Config:
     route: str | Mapping[str, Any] | None = None
     strategies: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     memory: MemorySettings | None = None
+    redis: str = field(default="", repr=False)
+    telemetry: TelemetrySettings = TelemetrySettings()
     source: str = ""

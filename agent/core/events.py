@@ -12,13 +12,14 @@ router's clock tells them; those of a task carry its opaque ``task_id``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.logger import Logger
 
 from .attempt import Attempt
 from .failures import FailureCode
 from .recollection import Recollection
+from .task import Message
 
 _log = Logger()
 
@@ -35,6 +36,41 @@ class TaskEvent(Event):
     """Something that happened to one task."""
 
     task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBegan(TaskEvent):
+    """A task is decided and begins; :class:`TaskEnded` follows, whatever comes of it. ``context`` is its label."""
+
+    kind: str
+    context: str = ""
+
+
+#: A task's turns and its answer with every name veiled, made only where somebody wants them.
+Veiled = Callable[[], tuple[tuple[Message, ...], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded(TaskEvent):
+    """A task is over.
+
+    kind, context  as it began
+    outcome        ``answered``, ``refused`` (its result is a refusal), ``remembered``, ``failed`` or ``stopped``
+    backend        whose answer it is; empty where there is none
+    latency_ms     of the whole road, in milliseconds
+    cost_usd       USD of all attempts that it counted
+    practice       whether a simulated backend answered
+    veiled         brings its texts without names
+    """
+
+    kind: str
+    context: str
+    outcome: str
+    backend: str
+    latency_ms: float
+    cost_usd: float
+    practice: bool = False
+    veiled: Veiled | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +261,24 @@ class BreakerClosed(Event):
     """The backend is trusted again."""
 
     backend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted(Event):
+    """What ``backend`` does, or what is asked, is not what it was.
+
+    backend  empty for what concerns all of them
+    kind     of work; empty for all
+    signal   ``refusal``, ``failure``, ``low_confidence``, ``kinds``, ``difficulty`` or ``latency``
+    score    how far over the limit that is, 1 being the limit
+    reason   one line for people, with the figures
+    """
+
+    backend: str
+    kind: str
+    signal: str
+    score: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

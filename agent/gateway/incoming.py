@@ -7,6 +7,7 @@ node = json_body(request, limit)          # raises Rejected
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import zlib
 from dataclasses import dataclass
@@ -47,13 +48,23 @@ def presented_key(request: Request, query: bytes = b"") -> str:
     return asked.get("key", [""])[0]
 
 
+def from_here(request: Request) -> bool:
+    """Whether a request comes from this machine, and not through a proxy on it."""
+    if header(request, b"x-forwarded-for") or header(request, b"forwarded"):
+        return False
+    try:
+        return ipaddress.ip_address(getattr(request.getClientAddress(), "host", "")).is_loopback
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What an address asks for.
 
     door   whose format is spoken: ``chat``, ``completions``, ``messages``, ``responses``, ``gemini``
     act    ``answer``, ``tokens``, ``models``, ``embeddings``, ``rerank``, ``moderations``, ``stored``, ``feedback``,
-           ``goals``, ``goal``, ``health``; empty for nothing known
+           ``goals``, ``goal``, ``health``, ``live``, ``ready``, ``metrics``; empty for nothing known
     model  the model, where the address names it; for ``models``, ``stored`` and ``goal``, which
     stream  whether the address asks for a stream
     """
@@ -105,6 +116,9 @@ _ACTS = {
     "feedback": ("chat", "feedback"),
     "goals": ("chat", "goals"),
     "health": ("chat", "health"),
+    "health/live": ("chat", "live"),
+    "health/ready": ("chat", "ready"),
+    "metrics": ("chat", "metrics"),
     "api/v1/generate": ("generate", "answer"),
 }
 

@@ -11,6 +11,8 @@
     POST /v1/feedback                    whether an answer was good, by its id
     GET  /v1/models, /v1/models/<id>     what can be asked: ``auto``, every backend by its key, every alias
     GET  /health                         whether anybody can be asked; needs no key
+    GET  /health/live, /health/ready     the same for who starts and balances processes: 200, or 503 while not ready
+    GET  /metrics                        for Prometheus; needs a key, but from this machine
 
 Every path may end in a slash and leave out ``/v1``; Azure's paths are known as well (:mod:`~.incoming`).
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -44,14 +47,21 @@ from .auth import Caller, KeyCheck
 from .doors import DOORS, Door, responses
 from .errors import Rejected
 from .goals import GoalDoor
-from .incoming import Place, body_of, crowded, header, json_body, presented_key, read_json
+from .incoming import Place, body_of, crowded, from_here, header, json_body, presented_key, read_json
 from .models import Models
 from .naming import Names
 from .sse import KEEP_ALIVE
 from .store import ResponseStore, Shelf, Stored
-from .write import put_json, put_nothing, put_rejection
+from .watched import PROMETHEUS, health, ready
+from .write import put_json, put_nothing, put_rejection, put_text
 
 _log = Logger()
+
+#: What is told without a key; metrics ask for one themselves.
+_OPEN = ("health", "live", "ready", "metrics")
+
+#: What a task may be called by whoever asks, such as ``supervisor.reconcile``.
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,79}")
 
 _SAFE_HEADERS = re.compile(r"[A-Za-z0-9, _-]{1,1000}")
 
@@ -68,6 +78,9 @@ _METHODS = {
     "feedback": ("POST",),
     "models": ("GET",),
     "health": ("GET",),
+    "live": ("GET",),
+    "ready": ("GET",),
+    "metrics": ("GET",),
     "stored": ("GET", "DELETE"),
     "goals": ("GET", "POST"),
     "goal": ("GET", "POST", "DELETE"),
@@ -83,6 +96,7 @@ class Gateway(Resource):
     book        keeps account of the callers' tasks
     shelf       keeps responses that later requests go on from, beyond this process's own time
     desk        where goals are worked at; None takes none
+    metrics     what ``/metrics`` shows; None where that is elsewhere
     """
 
     isLeaf = True
@@ -98,6 +112,7 @@ class Gateway(Resource):
         book: UsageSink | None = None,
         shelf: Shelf | None = None,
         desk: Callable[[], Desk | None] = lambda: None,
+        metrics: Callable[[], bytes] | None = None,
     ):
         super().__init__()
         self._brain = brain
@@ -107,6 +122,7 @@ class Gateway(Resource):
         self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
         self._store = ResponseStore(clock.seconds, shelf)
         self._goals = GoalDoor(desk, self._answering, clock, keep_alive)
+        self._metrics = metrics
         self._born = int(clock.seconds())
         self._under_way: set[Deferred[None]] = set()
         self._empty: Deferred[None] | None = None
@@ -121,7 +137,7 @@ class Gateway(Resource):
         try:
             place = Place.of(path.partition(b"?")[0])
             self._see_act(place, method, path)
-            if place.act != "health" and method != b"OPTIONS":
+            if place.act not in _OPEN and method != b"OPTIONS":
                 self._known(request, path.partition(b"?")[2])
         except Rejected as rejected:
             return rejected
@@ -181,7 +197,14 @@ class Gateway(Resource):
         self._see_act(place, method, request.path or b"")
         match place.act:
             case "health":
-                put_json(request, 200, self._health(), headers)
+                put_json(request, 200, health(self._router(), len(self._under_way)), headers)
+            case "live":
+                put_json(request, 200, {"status": "ok"}, headers)
+            case "ready":
+                status, told = ready(None if self._closing else self._brain(), closing=self._closing)
+                put_json(request, status, told, headers)
+            case "metrics":
+                self._show_metrics(request, headers, place, method)
             case "models":
                 self._known(request)
                 models = Models(self._router(), self._born)
@@ -287,6 +310,7 @@ class Gateway(Resource):
         asking = Asking(caller.identity, caller.id, mode, cache, self.settings().stream)
         long = long or len(body) > _LONG_SCHEMA
         asked = await aside(self._clock, door.read, node, names, asking) if long else door.read(node, names, asking)
+        asked = _labelled(asked, node)
         if place.act == "tokens":
             put_json(request, 200, _tokens(door, asked), headers)
             return
@@ -348,11 +372,22 @@ class Gateway(Resource):
             raise Rejected(503, message, code="not_configured", headers={"retry-after": "5"})
         return router
 
-    def _health(self) -> dict[str, Any]:
-        registry = self._router().registry
-        able = sum(not health.available() for health in registry)
-        status = "practice" if registry.practising else "ok" if able else "nobody can be asked"
-        return {"status": status, "backends": len(registry), "available": able, "under_way": len(self._under_way)}
+    def _show_metrics(self, request: Request, headers: Headers, place: Place, method: bytes) -> None:
+        if self._metrics is None:
+            self._see_act(replace(place, act=""), method, request.path or b"")
+            return
+        if not from_here(request):
+            self._known(request)
+        put_text(request, self._metrics(), PROMETHEUS, headers)
+
+
+def _labelled(asked: Asked, node: Any) -> Asked:
+    """``asked`` with the label that its ``metadata.context`` gives it, where that is one."""
+    metadata = node.get("metadata") if isinstance(node, dict) else None
+    context = metadata.get("context") if isinstance(metadata, dict) else None
+    if not isinstance(context, str) or not _LABEL.fullmatch(context):
+        return asked
+    return replace(asked, task=replace(asked.task, context=context))
 
 
 def _style(request: Request, place: Place) -> str:

@@ -23,6 +23,7 @@ from ..core.clock import within
 from ..core.events import Event
 from ..goals import Desk, SqliteStore
 from ..router import Router, warm_up
+from ..telemetry import Telemetry
 from .auth import OneKey, open_door
 from .kept_state import KeptState
 from .resource import Gateway
@@ -52,18 +53,20 @@ def serve(
     told: Callable[[Event], None],
     grace: float = GRACE,
     state: Path | None = None,
+    logged: Callable[[Any, float], None] | None = None,
 ) -> int:
     """Serve until a signal ends it; returns the exit status. Raises NotServed.
 
     ``state`` is the file that keeps quotas and health from one run to the next, and beside it lie the responses that
-    clients have stored; None keeps nothing.
+    clients have stored; None keeps nothing. ``logged`` is told of every request that is answered; see
+    :class:`~.access_log.AccessLog`.
     """
     if not key and not is_loopback(host):
         raise NotServed(f"--host {host}: reachable from elsewhere, this needs a key; set {KEY_VARIABLE}")
     from twisted.internet import reactor
 
     _make_room(config.gateway.max_connections)
-    served = _Served(config, reactor, key, told, grace, state)
+    served = _Served(config, reactor, key, told, grace, state, logged)
     served.listen(host, port)
     reactor.callWhenRunning(served.start)  # type: ignore[attr-defined]
     reactor.addSystemEventTrigger("before", "shutdown", served.stop)  # type: ignore[attr-defined]
@@ -106,6 +109,7 @@ class _Served:
         told: Callable[[Event], None],
         grace: float,
         state: Path | None = None,
+        logged: Callable[[Any, float], None] | None = None,
     ):
         self.reactor = reactor
         self.grace = grace
@@ -114,6 +118,7 @@ class _Served:
         self.router = Router(config, reactor)
         self.router.events.subscribe(told)
         self.state = KeptState(state, self.router, reactor) if state is not None else None
+        self.telemetry = Telemetry(self.router, reactor)
         check = OneKey(key) if key else open_door
         self.responses = ResponseFile(state.with_suffix(".responses.db3"), reactor) if state is not None else None
         self.goals = SqliteStore(state.with_suffix(".goals.db3")) if state is not None else None
@@ -125,12 +130,14 @@ class _Served:
             unguarded=not key,
             shelf=self.responses,
             desk=lambda: self.desk,
+            metrics=self.telemetry.metrics.text,
         )
         settings = config.gateway
         self.site = GatewaySite(
             self.gateway,
             reactor,
             max_connections=settings.max_connections,
+            told=logged,
         )
         self.port: Any = None
 
@@ -147,6 +154,7 @@ class _Served:
             for fault in self.state.restore():
                 print(fault, file=sys.stderr)
             self.state.begin()
+        self.telemetry.start()
         started = Deferred.fromCoroutine(self.router.start())
         started.addCallback(lambda _: self._say())
         started.addCallback(lambda _: Deferred.fromCoroutine(self.desk.start()))
@@ -181,6 +189,7 @@ class _Served:
         await self.desk.close()
         if self.goals is not None:
             self.goals.close()
+        await self.telemetry.stop()
         await self.router.stop()
         if self.state is not None:
             self.state.write()

@@ -11,6 +11,7 @@ idle (:data:`IDLE`), or send more than is taken (:mod:`~.bodies`). Beyond ``max_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -38,8 +39,16 @@ _ACCEPTED = 4
 class _Request(HeldBody):
     """A request of this site; forms and cookies are nothing to it."""
 
+    #: When it was whole, in the clock's seconds.
+    began = 0.0
+
     def parseCookies(self) -> None:
         """None are asked for."""
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        channel: Any = self.channel
+        self.began = channel.factory.clock.seconds()
+        super().requestReceived(command, path, version)
 
     def keeper(self) -> Keeper:
         channel: Any = self.channel
@@ -93,6 +102,7 @@ class GatewaySite(HTTPFactory):
     """Serves ``gateway`` and nothing else.
 
     port  what it listens on, once that is known
+    told  is called with every request that is answered, and when it was whole
     """
 
     protocol = _Channel
@@ -108,6 +118,7 @@ class GatewaySite(HTTPFactory):
         idle: int = IDLE,
         max_connections: int = CONNECTIONS,
         max_held: int | None = None,
+        told: Callable[[Any, float], None] | None = None,
     ):
         super().__init__(timeout=idle, reactor=reactor)  # type: ignore[arg-type]
         self.gateway = gateway
@@ -115,6 +126,7 @@ class GatewaySite(HTTPFactory):
         self.patience = patience
         self.max_connections = max_connections
         self.bodies = Bodies(gateway, max_held)
+        self._told = told
         self.channels: set[HTTPChannel] = set()
         self._waiting = False
         self._empty: Deferred[None] | None = None
@@ -150,4 +162,6 @@ class GatewaySite(HTTPFactory):
         return self._empty
 
     def log(self, request: Request) -> None:
-        """Nothing is written down of who asked."""
+        """Tell that a request is answered; nothing is written down of who asked."""
+        if self._told is not None:
+            self._told(request, getattr(request, "began", 0.0))

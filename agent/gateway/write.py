@@ -27,6 +27,14 @@ def put_json(request: Request, status: int, content: object, headers: Mapping[st
     request.finish()
 
 
+def put_text(request: Request, body: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+    """Answer ``request`` with ``body`` as it is."""
+    request.setResponseCode(200)
+    put_headers(request, {**headers, "content-type": media_type, "content-length": str(len(body))})
+    request.write(body)
+    request.finish()
+
+
 def put_nothing(request: Request, headers: Mapping[str, str]) -> None:
     """Answer that all is well and there is nothing to say."""
     request.setResponseCode(204)

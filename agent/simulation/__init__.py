@@ -12,7 +12,7 @@ What could have been is a linear program (:mod:`~agent.simulation.optimum`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..config.settings import Config
@@ -43,18 +43,24 @@ BESIDE_GOALS = ("headroom", "rules", "cheapest", "route")
 
 
 def simulate(
-    rows: Sequence[Row], config: Config, suits: Mapping[str, frozenset[str]], goals: Sequence[GoalRow] = ()
+    rows: Sequence[Row],
+    config: Config,
+    suits: Mapping[str, frozenset[str]],
+    goals: Sequence[GoalRow] = (),
+    watched: Callable[[str, Sequence[Row]], Iterable[Row]] = lambda name, rows: rows,
 ) -> dict[str, Outcome]:
     """Every policy's outcome by its name; with a backlog of ``goals``, those of :data:`BESIDE_GOALS`.
 
-    ``traffic alone`` is then what ``headroom`` makes of the traffic without the backlog.
+    ``traffic alone`` is then what ``headroom`` makes of the traffic without the backlog. ``watched`` passes the rows of
+    each on, for whoever sees them go by.
     """
     situation = Situation(config, suits)
     if not goals:
         made = policies(situation.config, situation.suits)
-        return {name: replay(rows, situation, policy) for name, policy in made.items()}
+        return {name: replay(rows, situation, policy, (), watched(name, rows)) for name, policy in made.items()}
     made = policies(situation.config, situation.suits)
-    outcomes = {name: replay(rows, situation, made[name], goals) for name in BESIDE_GOALS if name in made}
+    names = [name for name in BESIDE_GOALS if name in made]
+    outcomes = {name: replay(rows, situation, made[name], goals, watched(name, rows)) for name in names}
     outcomes[ALONE] = replay(rows, situation, policies(situation.config, situation.suits)["headroom"])
     return outcomes
 

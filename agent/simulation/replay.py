@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -125,8 +125,14 @@ class Situation:
         return self._first[kind]
 
 
-def replay(rows: Sequence[Row], situation: Situation, policy: Policy, goals: Sequence[GoalRow] = ()) -> Outcome:
-    """Send every row through the policy, and work the backlog of ``goals`` on what is left over.
+def replay(
+    rows: Sequence[Row],
+    situation: Situation,
+    policy: Policy,
+    goals: Sequence[GoalRow] = (),
+    through: Iterable[Row] | None = None,
+) -> Outcome:
+    """Send every row through the policy, as ``through`` brings them, and work the backlog of ``goals`` on what is left.
 
     Of several that are asked at once all are paid, and the best answer counts.
     """
@@ -178,7 +184,7 @@ def replay(rows: Sequence[Row], situation: Situation, policy: Policy, goals: Seq
 
     if worker is not None:
         push(rows[0].at, None)
-    for row in rows:
+    for row in rows if through is None else through:
         finish(row.at)
         if row.at >= next_moment:
             next_moment += max(step, 1e-9)

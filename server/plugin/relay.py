@@ -16,6 +16,7 @@ Nothing but :data:`PASSED_ON` goes on to the Server: not the client's address ei
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -42,6 +43,9 @@ PASSED_ON = (
 )
 #: With this header the Server only says (204) whether it would take the request's body.
 SCREEN = b"x-uniwizard-screen"
+
+#: Tells the Server that a request does not come from this machine, or came through a proxy on it.
+FROM_ELSEWHERE = b"x-uniwizard-from-elsewhere"
 
 #: Headers that belong to one connection and not to the answer (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer", b"proxy-connection"}
@@ -126,6 +130,16 @@ class Streamed(Request):
         self.passing.whole()
 
 
+def _from_here(request: Any) -> bool:
+    """Whether a request comes from this machine, and not through a proxy on it. The Portal imports no brain."""
+    if request.requestHeaders.hasHeader(b"x-forwarded-for") or request.requestHeaders.hasHeader(b"forwarded"):
+        return False
+    try:
+        return ipaddress.ip_address(getattr(request.getClientAddress(), "host", "")).is_loopback
+    except ValueError:
+        return False
+
+
 class Passing:
     """One request on its way to the Server, and the answer on its way back.
 
@@ -136,6 +150,8 @@ class Passing:
         self._relay, self._request = relay, request
         self._method, self._to = method, relay.base + uri
         self._headers = {name: request.requestHeaders.getRawHeaders(name, []) for name in PASSED_ON}
+        if not _from_here(request):
+            self._headers[FROM_ELSEWHERE] = [b"yes"]
         self._asked: Deferred[Any] | None = None
         self._answer: _Answer | None = None
         self._then: Callable[[], None] | None = None

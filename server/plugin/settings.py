@@ -27,6 +27,7 @@ STORED_CMDSETS = {
 }
 STARTSTOP_MODULE = "uniwizard.server.plugin.startstop"
 WEB_PLUGINS_MODULE = "uniwizard.server.plugin.web_plugins"
+ROOT_URLCONF = "uniwizard.server.web.urls"
 INPUTFUNCS_MODULE = "uniwizard.server.plugin.inputfuncs"
 HELP_MODULE = "uniwizard.world.help"
 PORTAL_MODULE = "uniwizard.server.plugin.portal"
@@ -65,6 +66,8 @@ DEFAULTS: dict[str, Any] = {
     # How many requests at /v1 the web server passes on at once; the next ones are asked to come again (503). Twice as
     # many connections are open at once; those beyond it wait.
     "UNIWIZARD_WEB_CONNECTIONS": 2000,
+    # Whether people who are not logged in see at /uniwizard/ which brains are there.
+    "UNIWIZARD_PUBLIC_STATUS": False,
     # The most that one token may be given, and how many an account may have.
     "UNIWIZARD_TOKEN_LIMITS": {"requests_per_minute": 60, "usd_per_month": 5.0},
     "UNIWIZARD_TOKENS_PER_ACCOUNT": 10,
@@ -116,6 +119,9 @@ def extend(settings: dict[str, Any]) -> None:
     if settings.get("WEB_PLUGINS_MODULE") != WEB_PLUGINS_MODULE:
         settings["UNIWIZARD_BASE_WEB_PLUGINS"] = settings.get("WEB_PLUGINS_MODULE", "")
         settings["WEB_PLUGINS_MODULE"] = WEB_PLUGINS_MODULE
+    if settings.get("ROOT_URLCONF", ROOT_URLCONF) != ROOT_URLCONF:
+        settings["UNIWIZARD_BASE_ROOT_URLCONF"] = settings["ROOT_URLCONF"]
+        settings["ROOT_URLCONF"] = ROOT_URLCONF
     if LEDGER_APP not in settings["INSTALLED_APPS"]:
         settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
     database.compose(settings)

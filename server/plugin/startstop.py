@@ -16,6 +16,7 @@ from uniwizard.agent import warm_up
 from uniwizard.server.game.addresses import forget, report
 from uniwizard.server.game.private import databases, keep_private
 from uniwizard.server.plugin import sessionless
+from uniwizard.world import fault_notice
 
 _LOADED = time.time()
 
@@ -24,6 +25,7 @@ def at_server_init() -> None:
     """Before any object is loaded: make the databases private, bring stored paths of an older version over."""
     keep_private(databases(settings))
     sessionless.install()
+    fault_notice.install()
     try:
         from uniwizard.server.plugin.upgrade import bring_over
 

@@ -34,6 +34,12 @@ def at_webserver_root_creation(web_root: Any) -> Any:
             web_root.putChild(b"picture", Uploads())
         except Exception:
             logger.log_trace("Uniwizard could not put /picture on the web server.")
+    try:
+        from uniwizard.server.web.metrics import MetricsPage
+
+        web_root.putChild(b"metrics", MetricsPage())
+    except Exception:
+        logger.log_trace("Uniwizard could not put /metrics on the web server.")
     return web_root
 
 
@@ -51,6 +57,15 @@ def at_webproxy_root_creation(web_root: Any) -> Any:
                 web_root.putChild(b"picture", Relay(reactor, "127.0.0.1", inner))
         except Exception:
             logger.log_trace("Uniwizard could not put /v1 on the web proxy.")
+    try:
+        from uniwizard.server.plugin.relay import Relay
+        from uniwizard.world.reactor import reactor
+
+        # Evennia's own proxy does not say where a request comes from.
+        inner = getattr(web_root, "port", settings.WEBSERVER_PORTS[0][1])
+        web_root.putChild(b"metrics", Relay(reactor, "127.0.0.1", inner))
+    except Exception:
+        logger.log_trace("Uniwizard could not put /metrics on the web proxy.")
     return web_root
 
 

@@ -176,7 +176,9 @@ FAULTS = {
     SMALL.replace("api: openai", "api: telepathy"): (
         ':4: backends.a.api: "telepathy" is unknown; allowed: openai, anthropic, gemini, ollama'
     ),
-    SMALL.replace("model: m\n  b", "modle: m\n    model: m\n  b"): ":6: backends.a.modle: unknown key; allowed: ",
+    SMALL.replace(
+        "model: m\n  b", "modle: m\n    model: m\n  b"
+    ): ":6: backends.a.modle: unknown key; did you mean model?; allowed: ",
     SMALL.replace("model: m\n  b", "model: m\n    retries: -1\n  b"): (
         ":7: backends.a.retries: -1 is too small; allowed: 0 or more"
     ),

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fake_llm import Reply, answer, completion, refusal, response, silent, status
-from faults import QUESTION, RouterTest, gives_up, tick
+from faults import QUESTION, RouterTest, gives_up, thinking, tick
 from twisted.internet.defer import Deferred, gatherResults
 
 from uniwizard.agent import AllBackendsFailed, BudgetSpent, ContentFiltered, Router, Task, Tool
 from uniwizard.agent.config.settings import Refusals, Rule
 from uniwizard.agent.core.backend import Price, Quota, Timeout
 from uniwizard.agent.core.clock import sleep
-from uniwizard.agent.core.events import Answered, AttemptEnded, FellBack, GaveUp, Leaked
+from uniwizard.agent.core.events import Answered, AttemptEnded, FellBack, GaveUp, Leaked, TaskBegan, TaskEnded
 from uniwizard.agent.core.failures import FailureCode
 from uniwizard.agent.health.breaker import State
 
@@ -36,7 +36,7 @@ class Answering(RouterTest):
         assert abs(result.cost_usd - 0.021) < 1e-9
         assert result.latency_ms > 0
         assert not (result.refused or result.partial or result.practice)
-        assert self.heard() == ["AttemptStarted", "AttemptEnded", "Answered"]
+        assert self.heard() == ["TaskBegan", "AttemptStarted", "AttemptEnded", "Answered", "TaskEnded"]
 
     async def test_a_plain_string_is_a_task(self) -> None:
         router = self.router(self.server.backend("a"))
@@ -145,9 +145,11 @@ class FallingBack(RouterTest):
         assert [attempt.backend for attempt in result.attempts] == ["a", "b", "c"]
         assert self.server.asked("d") == 0
         assert self.heard() == [
+            "TaskBegan",
             *("AttemptStarted", "AttemptEnded", "BreakerOpened", "FellBack"),
             *("AttemptStarted", "AttemptEnded", "BreakerOpened", "FellBack"),
             *("AttemptStarted", "AttemptEnded", "Answered"),
+            "TaskEnded",
         ]
 
     async def test_a_backends_own_fallbacks_come_before_the_ranking(self) -> None:
@@ -299,7 +301,7 @@ class Costs(RouterTest):
         assert failed.cost_usd == 0.02
         assert released == [QUESTION.id]
         assert (self.server.asked("a"), self.server.asked("b")) == (1, 0)
-        assert isinstance(self.events[-1], GaveUp)
+        assert isinstance(self.events[-2], GaveUp)
 
     async def test_no_request_leaves_before_its_attempt_is_noted(self) -> None:
         self.server.script("a", status(503))
@@ -417,13 +419,48 @@ class Telling(RouterTest):
 
         router.events.subscribe(fail)
         assert (await router.call_with_fallback(QUESTION)).text
-        assert len(self.flushLoggedErrors(RuntimeError)) == 3
+        assert len(self.flushLoggedErrors(RuntimeError)) == 5
 
     async def test_every_attempt_is_told_with_its_outcome(self) -> None:
         self.server.script("a", status(503))
         router = self.router(*map(self.server.backend, "ab"))
         result = await router.call_with_fallback(QUESTION)
         assert tuple(e.attempt for e in self.events if isinstance(e, AttemptEnded)) == result.attempts
+
+    async def test_a_task_is_told_to_begin_and_to_end_whatever_comes_of_it(self) -> None:
+        silent = Deferred[None]()
+        self.server.script("a", answer(), status(503), status(503))
+        router = self.router(self.server.backend("a"))
+        await router.call_with_fallback(Task("Hi", kind="chat", context="supervisor.plan"))
+        await gives_up(router)
+        router.keep_account(Written(lambda _: silent), None)
+        stopped = thinking(router)
+        stopped.addErrback(lambda _: None)
+        stopped.cancel()
+        began = [event for event in self.events if isinstance(event, TaskBegan)]
+        ended = [event for event in self.events if isinstance(event, TaskEnded)]
+        assert [(event.kind, event.context) for event in began[:2]] == [("chat", "supervisor.plan"), ("knowledge", "")]
+        assert [(event.outcome, event.backend) for event in ended] == [
+            ("answered", "a"),
+            ("failed", ""),
+            ("stopped", ""),
+        ]
+        assert [event.task_id for event in began] == [event.task_id for event in ended]
+
+    async def test_a_label_that_names_somebody_is_not_told(self) -> None:
+        router = self.router(self.server.backend("a"))
+        await router.call_with_fallback(Task("Hi", context="tell.Anna", identity=frozenset({"Anna"})))
+        assert [e.context for e in self.events if isinstance(e, TaskBegan | TaskEnded)] == ["", ""]
+
+    async def test_the_texts_of_a_task_that_is_over_are_told_without_names(self) -> None:
+        self.server.script("a", answer("Person1Q praises the sea."))
+        router = self.router(self.server.backend("a"))
+        await router.call_with_fallback(Task("Praise Anna.", kind="chat", identity=frozenset({"Anna"})))
+        ended = next(event for event in self.events if isinstance(event, TaskEnded))
+        assert ended.veiled is not None
+        asked, told = ended.veiled()
+        assert [turn.text for turn in asked] == ["Praise Person1Q."]
+        assert told == "Person1Q praises the sea."
 
     async def test_a_result_can_be_written_as_json(self) -> None:
         result = await self.router(self.server.backend("a")).call_with_fallback(QUESTION)

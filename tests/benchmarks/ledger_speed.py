@@ -121,6 +121,13 @@ PAGES = {
     "one task": "/admin/ledger/attempt/?q=fill-4711",
     "the shelf": "/admin/ledger/brain/",
     "a backend's page": "/admin/ledger/brain/claude/",
+    "one player": "/admin/ledger/attempt/?q=player3",
+    "overview, a week": "/uniwizard/",
+    "overview, hours": "/uniwizard/?step=hour",
+    "overview, 400 days": "/uniwizard/?from=2025-01-01",
+    "overview, a backend": "/uniwizard/?from=2025-01-01&backend=claude",
+    "overview, a player": "/uniwizard/?player=player3",
+    "overview, its live part": "/uniwizard/now",
 }
 
 

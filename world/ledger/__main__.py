@@ -51,7 +51,7 @@ def export(form: str, since: date | None, until: date | None, out: TextIO) -> in
         table = csv.DictWriter(out, columns())
         table.writeheader()
         for row in found:
-            table.writerow({name: _cell(value) for name, value in row.items()})
+            table.writerow({name: cell(value) for name, value in row.items()})
             count += 1
     else:
         for row in found:
@@ -60,7 +60,7 @@ def export(form: str, since: date | None, until: date | None, out: TextIO) -> in
     return count
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """A spreadsheet takes text that begins like this for a formula, and runs it; a provider or a player wrote it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 

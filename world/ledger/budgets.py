@@ -108,6 +108,8 @@ class Standing:
     spent: float
     reserved: float
     resets: datetime
+    #: When its window began, in seconds since the epoch.
+    began: float = 0.0
 
 
 class Budgets:
@@ -229,9 +231,38 @@ class Budgets:
         """Every budget that ``who`` spends from."""
         now = self._now()
         return [
-            Standing(scope, self.limits[scope], counter.used(now), counter.reserved, self.resets(scope))
+            Standing(
+                scope, self.limits[scope], counter.used(now), counter.reserved, self.resets(scope), counter.began(now)
+            )
             for scope, counter in self._counters_of(who, now).items()
         ]
+
+    def all_standings(self) -> list[tuple[Any, Standing]]:
+        """Every budget that somebody has spent from, with whose it is: an id, a token's label; the game's is empty."""
+        now = self._now()
+        return [
+            (
+                key,
+                Standing(
+                    scope,
+                    self.limits[scope],
+                    counter.used(now),
+                    counter.reserved,
+                    self.resets(scope),
+                    counter.began(now),
+                ),
+            )
+            for (scope, key), counter in self._counters.items()
+            if scope in self.limits
+        ]
+
+    def most_used(self) -> dict[str, float]:
+        """By scope, the share of the budget that is used most; nothing of those that nobody has spent from."""
+        now, found = self._now(), dict[str, float]()
+        for (scope, _), counter in self._counters.items():
+            if scope in self.limits and (limit := self.limits[scope].usd) > 0:
+                found[scope] = max(found.get(scope, 0.0), counter.used(now) / limit)
+        return found
 
     def left(self, who: Who) -> float:
         """The share of the tightest budget of ``who`` that is neither spent nor set aside; 1 without budgets."""

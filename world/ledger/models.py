@@ -154,6 +154,53 @@ class Totals(models.Model):
         return f"{self.day} {self.backend}"
 
 
+class Bucket(models.Model):
+    """The attempts of one hour (``span`` is ``h``) or day (``d``) that have something in common, with their times.
+
+    Once ``by`` work: backend and kind; and once by who asked: ``asker`` is an account, ``token`` one of its tokens; see
+    :mod:`world.ledger.buckets`.
+    ``latency`` (of the answered) and ``first`` (the first token) are histograms as text.
+    """
+
+    span = models.CharField(max_length=1)
+    began = models.DateTimeField()
+    by = models.CharField(max_length=5)
+    backend = models.CharField(max_length=64, blank=True)
+    kind = models.CharField(max_length=32, blank=True)
+    account_id = models.BigIntegerField(default=0)
+    asker = models.CharField(max_length=150, blank=True)
+    practice = models.BooleanField(default=False)
+    attempts = models.PositiveIntegerField(default=0)
+    answered = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    stopped = models.PositiveIntegerField(default=0)
+    remembered = models.PositiveIntegerField(default=0)
+    fallbacks = models.PositiveIntegerField(default=0)
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    cached_tokens = models.PositiveBigIntegerField(default=0)
+    cost_usd = models.FloatField(default=0.0)
+    saved_usd = models.FloatField(default=0.0)
+    latency = models.TextField(blank=True)
+    first = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["began", "span", "by", "backend", "kind", "account_id", "asker", "practice"],
+                name="ledger_bucket_once",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["span", "by", "began"], name="ledger_bucket_span"),
+            models.Index(fields=["account_id", "span", "began"], name="ledger_bucket_account"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.began:%Y-%m-%d %H:%M} {self.backend or self.asker}"
+
+
 class KnownAnswer(models.Model):
     """An answer that the memory gives without asking anybody. ``key`` is a digest of the question, names left out.
 

@@ -161,6 +161,11 @@ class Recorder:
         """The player has been told."""
         self.writer.put("release", task)
 
+    def under_way(self) -> list[dict[str, Any]]:
+        """The rows of the attempts that have not ended, oldest first."""
+        rows = (row for asked in self._asked.values() for row in asked.open.values())
+        return sorted(({**row, "prompt": ""} for row in rows), key=lambda row: row["started"])
+
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def __call__(self, event: Event) -> None:

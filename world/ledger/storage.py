@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db import connections, transaction
 
 from uniwizard.agent.gateway.store import SURPLUS
+from uniwizard.world.ledger import buckets
 from uniwizard.world.ledger.database import alias
 from uniwizard.world.ledger.models import (
     Attempt,
@@ -134,10 +135,12 @@ class Storage:
             day = day_of(row["started"])
             days.add(day)
             values.append(_values(row, day, connection.ops))
+        fresh = _fresh(ended)
         with connection.cursor() as cursor:
             for sql, rows in ((_START, values[: len(begun)]), (_END, values[len(begun) :])):
                 if rows:
                     cursor.executemany(sql, rows)
+        buckets.write(buckets.counted_rows(fresh))
         if late := self.rolled & days:
             # What was added up no longer holds; the day is added up anew when asked about, and by the next upkeep.
             RolledDay.objects.filter(day__in=late).delete()
@@ -159,6 +162,16 @@ def _write_goals(goals: dict[str, str | None]) -> None:
     # PostgreSQL takes no NUL; JSON writes one as an escape.
     kept = [WorkedGoal(id=goal, text=text) for goal, text in goals.items() if text is not None]
     WorkedGoal.objects.bulk_create(kept, update_conflicts=True, unique_fields=["id"], update_fields=["text"])
+
+
+def _fresh(ended: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of these attempts that were not written down as ended before."""
+    tasks = list({row["task"] for row in ended})
+    known: set[tuple[str, int]] = set()
+    for first in range(0, len(tasks), 500):
+        before = Attempt.objects.filter(task__in=tasks[first : first + 500], outcome__in=buckets.COUNTED)
+        known.update(before.order_by().values_list("task", "number"))
+    return [row for row in ended if (row["task"], row["number"]) not in known]
 
 
 def _remember(known: dict[str, dict[str, Any] | None]) -> None:

@@ -19,6 +19,7 @@ from django.db.models import Count, Sum
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from uniwizard.world.ledger import buckets
 from uniwizard.world.ledger.database import alias
 from uniwizard.world.ledger.models import Attempt, KeptResponse, KnownAnswer, RolledDay, Totals
 from uniwizard.world.ledger.report import ASKER, TOTALS_BY, days_present
@@ -74,6 +75,7 @@ def piece(storage: Storage, now: float | None = None) -> bool:
         return True
     if KeptResponse.objects.filter(until__lte=at).delete()[0]:
         return True
+    buckets.forget(at)
     today = day_of(at - SETTLED)
     for day in days_present():
         if day < today and day not in storage.rolled:

@@ -121,6 +121,10 @@ class Writer:
         """Run something that writes, between two batches; it should take well under a second."""
         return deferToThreadPool(self._reactor, self._writing, function, *arguments)
 
+    def spilled(self) -> float:
+        """How many operations wait in the spill file."""
+        return float(self._spill.rows())
+
     async def close(self) -> None:
         """Write what is left, into the spill file if need be, and end the threads."""
         if self._closed:

@@ -7,7 +7,8 @@ What becomes of the fields
                  config's word; response_format, as the task's schema
     done here    model, stream, stream_options, stream_mode (our own), and stops once more
     left out     user, safety_identifier, message names: nobody who answers learns who asked. Where one reads as a
-                 person's name it is veiled in the text as well. metadata, store, service_tier, prompt_cache_key and
+                 person's name it is veiled in the text as well. metadata (its ``context`` labels the task for those
+                 who watch, and is not sent either), store, service_tier, prompt_cache_key and
                  other fields that change no answer
     refused      whatever changes what an answer is and cannot be had from every backend: n above 1, logprobs, audio
                  answers, files by id, web search, the old ``functions``
