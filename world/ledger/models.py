@@ -64,6 +64,7 @@ class Attempt(models.Model):
     label = models.CharField(max_length=100, blank=True, help_text="What of the game's own asked, such as a character.")
     prompt = models.TextField(blank=True)
     answer = models.TextField(blank=True)
+    owner = models.CharField(max_length=32, null=True, editable=False, help_text="The process that wrote this.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["task", "number"], name="ledger_attempt_once")]
@@ -90,6 +91,19 @@ class Attempt(models.Model):
         who = self.character if self.character == self.account else f"{self.character} ({self.account})"
         asked = self.payer or (who if self.account else self.character)
         return " through ".join(filter(None, (asked, self.label))) or "-"
+
+
+class Process(models.Model):
+    """A process that writes into these tables, on PostgreSQL; ``beat`` is its last heartbeat, by the
+    database's clock."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    host = models.CharField(max_length=100)
+    pid = models.BigIntegerField()
+    beat = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.pid}"
 
 
 class Pending(models.Model):
