@@ -272,6 +272,7 @@ def _build(document: Any, name: str, env: Mapping[str, str], missing: Mapping[Pl
         route=document.get("route"),
         strategies=document.get("strategies", {}),
         memory=memory_settings(document.get("memory")),
+        redis=document.get("redis") or env.get("UNIWIZARD_REDIS_URL", "").strip(),
         source=name,
     )
 

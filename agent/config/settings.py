@@ -136,6 +136,7 @@ class Config:
     route           the strategy that decides: a name, or a mapping with ``use``; None for the plain ranking
     strategies      named ones, by name; what stands in them is valid, and refers to what there is
     memory          which answers are remembered; None for none
+    redis           the address of a Redis, which may hold a password; empty for none
     """
 
     backends: Mapping[str, Backend]
@@ -152,4 +153,5 @@ class Config:
     route: str | Mapping[str, Any] | None = None
     strategies: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     memory: MemorySettings | None = None
+    redis: str = field(default="", repr=False)
     source: str = ""

@@ -16,8 +16,8 @@ Rooms of this house, each below the one before it:
     rejection  every error in OpenAI's format
 """
 
-from .auth import Allowance, Caller, KeyCheck, OneKey, hashed, open_door
+from .auth import Allowance, Caller, KeyCheck, OneKey, hashed, month_of, open_door
 from .resource import Gateway
 from .site import GatewaySite
 
-__all__ = ["Allowance", "Caller", "Gateway", "GatewaySite", "KeyCheck", "OneKey", "hashed", "open_door"]
+__all__ = ["Allowance", "Caller", "Gateway", "GatewaySite", "KeyCheck", "OneKey", "hashed", "month_of", "open_door"]

@@ -43,13 +43,29 @@ class Caller:
     """Somebody who was let in, with what they have used.
 
     label      what the owner calls this key; never sent to a backend
+    id         tells this key from every other; two owners may call theirs the same
     identity   terms that must not leave with this caller's tasks
     spent_usd  in ``month`` (such as "2026-11"), which :meth:`charge` keeps current
-    changed    told after every charge, for whoever keeps the figures
+    changed    told after every charge, for whoever keeps the figures; ``last_charge`` is what was charged, in USD
     owner      what all keys of one owner may use together; a new key is no new allowance
     """
 
-    __slots__ = ("_money", "_rate", "_seen", "allowance", "changed", "identity", "label", "month", "owner", "spent_usd")
+    __slots__ = (
+        *(
+            "_money",
+            "_rate",
+            "_seen",
+            "allowance",
+            "changed",
+            "id",
+            "identity",
+            "label",
+            "last_charge",
+            "month",
+            "owner",
+        ),
+        "spent_usd",
+    )
 
     def __init__(
         self,
@@ -60,14 +76,17 @@ class Caller:
         month: str = "",
         changed: Callable[[Caller], None] | None = None,
         owner: Caller | None = None,
+        id: str = "",
     ):
         self.label = label
+        self.id = id or label
         self.allowance = allowance or Allowance()
         self.identity = identity
         self.spent_usd = spent_usd
         self.month = month
         self.changed = changed
         self.owner = owner
+        self.last_charge = 0.0
         self._rate: LimitCounter | None = None
         self._money: LimitCounter | None = None
         self._seen = 0.0
@@ -106,9 +125,17 @@ class Caller:
         for one in self._payers():
             one._month(now).use(now, usd)
             one.spent_usd = one._month(now).used(now)
-            one.month = _month_of(now)
+            one.month = month_of(now)
+            one.last_charge = usd
             if one.changed is not None:
                 one.changed(one)
+
+    def recount(self, usd: float, now: float) -> None:
+        """All that was spent this month, by whatever process, is ``usd``; what is set aside here stays so."""
+        money = self._month(now)
+        money.reset(now)
+        money.use(now, usd)
+        self.spent_usd, self.month = usd, month_of(now)
 
     @property
     def remaining(self) -> int | None:
@@ -140,12 +167,13 @@ class Caller:
     def _month(self, now: float) -> LimitCounter:
         if self._money is None:
             budget = self.allowance.usd_per_month
-            spent = self.spent_usd if self.month == _month_of(now) else 0.0
+            spent = self.spent_usd if self.month == month_of(now) else 0.0
             self._money = LimitCounter(Quota(math.inf if budget is None else budget, "usd", "month"), now, spent)
         return self._money
 
 
-def _month_of(now: float) -> str:
+def month_of(now: float) -> str:
+    """The calendar's month at ``now`` (seconds since the epoch) in UTC, such as ``2026-11``."""
     return time.strftime("%Y-%m", time.gmtime(now))
 
 
@@ -166,7 +194,7 @@ class OneKey:
 
     def __init__(self, key: str):
         self._hash = hashed(key)
-        self._caller = Caller("the key of this server")
+        self._caller = Caller("the key of this server", id=self._hash[:16])
 
     def __call__(self, presented: str) -> Caller | str:
         if not presented:

@@ -15,14 +15,15 @@ them is an entry that expires, or a key in a set that leads nowhere and is let g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..config.settings import MemorySettings
+from ..state.redis import RedisConnection
+from ..state.redis import connect as to_redis
 from .entry import Entry
 from .store import StoreUnavailable
 
@@ -34,16 +35,6 @@ _USED = f"{PREFIX}used"
 MOST_UNDER_WAY = 1000
 #: Stands for the reply of a Redis that could not be asked.
 _UNREACHABLE = object()
-
-
-class RedisConnection(Protocol):
-    """What is used of a Redis client; txredisapi's has it."""
-
-    def execute_command(self, *args: Any) -> Deferred[Any]:
-        """The reply of one command."""
-
-    def disconnect(self) -> Any:
-        """End the connection."""
 
 
 class RedisStore:
@@ -139,20 +130,4 @@ def connect(address: str, settings: MemorySettings, now: Callable[[], float]) ->
 
     Raises ImportError where txredisapi is not installed: ``pip install 'uniwizard[redis]'``.
     """
-    import txredisapi
-
-    parts = urlsplit(address)
-    return RedisStore(
-        txredisapi.lazyConnection(
-            host=parts.hostname or "127.0.0.1",
-            port=parts.port or 6379,
-            dbid=int(parts.path.strip("/") or 0),
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            ssl_context_factory=parts.scheme == "rediss",
-            charset=None,
-            convertNumbers=False,
-        ),
-        settings,
-        now,
-    )
+    return RedisStore(to_redis(address), settings, now)

@@ -106,6 +106,38 @@ class Process(models.Model):
         return f"{self.host} {self.pid}"
 
 
+class Token(models.Model):
+    """A key with which programs of an account come in; ``hash`` is its SHA-256. Limits of None are none."""
+
+    id = models.CharField(max_length=16, primary_key=True)
+    account_id = models.BigIntegerField()
+    label = models.CharField(max_length=100)
+    hash = models.CharField(max_length=64)
+    created = models.DateTimeField()
+    expires = models.DateTimeField(null=True)
+    requests_per_minute = models.PositiveIntegerField(null=True)
+    usd_per_month = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.id}, {self.label}"
+
+
+class TokenUse(models.Model):
+    """What one process has spent of one token in one month (``2026-11``, UTC). They outlive a revoked token: its
+    account has spent them all the same."""
+
+    token = models.CharField(max_length=16)
+    account_id = models.BigIntegerField()
+    owner = models.CharField(max_length=32)
+    month = models.CharField(max_length=7)
+    usd = models.FloatField(default=0.0)
+    last_used = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "owner", "month"], name="ledger_token_use")]
+        indexes = [models.Index(fields=["month", "account_id"], name="ledger_token_month")]
+
+
 class Pending(models.Model):
     """A thought whose player has not been told its end yet.
 

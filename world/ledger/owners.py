@@ -61,7 +61,7 @@ class Owner:
 
     def beat(self) -> None:
         """Tell other machines that we are there; on SQLite there are none. Raises DatabaseError."""
-        if _several():
+        if several():
             who = {"host": socket.gethostname()[:100], "pid": os.getpid(), "beat": Now()}
             Process.objects.update_or_create(id=self.id, defaults=who)
 
@@ -103,7 +103,7 @@ class Owner:
         # In this order: whoever has written a row by now was known as alive before.
         owners = set(under_way.values_list("owner", flat=True).distinct())
         dead = owners - {None} - self._alive()
-        if _several():
+        if several():
             Process.objects.filter(beat__lt=Now() - timedelta(seconds=SILENT)).delete()
         marked = history.mark_interrupted([owner for owner in dead if owner is not None]) if dead else 0
         # Those of before owners were known.
@@ -120,7 +120,7 @@ class Owner:
             else:
                 os.close(lock)
                 free.add(path.name)
-        if not _several():
+        if not several():
             return held
         heard = Process.objects.filter(beat__gte=Now() - timedelta(seconds=SILENT))
         return held | (set(heard.values_list("id", flat=True)) - free)
@@ -142,7 +142,7 @@ class Owner:
             yield from (path for path in sorted(self._locks.iterdir()) if path.name != self.id)
 
 
-def _several() -> bool:
+def several() -> bool:
     """Whether processes of other machines can write into the same tables."""
     return bool(connections[alias()].vendor == "postgresql")
 

@@ -91,6 +91,11 @@ class Recorder:
         if self._owner is not None:
             self.writer.look_after(self._owner)
 
+    @property
+    def owner(self) -> str:
+        """What this process is called in the rows that it writes."""
+        return self._owner.id if self._owner is not None else ""
+
     # -- who asked -----------------------------------------------------------------------------------------------
 
     def ask(self, task: str, who: Who, kind: str = "", usd: float = 0.0, text: str = "", own: Own = ()) -> None:
@@ -230,7 +235,7 @@ class Recorder:
             "payer": who.payer,
             "label": who.label,
             "prompt": asked.text,
-            "owner": self._owner.id if self._owner is not None else None,
+            "owner": self.owner or None,
         }
 
     def _recount(self) -> None:

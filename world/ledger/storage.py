@@ -4,6 +4,7 @@
     ("hold", row)             a thought is under way         ("answer", task, s)   its end is known, not yet told
     ("release", task)         its player has been told
     ("know", row)             an answer is remembered        ("unknow", key)      it is forgotten
+    ("use", row)              what one process has spent of a token this month, in all
 
 A row is plain data with the field names of :mod:`world.ledger.models`; times are seconds since the epoch. An end is
 written over a start and never the other way round, so operations may come twice, and late.
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.db import connections, transaction
 
 from uniwizard.world.ledger.database import alias
-from uniwizard.world.ledger.models import Attempt, KnownAnswer, Pending, RolledDay, Totals, fields_of
+from uniwizard.world.ledger.models import Attempt, KnownAnswer, Pending, RolledDay, TokenUse, Totals, fields_of
 from uniwizard.world.ledger.spill import Operation
 
 #: Written without Django's models, which take five times as long for a row. ON CONFLICT is SQLite's and PostgreSQL's.
@@ -66,6 +67,7 @@ class Storage:
         answers: dict[str, str] = {}
         released: list[str] = []
         known: dict[str, dict[str, Any] | None] = {}
+        used: dict[tuple[str, str, str], dict[str, Any]] = {}
         for operation in operations:
             match operation:
                 case ("start", row):
@@ -84,6 +86,8 @@ class Storage:
                     known[row["key"]] = row
                 case ("unknow", key):
                     known[key] = None
+                case ("use", row):
+                    used[row["token"], row["owner"], row["month"]] = row
         begun = [row for key, row in starts.items() if key not in ends]
         with transaction.atomic(using=alias()):
             self._attempts(begun, list(ends.values()))
@@ -97,6 +101,7 @@ class Storage:
             for task, text in answers.items():
                 Pending.objects.filter(task=task).update(answer=text)
             _remember(known)
+            _count_uses(list(used.values()))
 
     def _attempts(self, begun: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
         connection = connections[alias()]
@@ -137,6 +142,16 @@ def _remember(known: dict[str, dict[str, Any] | None]) -> None:
         update_conflicts=True,
         unique_fields=["key"],
         update_fields=["kind", "backend", "model", "learned", "until", "practice", "entry"],
+    )
+
+
+def _count_uses(rows: Sequence[dict[str, Any]]) -> None:
+    """Write down what a process has spent of tokens; the figures are whole sums, so that they may come twice."""
+    TokenUse.objects.bulk_create(
+        [TokenUse(**{**row, "last_used": moment(row["last_used"])}) for row in rows],
+        update_conflicts=True,
+        unique_fields=["token", "owner", "month"],
+        update_fields=["usd", "last_used"],
     )
 
 

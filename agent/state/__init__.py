@@ -1,0 +1,1 @@
+"""What several processes share goes through here. Deciding never waits for it."""
