@@ -112,6 +112,10 @@ class Recorder:
             self.done(next(iter(self._asked)))
         return asked
 
+    async def ready(self, task_id: str, usd: float) -> None:
+        """Before :meth:`reserve`, where several processes keep the budgets."""
+        await self.budgets.ready(task_id, usd)
+
     def reserve(self, task_id: str, usd: float) -> str:
         """Set ``usd`` aside for the task's next attempt; why that is too much, or empty."""
         try:
