@@ -35,7 +35,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, Config, ConfigError, Decision, Plan, Router, RouteResult, Task, load
 from uniwizard.agent.core.events import BreakerClosed, BreakerOpened, Event, Feedback
-from uniwizard.world import build, identity, listeners, routers, soul, thinker
+from uniwizard.world import build, cluster, identity, listeners, routers, soul, thinker
 from uniwizard.world.ledger import history, recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
 from uniwizard.world.mood import Mood
@@ -251,6 +251,7 @@ class BackendRouter(DefaultScript):
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
+        cluster.join(brain)
         brain.events.subscribe(self._persist_on_breaker)
         brain.events.subscribe(self._persist_on_feedback)
         if (channel := listeners.channel(settings.UNIWIZARD_CHANNEL)) is not None:

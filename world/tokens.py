@@ -25,6 +25,7 @@ from evennia.accounts.models import AccountDB
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from uniwizard.agent import Cluster
 from uniwizard.agent.gateway import Allowance, Caller, hashed, month_of
 from uniwizard.world.ledger import recorder, token_rows
 from uniwizard.world.ledger.owners import several
@@ -107,6 +108,7 @@ class Tokens:
         self._refreshing: LoopingCall | None = None
         self._looked = 0.0
         self.revoked: Callable[[str], None] = lambda identifier: None
+        self._cluster: Cluster | None = None
 
     def check(self, presented: str) -> Caller | str:
         """Who comes with the key ``presented``: a Caller, or why they may not come in."""
@@ -171,6 +173,18 @@ class Tokens:
         """The account whose token let ``caller`` in; None when it has been revoked since."""
         return next((held.holder for held in self._all().values() if held.caller is caller), None)
 
+    def join(self, cluster: Cluster) -> None:
+        """Keep rates and budgets together with the other processes, and hear of revocations at once."""
+        if self._cluster is cluster:
+            return
+        self._cluster = cluster
+        cluster.on("revoked", lambda said: self.forget(str(said.get("id"))))
+        self.revoked = lambda identifier: cluster.tell("revoked", id=identifier)
+        for held in (self._held or {}).values():
+            held.caller.cluster = cluster
+        for owner in self._owners.values():
+            owner.cluster = cluster
+
     def open(self) -> None:
         """Read all tokens now, so that the first request need not wait for it."""
         self._all()
@@ -211,6 +225,7 @@ class Tokens:
         spent = sum(known.uses.get(row.id, {}).values())
         owner = self._owner(row.account_id, known)
         caller = Caller(row.label, allowance, terms, spent, month_of(now), owner=owner, id=row.id)
+        caller.cluster = self._cluster
         held = _Held(row, holder, caller, known.last.get(row.id, 0.0), now)
 
         def spent_more(caller: Caller) -> None:
@@ -233,6 +248,7 @@ class Tokens:
             owner = Caller(
                 "all tokens of an account", allowance, spent_usd=spent, month=month, id=f"account {account_id}"
             )
+            owner.cluster = self._cluster
             self._owners[account_id] = owner
         return owner
 

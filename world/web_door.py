@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from uniwizard.agent import Router, Task
@@ -13,9 +14,12 @@ from uniwizard.world.reactor import reactor
 from uniwizard.world.tokens import tokens
 
 
-def gateway() -> Gateway:
-    """The resource for ``/v1``. Made before the database is asked for anything: it looks up what it needs late."""
-    return Gateway(_Brain(), reactor, tokens.check, book=_Ledger())
+def gateway(brain: Callable[[], Router | None] | None = None) -> Gateway:
+    """The resource for ``/v1``. Made before the database is asked for anything: it looks up what it needs late.
+
+    ``brain`` is another Router than that of the game's default BackendRouter.
+    """
+    return Gateway(brain or _Brain(), reactor, tokens.check, book=_Ledger())
 
 
 class _Brain:

@@ -171,8 +171,8 @@ class Caller:
         limit = self.allowance.requests_per_minute
         if self._rate is None and limit is not None:
             self._rate = LimitCounter(Quota(limit, "requests", "minute", rolling=True), now)
-            if self.cluster is not None:
-                self._rate.share(self.cluster, f"rate:{self.id}", now)
+        if self._rate is not None and self.cluster is not None:
+            self._rate.share(self.cluster, f"rate:{self.id}", now)
         return self._rate
 
     def _month(self, now: float) -> LimitCounter:
@@ -180,8 +180,8 @@ class Caller:
             budget = self.allowance.usd_per_month
             spent = self.spent_usd if self.month == month_of(now) else 0.0
             self._money = LimitCounter(Quota(math.inf if budget is None else budget, "usd", "month"), now, spent)
-            if self.cluster is not None:
-                self._money.share(self.cluster, f"usd:{self.id}", now)
+        if self.cluster is not None:
+            self._money.share(self.cluster, f"usd:{self.id}", now)
         return self._money
 
 

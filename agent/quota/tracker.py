@@ -410,6 +410,9 @@ class QuotaTracker:
                     faults.append(f"windows: {_identity(tracked.window.quota)}: used: is not a number from 0")
                 tracked.window.restore(dict(found), now)
                 tracked.window.advance(now)
+                if tracked.share is not None:
+                    # What was kept was everybody's.
+                    tracked.window.own = max(0.0, tracked.window.own - tracked.window.others)
                 if isinstance(found.get("demand"), Mapping):
                     tracked.demand.restore(found["demand"])
             elif found is not None:

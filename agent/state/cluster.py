@@ -42,17 +42,20 @@ STOPPED = 10.0
 #: Seconds without a reply after which Redis is gone.
 GONE = 0.5
 PREFIX = "uw:"
-_CLUSTER, _MEMBERS, _RUNNER, CHANNEL = f"{PREFIX}cluster", f"{PREFIX}members", f"{PREFIX}runner", f"{PREFIX}said"
 
 
 class Cluster:
     """This process among the others. Everything belongs to the reactor's thread.
 
     processes  how many there will be at least, which the first shares go by
+    name       of those that belong together, where several clusters have one Redis
     """
 
-    def __init__(self, address: str, clock: Clock, processes: int = 1):
+    def __init__(self, address: str, clock: Clock, processes: int = 1, name: str = ""):
         self._address = address
+        self._prefix = f"{PREFIX}{name}:" if name else PREFIX
+        self._shared = self._prefix + "cluster", self._prefix + "members", self._prefix + "runner"
+        self._channel = self._prefix + "said"
         self.clock: Any = clock
         self.process = secrets.token_hex(6)
         self._least = self.processes = max(1, processes)
@@ -78,7 +81,7 @@ class Cluster:
     def start(self) -> None:
         """Take part from now on. Raises ImportError where txredisapi is not installed."""
         self._redis = redis.connect_soon(self._address)
-        self._listening = redis.listen(self._address, CHANNEL, self._hear, self._join)
+        self._listening = redis.listen(self._address, self._channel, self._hear, self._join)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = self.clock
         self._beat_at = self.clock.seconds()
@@ -95,7 +98,7 @@ class Cluster:
                 pool = self._pools[name]
                 pool.give_back()
                 self.lease(pool, pool.word(sweep=False))
-            leaving = self._do("ZREM", _MEMBERS, self.process)
+            leaving = self._do("ZREM", self._shared[1], self.process)
             leaving.addTimeout(PATIENCE * 4, self.clock, onTimeoutCancel=lambda *_: None)
             await leaving
         self.away = True
@@ -123,7 +126,7 @@ class Cluster:
     def lease(self, pool: Pool, word: list[Any]) -> Deferred[Any]:
         """Say ``word`` of ``pool`` to Redis; its reply, or None. Never fails."""
         self.active(pool)
-        return self._run(LEASE, [_CLUSTER, f"{PREFIX}pool:{pool.name}"], word)
+        return self._run(LEASE, [self._shared[0], f"{self._prefix}pool:{pool.name}"], word)
 
     def sequence(self) -> int:
         """A number above all before it."""
@@ -139,7 +142,7 @@ class Cluster:
     def tell(self, what: str, **said: Any) -> None:
         """Tell all others; who cannot be reached does not hear it."""
         if not self.away:
-            self._do("PUBLISH", CHANNEL, json.dumps({**said, "what": what, "by": self.process}))
+            self._do("PUBLISH", self._channel, json.dumps({**said, "what": what, "by": self.process}))
 
     def on(self, what: str, heard: Callable[[dict[str, Any]], None]) -> None:
         """Have ``heard`` called with what the others tell."""
@@ -173,13 +176,13 @@ class Cluster:
     def keep(self, key: str, value: dict[str, Any] | None, seconds: float = 0.0) -> None:
         """Keep ``value`` for those who come later, for so long; None forgets it."""
         if value is None:
-            self._do("DEL", f"{PREFIX}{key}")
+            self._do("DEL", f"{self._prefix}{key}")
         else:
-            self._do("SET", f"{PREFIX}{key}", json.dumps(value), "PX", max(1, round(seconds * 1000.0)))
+            self._do("SET", f"{self._prefix}{key}", json.dumps(value), "PX", max(1, round(seconds * 1000.0)))
 
     async def kept(self, keys: list[str]) -> list[dict[str, Any] | None]:
         """What is kept by ``keys``; None where nothing is, or Redis is gone."""
-        reply = await self._do("MGET", *(f"{PREFIX}{key}" for key in keys)) if keys else []
+        reply = await self._do("MGET", *(f"{self._prefix}{key}" for key in keys)) if keys else []
         found: list[dict[str, Any] | None] = []
         for value in reply if isinstance(reply, list) else [None] * len(keys):
             try:
@@ -193,14 +196,14 @@ class Cluster:
         """Whether this process may do what one alone should, for so long; True where Redis is gone."""
         if self.away:
             return True
-        claimed = self._do("SET", f"{PREFIX}{key}", self.process, "NX", "PX", round(seconds * 1000.0))
+        claimed = self._do("SET", f"{self._prefix}{key}", self.process, "NX", "PX", round(seconds * 1000.0))
         claimed.addTimeout(PATIENCE, self.clock, onTimeoutCancel=lambda *_: True)
         reply = await claimed
         return reply is not None
 
     def release(self, key: str) -> None:
         """It is done."""
-        self._do("DEL", f"{PREFIX}{key}")
+        self._do("DEL", f"{self._prefix}{key}")
 
     # -- talking to Redis ----------------------------------------------------------------------------------------
 
@@ -213,7 +216,7 @@ class Cluster:
             # One question waits for its reply; more would only wait as well.
             self._beat_at = now
             return
-        beat = self._run(BEAT, [_CLUSTER, _MEMBERS, _RUNNER], [self.process, RUNS_MS])
+        beat = self._run(BEAT, [*self._shared], [self.process, RUNS_MS])
         beat.addCallback(self._beaten)
         if not self.away or stopped:
             self._sync()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_llm import answer, silent, status
 from faults import QUESTION, RouterTest, gives_up, thinking
-from test_memory_redis import RedisServer
+from redis_server import RedisServer
 from twisted.internet import reactor as running
 from twisted.internet.defer import Deferred, gatherResults
 
