@@ -223,7 +223,8 @@ class _Door:
             os.close(self._handle)
 
         started.addCallback(listen)
-        for every, look in ((1.0, self._heed_parent), (NAMES, self._read_names)):
+        looks = (1.0, self._heed_parent), (NAMES, self._read_names), (60.0, _keep_up)
+        for every, look in looks:
             LoopingCall(look).start(every, now=False).addErrback(lambda why: log.failure("a door", failure=why))
 
     def _heed_parent(self) -> None:
@@ -261,6 +262,13 @@ class _Door:
             self._gateway.abandon()
         tokens.write()
         await self.router.stop()
+
+
+def _keep_up() -> None:
+    """Do the ledger's housekeeping, should it be due and nobody else be at it."""
+    from uniwizard.world.ledger import recorder, upkeep
+
+    upkeep.consider(recorder.the().writer)
 
 
 def _count_past(brain: Any) -> None:

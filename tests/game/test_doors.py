@@ -13,7 +13,7 @@ import pytest
 from fake_llm import FakeLLMThread
 from prepared import copied
 from several import Doors, Several, kill, together
-from wired import COST, address, config, newcomer, says, until
+from wired import COST, address, config, newcomer, until
 
 pytestmark = pytest.mark.game
 

@@ -12,6 +12,7 @@ written over a start and never the other way round, so operations may come twice
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
@@ -114,11 +115,18 @@ class Storage:
             for sql, rows in ((_START, values[: len(begun)]), (_END, values[len(begun) :])):
                 if rows:
                     cursor.executemany(sql, rows)
-        if late := self.rolled & days:
+        if late := self._late(days):
             # What was added up no longer holds; the day is added up anew when asked about, and by the next upkeep.
             RolledDay.objects.filter(day__in=late).delete()
             Totals.objects.filter(day__in=late).delete()
             self.rolled.difference_update(late)
+
+    def _late(self, days: set[date]) -> set[date]:
+        """Those of ``days`` that are added up already."""
+        if connections[alias()].vendor == "postgresql" and min(days, default=date.max) < day_of(time.time()):
+            # Another process may have done that.
+            self._rolled = None
+        return self.rolled & days
 
     @property
     def rolled(self) -> set[date]:
