@@ -22,6 +22,7 @@ from typing import Any
 
 from django.conf import settings
 from evennia.accounts.models import AccountDB
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -148,6 +149,8 @@ class Tokens:
         row = Row(identifier, account.id, label, hashed(secret), now, expires, *limits)
         token_rows.add(row)
         held = everyone[identifier] = self._hold(row, _holder(account.id), Known())
+        if self._cluster is not None:
+            self._cluster.tell("made")
         return _shown(held), secret
 
     def revoke(self, account: Any, identifier: str) -> bool:
@@ -179,6 +182,7 @@ class Tokens:
             return
         self._cluster = cluster
         cluster.on("revoked", lambda said: self.forget(str(said.get("id"))))
+        cluster.on("made", lambda _: self._look_now())
         self.revoked = lambda identifier: cluster.tell("revoked", id=identifier)
         for held in (self._held or {}).values():
             held.caller.cluster = cluster
@@ -272,6 +276,11 @@ class Tokens:
             self._writing = reactor.callLater(WRITE_DELAY, self.write)
 
     # -- other processes -----------------------------------------------------------------------------------------
+
+    def _look_now(self) -> None:
+        """Another process has made a token."""
+        if self._refreshing is not None:
+            Deferred.fromCoroutine(self._refresh())
 
     async def _refresh(self) -> None:
         """Take over what other processes have made, revoked and spent."""

@@ -82,6 +82,7 @@ class Pool:
         self._dry_until = 0.0
         self._looking = False
         self._asking: Deferred[None] | None = None
+        self._asked_at = 0.0
         self._wanted = 0.0
         self._touched_at = cluster.clock.seconds()
         self._pace, self._pace_used, self._pace_at = 0.0, used(), self._touched_at
@@ -93,9 +94,14 @@ class Pool:
         used = self._used()
         if self._cluster.lapsed():
             return min(0.0, self.held - used)
-        if not (self._cluster.away or self.settling):
-            return self.held - used
-        return self.held + self._promised() - used
+        if self._alone():
+            return self.held + self._promised() - used
+        return self.held - used
+
+    def _alone(self) -> bool:
+        """Whether Redis cannot grant anything now: it is gone, or does not answer, or does not know enough."""
+        late = self._asking is not None and self._cluster.clock.seconds() - self._asked_at >= PATIENCE
+        return late or self._cluster.away or self.settling
 
     def known(self) -> float:
         """What is used by everybody, as far as is known here; what is held and unused counts."""
@@ -110,7 +116,7 @@ class Pool:
     async def ready(self, amount: float) -> None:
         """Try to hold ``amount`` unused. Waits :data:`PATIENCE` at the most, and never for a Redis that is gone."""
         until = self._cluster.clock.seconds() + PATIENCE
-        while self.left() < amount and not self._cluster.away and not self.settling:
+        while self.left() < amount and not self._alone():
             left = until - self._cluster.clock.seconds()
             if left <= 0 or self._cluster.clock.seconds() < self._dry_until:
                 return
@@ -129,7 +135,7 @@ class Pool:
 
     def _wants(self) -> bool:
         """Whether more should be held, or less."""
-        if self._cluster.away or self.settling or self._asking is not None:
+        if self._asking is not None or self._alone():
             return False
         used = self._used()
         if self._hungry and self.held > max(used, self._fair()):
@@ -172,6 +178,7 @@ class Pool:
         """Say one word. There is never a second one under way: it would not know of the first one's grant."""
         word = self.word(sweep=sweep)
         self._asking = Deferred()
+        self._asked_at = self._cluster.clock.seconds()
         self._cluster.lease(self, word).addCallback(self._answered, word)
 
     def _answered(self, reply: Any, word: list[Any]) -> None:

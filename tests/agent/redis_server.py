@@ -46,6 +46,12 @@ class RedisServer:
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
+    def flush(self) -> None:
+        """Have it forget everything."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as said:
+            said.sendall(b"FLUSHALL\r\n")
+            said.recv(100)
+
     def close(self) -> None:
         self.thaw()
         self.stop()

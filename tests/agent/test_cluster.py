@@ -13,7 +13,7 @@ from redis_server import RedisServer
 from twisted.internet import reactor as running
 from twisted.internet.defer import Deferred, gatherResults
 
-from uniwizard.agent import Cluster, Router, events
+from uniwizard.agent import AllBackendsFailed, Cluster, Router, events, warm_up
 from uniwizard.agent.core.backend import Quota
 from uniwizard.agent.core.clock import sleep
 from uniwizard.agent.gateway import Allowance, Caller
@@ -44,6 +44,8 @@ class ClusterTest(RouterTest):
     @classmethod
     def setUpClass(cls) -> None:
         cls.redis = RedisServer()
+        # All "processes" live in this one: were it busy for three seconds, all of them would have been silent.
+        warm_up()
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -151,13 +153,16 @@ class Limits(ClusterTest):
         self.server.default = answer("Yes.")
         shares = [router.registry.quotas["a"].windows[0].share for router in routers]
         await settled(*(share._pool for share in shares if share is not None))
-        answered = 0
-        for _ in range(3):
+        answered = refused = 0
+        while refused < 20:
             for router in routers:
                 try:
                     answered += bool((await router.call_with_fallback(QUESTION)).text)
-                except Exception as gave_up:
+                except AllBackendsFailed as gave_up:
                     assert "quota" in str(gave_up), gave_up
+                    refused += 1
+            # Also of a Redis that took more than its time on a busy machine, the next try knows the answer.
+            await sleep(reactor, 0.02)
         assert answered == 3 == self.server.asked("a")
 
     async def test_a_tokens_rate_and_money_hold_for_all_processes_together(self) -> None:
@@ -172,8 +177,9 @@ class Limits(ClusterTest):
         counters = [each for caller in callers for each in (caller._requests(now), caller._month(now))]
         await settled(*(each._share._pool for each in counters if each is not None and each._share is not None))
         admitted, paid = 0, 0
-        for _ in range(3):
+        for _ in range(8):
             for caller in callers:
+                await sleep(reactor, 0.01)
                 await caller.ready(now)
                 admitted += caller.admit(now) is None
                 await caller.ready_to_pay(0.3, now)

@@ -57,7 +57,7 @@ def test_every_door_knows_the_games_tokens_and_writes_into_its_ledger(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:
     secret, identifier = several.token("Ottar", "a program = 60, 1")
-    until(lambda: _comes_in(doors.url, secret))
+    until(lambda: _everywhere(doors, secret))
     for _ in range(6):
         assert ask(doors.url, secret) == "All is well."
     assert ask(several.game.web_url, secret) == "All is well."
@@ -75,9 +75,14 @@ def _comes_in(url: str, secret: str) -> bool:
         return False
 
 
+def _everywhere(doors: Doors, secret: str) -> bool:
+    """Whether every door lets it in, as far as some tries can tell."""
+    return all(_comes_in(doors.url, secret) for _ in range(8))
+
+
 def test_a_revoked_token_lets_nobody_in_anywhere_within_moments(several: Several, doors: Doors) -> None:
     secret, identifier = several.token("Asa")
-    until(lambda: all(_comes_in(doors.url, secret) for _ in range(4)))
+    until(lambda: _everywhere(doors, secret))
     with several.game.telnet() as player:
         player.login("Asa", "tjo-hopp-99")
         player.send(f"token/revoke {identifier}")
@@ -89,7 +94,7 @@ def test_a_revoked_token_lets_nobody_in_anywhere_within_moments(several: Several
 
 def test_a_rate_holds_for_all_doors_together(several: Several, doors: Doors) -> None:
     secret, _ = several.token("Frey", "slow = 5")
-    until(lambda: _comes_in(doors.url, secret))
+    until(lambda: _everywhere(doors, secret))
     answered = 0
     for _ in range(12):
         try:
@@ -103,7 +108,7 @@ def test_a_dead_door_is_replaced_and_what_it_was_asked_is_marked_as_interrupted(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:
     secret, _ = several.token("Brage")
-    until(lambda: _comes_in(doors.url, secret))
+    until(lambda: _everywhere(doors, secret))
     upstream.go.clear()
     while upstream.arrived.acquire(blocking=False):
         pass
@@ -127,7 +132,7 @@ def test_without_redis_and_without_the_database_the_doors_answer_and_catch_up(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:
     secret, _ = several.token("Hild")
-    until(lambda: _comes_in(doors.url, secret))
+    until(lambda: _everywhere(doors, secret))
     several.redis.freeze()
     try:
         for _ in range(4):
