@@ -32,6 +32,9 @@ LOOK = 0.1
 #: Seconds between two readings of the names that must not leave, which the game's server alone hears of at once.
 NAMES = 15.0
 
+#: Seconds that a new process waits for Redis to know what is used.
+SETTLED = 5.0
+
 ONE_WRITER = (
     "SQLite lets one process write: use PostgreSQL (server/README.md), or --processes 1 without a game running."
 )
@@ -218,11 +221,15 @@ class _Door:
         started = Deferred.fromCoroutine(self.router.start())
         started.addErrback(lambda why: log.failure("health checks did not start", failure=why))
 
-        def listen(_: Any) -> None:
+        async def listen() -> None:
+            if self._cluster is not None:
+                # Whoever comes meanwhile waits in the port's queue, rather than be told that limits are not known.
+                await self._cluster.settled(SETTLED)
             self._site.port = reactor.adoptStreamPort(self._handle, family, self._site)
             os.close(self._handle)
 
-        started.addCallback(listen)
+        started.addCallback(lambda _: Deferred.fromCoroutine(listen()))
+        started.addErrback(lambda why: log.failure("the port cannot be taken over", failure=why))
         looks = (1.0, self._heed_parent), (NAMES, self._read_names), (60.0, _keep_up)
         for every, look in looks:
             LoopingCall(look).start(every, now=False).addErrback(lambda why: log.failure("a door", failure=why))

@@ -121,7 +121,7 @@ class Caller:
     def usd_left(self, now: float) -> float:
         """USD of the month that are neither spent nor set aside; infinity without a limit."""
         limited = (one for one in self._payers() if one.allowance.usd_per_month is not None)
-        return max(0.0, min((one._month(now).left(now) for one in limited), default=math.inf))
+        return max(0.0, min((one._month(now).usable(now) for one in limited), default=math.inf))
 
     def unreserve(self, usd: float, now: float) -> None:
         """What was set aside is over, or charged."""

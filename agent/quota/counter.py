@@ -64,6 +64,11 @@ class LimitCounter:
         """What of the limit is neither used nor set aside; may be below 0."""
         return self._window.quota.limit - self.used(now) - self.reserved
 
+    def usable(self, now: float) -> float:
+        """What this process may still use: what is left, or its share of that where the others cannot be asked."""
+        left = self.left(now)
+        return left if self._share is None else min(left, self._share.usable(now))
+
     def use(self, now: float, amount: float) -> None:
         """Count ``amount``."""
         self._window.advance(now)

@@ -11,6 +11,7 @@ whoever decides sees all that is used, and only the attempt itself asks for a pa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ..state.cluster import Cluster
@@ -73,6 +74,11 @@ class Share:
     def lacks(self, now: float, amount: float) -> bool:
         """Whether this process may not use so much now."""
         return self._heed(now).left() < amount - self.window.quota.limit * 1e-9
+
+    def usable(self, now: float) -> float:
+        """What this process may use without Redis where that is gone; infinity where it is not."""
+        pool = self._heed(now)
+        return max(0.0, pool.left()) if pool.alone() else math.inf
 
     def touched(self, now: float) -> None:
         """Something was used, or came back."""

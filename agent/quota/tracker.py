@@ -236,12 +236,13 @@ class QuotaTracker:
         for tracked in self.windows:
             window, unit = tracked.window, tracked.window.quota.unit
             window.advance(now)
+            left = window.left if tracked.share is None else min(window.left, tracked.share.usable(now))
             if unit in ("tokens", "output_tokens"):
                 asked = most.input_tokens if unit == "tokens" else 0.0
-                found = min(found, window.left - asked)
+                found = min(found, left - asked)
             elif unit == "usd" and price:
                 input_usd = most.input_tokens * self.backend.price.input / 1000.0
-                found = min(found, (window.left - input_usd) / price * 1000.0)
+                found = min(found, (left - input_usd) / price * 1000.0)
         return max(0.0, found)
 
     def frees_at(self, now: float) -> float:

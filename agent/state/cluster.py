@@ -26,7 +26,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..core.clock import Clock
+from ..core.clock import Clock, sleep
 from . import redis
 from .pool import PATIENCE, Pool
 from .scripts import BEAT, LEASE
@@ -62,6 +62,8 @@ class Cluster:
         #: Whether Redis cannot be asked now. It is not known before the first reply.
         self.away = True
         self.runs = True
+        #: Whether Redis grants nothing yet; see :mod:`.scripts`.
+        self.settling = True
         #: Commands sent so far.
         self.calls = 0
         self._redis: Any = None
@@ -104,6 +106,12 @@ class Cluster:
         self.away = True
         for connection in (self._redis, self._listening):
             maybeDeferred(connection.disconnect).addErrback(lambda _: None)
+
+    async def settled(self, patience: float) -> None:
+        """Wait until Redis grants, or so many seconds at the most."""
+        until = self.clock.seconds() + patience
+        while (self.away or self.settling) and self.clock.seconds() < until:
+            await sleep(self.clock, 0.05)
 
     # -- limits --------------------------------------------------------------------------------------------------
 
@@ -232,7 +240,8 @@ class Cluster:
     def _beaten(self, reply: Any) -> None:
         if not isinstance(reply, list) or self._beating is None:
             return
-        _, _, members, runner = reply
+        _, settling, members, runner = reply
+        self.settling = bool(settling)
         self.processes = max(self._least, int(members))
         self.runs = runner in (self.process, self.process.encode())
         if self.away:

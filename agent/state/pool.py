@@ -94,11 +94,11 @@ class Pool:
         used = self._used()
         if self._cluster.lapsed():
             return min(0.0, self.held - used)
-        if self._alone():
+        if self.alone():
             return self.held + self._promised() - used
         return self.held - used
 
-    def _alone(self) -> bool:
+    def alone(self) -> bool:
         """Whether Redis cannot grant anything now: it is gone, or does not answer, or does not know enough."""
         late = self._asking is not None and self._cluster.clock.seconds() - self._asked_at >= PATIENCE
         return late or self._cluster.away or self.settling
@@ -110,13 +110,13 @@ class Pool:
     def _promised(self) -> float:
         if self._promise is not None:
             return self._promise
-        # Nobody has told: a quarter of an even share, as others may have begun at the same moment.
-        return max(0.0, self.limit - self._base) / (4 * self._cluster.processes)
+        # Nobody has told: half of an even share, as it would be.
+        return max(0.0, self.limit - self._base) / (2 * self._cluster.processes)
 
     async def ready(self, amount: float) -> None:
         """Try to hold ``amount`` unused. Waits :data:`PATIENCE` at the most, and never for a Redis that is gone."""
         until = self._cluster.clock.seconds() + PATIENCE
-        while self.left() < amount and not self._alone():
+        while self.left() < amount and not self.alone():
             left = until - self._cluster.clock.seconds()
             if left <= 0 or self._cluster.clock.seconds() < self._dry_until:
                 return
@@ -135,7 +135,7 @@ class Pool:
 
     def _wants(self) -> bool:
         """Whether more should be held, or less."""
-        if self._asking is not None or self._alone():
+        if self._asking is not None or self.alone():
             return False
         used = self._used()
         if self._hungry and self.held > max(used, self._fair()):

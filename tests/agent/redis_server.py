@@ -46,11 +46,18 @@ class RedisServer:
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
+    def say(self, *words: str) -> bytes:
+        """The reply to one command, as it comes over the wire."""
+        told = b"*%d\r\n" % len(words)
+        for word in words:
+            told += b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode())
+        with socket.create_connection(("127.0.0.1", self.port), 5) as said:
+            said.sendall(told)
+            return said.recv(10_000)
+
     def flush(self) -> None:
         """Have it forget everything."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as said:
-            said.sendall(b"FLUSHALL\r\n")
-            said.recv(100)
+        self.say("FLUSHALL")
 
     def close(self) -> None:
         self.thaw()

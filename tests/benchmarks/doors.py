@@ -34,43 +34,28 @@ REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY), *(str(REPOSITORY / "tests" / name) for name in ("", "game", "agent"))]
 
 from fake_llm import FakeLLMThread, Reply, Request  # noqa: E402
-from postgres import postgres_server  # noqa: E402
-from redis_server import RedisServer  # noqa: E402
-from several import DATABASES, Doors, Several, kill  # noqa: E402
-from wired import address, config, configure, says  # noqa: E402
-
-from uniwizard.server.game.scratch import own_game  # noqa: E402
+from several import Doors, Several, kill, together  # noqa: E402
+from wired import address, config, says  # noqa: E402
 
 SETTINGS = """
 UNIWIZARD_LEDGER_TEXTS = True
 UNIWIZARD_TOKEN_LIMITS = {"requests_per_minute": 10_000_000, "usd_per_month": 1e6}
 UNIWIZARD_BUDGETS = {"game": {"usd": 1e6, "per": "month"}, "account": {"usd": 1e6, "per": "day"}}
 """
-_TOKEN = """
-from evennia.accounts.models import AccountDB
-from uniwizard.agent.gateway import Allowance
-from uniwizard.world.tokens import tokens
-print(tokens.create(AccountDB.objects.get(id=1), "benchmark", Allowance(10_000_000, 1e6))[1])
-"""
 _QUESTION = re.compile(r"question q(\d+)\b")
 
 
 @contextmanager
 def ground(upstream: FakeLLMThread) -> Iterator[tuple[Several, str]]:
-    """A prepared game that is not running, its database, its Redis and a token."""
-    redis = RedisServer()
-    with tempfile.TemporaryDirectory(prefix="doors-") as folder, postgres_server() as database:
-        environ = {"ONE_API_KEY": "sk-one", "UNIWIZARD_REDIS_URL": redis.url, "UPSTREAM": address(upstream)}
-        settings = SETTINGS + DATABASES.format(port=database.port)
-        game = own_game(Path(folder) / "game", settings=settings, environ=environ)
-        configure(game, config({"max_parallel": 200, "allowed_fails": 100_000, "quota": [
-            {"limit": 100_000_000, "unit": "requests", "per": "day"}]}))  # fmt: skip
-        game.prepare()
-        secret = game.python(_TOKEN).split()[-1]
-        try:
-            yield Several(game, environ, database, redis), secret
-        finally:
-            redis.close()
+    """A game's directory, its database, its Redis and a token."""
+    backend: dict[str, Any] = {"max_parallel": 200, "allowed_fails": 100_000}
+    backend["quota"] = [{"limit": 100_000_000, "unit": "requests", "per": "day"}]
+    players = [("Anna", "benchmark", 10_000_000, 1e6)]
+    with (
+        tempfile.TemporaryDirectory(prefix="doors-") as folder,
+        together(Path(folder) / "game", config(backend), players, SETTINGS, UPSTREAM=address(upstream)) as several,
+    ):
+        yield several, several.tokens["Anna"][0]
 
 
 def ask(connection: http.client.HTTPConnection, secret: str, words: str) -> tuple[int, str]:

@@ -1,9 +1,9 @@
-"""A game on PostgreSQL with Redis, and doors beside it, as an operator of several processes has them::
+"""A game's directory on PostgreSQL with Redis, and doors beside it; the game itself is not running::
 
-with together(directory, config(), UPSTREAM=address(upstream)) as several:
-    secret = several.token("Anna")
+with together(directory, config(), ["Anna"], UPSTREAM=address(upstream)) as several:
+    secret, identifier = several.tokens["Anna"]
     with several.doors(2) as doors:
-        doors.ask(secret, "How do tides work?")
+        ...
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from postgres import PostgresServer, postgres_server
-from wired import HASTE, configure, newcomer
+from wired import configure
 
-from prepared import copied  # isort: skip
 from uniwizard.server.game.process import Game
+from uniwizard.server.game.scratch import own_game
 
 sys.path.append(str(Path(__file__).parents[1] / "agent"))
 from redis_server import RedisServer
@@ -37,7 +37,14 @@ DATABASES = {{"default": {{
     "PORT": {port}, "OPTIONS": {{"connect_timeout": 2}},
 }}}}
 """
-_SECRET = re.compile(r"(uwz-([0-9a-f]{8})-[0-9a-f]{64})")
+_TOKENS = """
+from evennia.utils.create import create_account
+from uniwizard.agent.gateway import Allowance
+from uniwizard.world.tokens import tokens
+for name, words, rate, usd in {players!r}:
+    account = create_account(name, name + "@example.org", "tjo-hopp-99")
+    print("token", name, tokens.create(account, words, Allowance(rate, usd))[1])
+"""
 _AT = re.compile(r"doors? at (http://\S+)/v1")
 
 
@@ -83,31 +90,25 @@ class Doors:
 
 
 class Several:
-    """The game, its database and its Redis."""
+    """The game's directory, its database, its Redis, and the tokens of its players: secret and id."""
 
     def __init__(self, game: Game, environ: Mapping[str, str], database: PostgresServer, redis: RedisServer):
         self.game = game
         self.environ = dict(environ)
         self.database = database
         self.redis = redis
+        self.tokens: dict[str, tuple[str, str]] = {}
 
     def sql(self, query: str) -> list[Any]:
         """What the database answers."""
         address = f"host=127.0.0.1 port={self.database.port} user=uniwizard dbname=postgres connect_timeout=5"
-        with closing(psycopg.connect(address)) as database:
-            return database.execute(query).fetchall()
-
-    def token(self, player: str, words: str = "a program") -> tuple[str, str]:
-        """A token of a new player's: its secret and its id."""
-        with newcomer(self.game, player) as session:
-            session.send(f"token/create {words}")
-            found = _SECRET.search(session.expect("Model: auto"))
-        assert found is not None
-        return found[1], found[2]
+        with closing(psycopg.connect(address, autocommit=True)) as database:
+            told = database.execute(query)
+            return told.fetchall() if told.description else []
 
     @contextmanager
     def doors(self, processes: int) -> Iterator[Doors]:
-        """So many doors beside the game."""
+        """So many doors."""
         doors = Doors(self.game, self.environ, processes)
         try:
             yield doors
@@ -115,23 +116,28 @@ class Several:
             doors.stop()
 
 
+#: A player: name, label of the token, requests a minute, USD a month.
+Player = tuple[str, str, int, float]
+
+
 @contextmanager
-def together(directory: Path, text: str, settings: str = "", **environ: str) -> Iterator[Several]:
-    """All of it, running; gone when the block ends."""
+def together(
+    directory: Path, text: str, players: Sequence[Player], settings: str = "", **environ: str
+) -> Iterator[Several]:
+    """All of it; gone when the block ends."""
     redis = RedisServer()
     try:
         with postgres_server() as database:
             environ = {"ONE_API_KEY": "sk-one", "UNIWIZARD_REDIS_URL": redis.url, **environ}
-            game = copied(directory, environ=environ, settings=HASTE + settings + DATABASES.format(port=database.port))
+            game = own_game(directory, environ=environ, settings=settings + DATABASES.format(port=database.port))
             configure(game, text)
-            for file in (directory / "server").glob("*.db3*"):
-                file.unlink()
-            try:
-                game.prepare()
-                game.start()
-                yield Several(game, environ, database, redis)
-            finally:
-                game.kill9()
+            game.prepare()
+            several = Several(game, environ, database, redis)
+            for line in game.python(_TOKENS.format(players=list(players))).splitlines():
+                if line.startswith("token "):
+                    _, name, secret = line.split()
+                    several.tokens[name] = secret, secret.split("-")[1]
+            yield several
     finally:
         redis.close()
 

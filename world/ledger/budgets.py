@@ -193,7 +193,7 @@ class Budgets:
         who, held, own = found
         now = self._now()
         counters = (*self._counters_of(who, now).values(), *self._own_held(own, now))
-        free = (counter.left(now) + held for counter in counters)
+        free = (counter.usable(now) + held for counter in counters)
         return max(0.0, min(free, default=math.inf))
 
     def spend(self, who: Who, usd: float) -> None:
