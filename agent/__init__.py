@@ -30,6 +30,7 @@ from .practice import Scenario, practised, sum_in
 from .privacy.names import Names
 from .quota import LimitCounter, QuotaStatus
 from .router import Router, warm_up
+from .state.cluster import Cluster
 
 __all__ = [
     "CONFIGS",
@@ -41,6 +42,7 @@ __all__ = [
     "AttemptFailed",
     "BudgetSpent",
     "Clock",
+    "Cluster",
     "Config",
     "ConfigError",
     "ContentFiltered",

@@ -50,6 +50,7 @@ from .engine.recall import Recall
 from .engine.runner import TaskRunner
 from .engine.second_opinion import SecondOpinion
 from .engine.shadows import Shadows
+from .engine.sharing import Sharing
 from .engine.telling import told
 from .engine.texts import Acceptance, Made, SameModel, TextsClient, embedder, reranker
 from .judge import judge
@@ -58,6 +59,7 @@ from .judge.checked_schema import check_schema
 from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold, Redacted
 from .privacy.names import Names
+from .state.cluster import Cluster
 from .strategies.base import unlimited
 from .strategies.ranked import Fits, gains, rank
 from .wire import dropped
@@ -149,6 +151,8 @@ class Router(Operations):
         """Use another config from now on; an attempt under way finishes with what it began with."""
         self.registry.reload(config)
         self._admission.reload()
+        if self._admission.sharing is not None:
+            self._admission.sharing.reload()
         self._judge.reload(config.judge)
         self._fits = Fits(config.rules, self.classifier.suits)
         self._decider.reload()
@@ -189,6 +193,18 @@ class Router(Operations):
         What it frees at once, by cancelling a background task, is taken without waiting.
         """
         self._admission.give_way = give_way
+
+    def share(self, cluster: Cluster) -> None:
+        """Keep quotas, places, breakers and what is learned together with the other processes of ``cluster``."""
+        judge, learner = self._judge, self._decider.learner
+        sharing = Sharing(cluster, self.registry, self.checker, learner, judge, self.events, self.clock)
+        self._admission.sharing = sharing
+        sharing.start()
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The processes that this one works with; None where it is alone."""
+        return self._admission.sharing.cluster if self._admission.sharing is not None else None
 
     def _set_memory(self, config: Config) -> None:
         """Remember as ``config`` says; what is known already stays known, unless there is no room for it."""
@@ -234,6 +250,8 @@ class Router(Operations):
         """End the checks and the comparisons, and close idle connections."""
         self._started = False
         self._shadows.stop()
+        if self._admission.sharing is not None:
+            self._admission.sharing.stop()
         self.remember_in(None)
         await self.checker.stop()
         await self.caller.close()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from django.conf import settings
+from django.db import DatabaseError
 from evennia.commands.default.muxcommand import MuxAccountCommand
 
 from uniwizard.agent.gateway import Allowance
@@ -16,6 +17,7 @@ from uniwizard.world.harmless import line
 from uniwizard.world.tokens import Token, tokens
 
 _USAGE = "token/create <label> [= <requests a minute>, <USD a month>, <days>]"
+_NOT_NOW = "The tokens cannot be written just now; try again in a moment."
 _DECIMAL = r"\d{1,9}(\.\d{1,6})?"
 #: A hundred years; Python's calendar goes not much further.
 _MOST_DAYS = 36_500
@@ -82,7 +84,11 @@ class CmdToken(StrictSwitches, MuxAccountCommand):
         except ValueError as fault:
             self._say(str(fault))
             return
-        made, secret = tokens.create(self.account, label, allowance, days)
+        try:
+            made, secret = tokens.create(self.account, label, allowance, days)
+        except DatabaseError:
+            self._say(_NOT_NOW)
+            return
         running = Running.read(Path(settings.GAME_DIR))
         address = f"{running.web if running else 'the web address of this game'}/v1"
         self._say(
@@ -98,7 +104,12 @@ class CmdToken(StrictSwitches, MuxAccountCommand):
 
     def _revoke(self) -> None:
         wanted = self.args.strip().lower()
-        if tokens.revoke(self.account, wanted):
+        try:
+            revoked = tokens.revoke(self.account, wanted)
+        except DatabaseError:
+            self._say(_NOT_NOW)
+            return
+        if revoked:
             self._say(f"Token {line(wanted, 20)} is revoked; nobody comes in with it any more.")
         else:
             self._say(f"You have no token '{line(wanted, 20)}'; 'token' lists them.")

@@ -32,7 +32,7 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import AllBackendsFailed, ConfigError, Decision, Plan, Router, RouteResult, Task
 from uniwizard.agent.core.events import Event
-from uniwizard.world import backends_file, build, goals, identity, listeners, routers, soul, thinker, watching
+from uniwizard.world import backends_file, build, cluster, goals, identity, listeners, routers, soul, thinker, watching
 from uniwizard.world.kept_state import INHERITED, KeptState
 from uniwizard.world.ledger import recorder, upkeep
 from uniwizard.world.ledger.memory import DatabaseStore
@@ -241,6 +241,7 @@ class BackendRouter(DefaultScript):
         # First of all: what a player is told is in the ledger's hands by then.
         brain.events.subscribe(recorder.the())
         brain.keep_account(recorder.the(), recorder.the())
+        cluster.join(brain)
         brain.events.subscribe(self.ndb.kept)
         if (channel := listeners.channel(settings.UNIWIZARD_CHANNEL)) is not None:
             brain.events.subscribe(channel)

@@ -60,6 +60,10 @@ class GameIdentity:
         SIGNAL_ACCOUNT_POST_LOGIN.connect(self._came, dispatch_uid="uniwizard_identity")
         SIGNAL_ACCOUNT_POST_LOGOUT.connect(self._went, dispatch_uid="uniwizard_identity")
 
+    def refresh_former(self) -> None:
+        """Read anew what accounts and characters were called before."""
+        self._former = dict(ServerConfig.objects.conf(FORMER) or {})
+
     def is_character(self, thing: Any) -> bool:
         """Whether ``thing`` is some account's character."""
         return thing.id in self._characters
@@ -67,6 +71,18 @@ class GameIdentity:
     # -- reading everything --------------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        for whose, known in self.gather().items():
+            self._know(whose, known)
+
+    def take(self, terms: dict[_Owner, set[str]]) -> None:
+        """Take over what :meth:`gather` has found; for a process that hears of no changes."""
+        for gone in self._terms.keys() - terms.keys():
+            self._know(gone, ())
+        for whose, known in terms.items():
+            self._know(whose, known)
+
+    def gather(self) -> dict[_Owner, set[str]]:
+        """Everybody's names as they stand in the database. Blocks; may run in any thread."""
         listed = Attribute.objects.filter(db_key=_CHARACTERS, db_model="accountdb")
         for value in listed.values_list("db_value", flat=True):
             self._characters.update(_ids_in(value))
@@ -90,8 +106,7 @@ class GameIdentity:
             for owner, address in created.values_list("id", "db_attributes__db_value"):
                 if (known := terms.get((table, owner))) is not None and isinstance(address, str):
                     known.add(address)
-        for whose, known in terms.items():
-            self._know(whose, known)
+        return terms
 
     def _is_room(self, path: str) -> bool:
         if path not in self._room_paths:
@@ -212,6 +227,17 @@ def _the() -> GameIdentity:
 def of_game() -> Names:
     """The names of everybody and of every place in the game; what becomes of them is known to the set at once."""
     return _the().names
+
+
+def gather() -> dict[_Owner, set[str]]:
+    """Everybody's names as they stand in the database by now, for :func:`take`. Blocks; may run in any thread."""
+    _the().refresh_former()
+    return _the().gather()
+
+
+def take(terms: dict[_Owner, set[str]]) -> None:
+    """Have :func:`of_game` be these; for a process beside the game's own, which hears of no changes."""
+    _the().take(terms)
 
 
 def of_thinker(thinker: Any, text: str) -> frozenset[str]:

@@ -8,7 +8,8 @@ watching.recent()                      # the latest alerts, for the overview
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+
+from evennia.accounts.models import AccountDB
 
 from uniwizard.agent import Router
 from uniwizard.agent.telemetry import Alert, Gauge, Telemetry
@@ -48,7 +49,8 @@ def recent() -> list[tuple[float, Alert]]:
 def may_read(presented: str) -> bool:
     """Whether the token ``presented`` is a Builder's."""
     caller = tokens.check(presented)
-    owner: Any = None if isinstance(caller, str) else tokens.owner(caller)
+    holder = None if isinstance(caller, str) else tokens.owner(caller)
+    owner = AccountDB.objects.filter(id=holder.id).first() if holder is not None else None
     return owner is not None and bool(owner.check_permstring("Builder"))
 
 

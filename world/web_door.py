@@ -3,6 +3,7 @@ and as the shelf of what ``/v1/responses`` keeps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from uniwizard.agent import Router, Task
@@ -18,11 +19,13 @@ from uniwizard.world.tokens import tokens
 class Door(Gateway):
     """The resource for every address of the doors, with the keeper of its bodies.
 
-    Made before the database is asked for anything: it looks up what it needs late.
+    Made before the database is asked for anything: it looks up what it needs late. ``brain`` is another Router than
+    that of the game's default BackendRouter.
     """
 
-    def __init__(self) -> None:
-        super().__init__(_Brain(), reactor, tokens.check, book=_Ledger(), shelf=ResponseTable(), desk=goals.the)
+    def __init__(self, brain: Callable[[], Router | None] | None = None) -> None:
+        shelf = ResponseTable()
+        super().__init__(brain or _Brain(), reactor, tokens.check, book=_Ledger(), shelf=shelf, desk=goals.the)
         self.bodies = Bodies(self)
 
 

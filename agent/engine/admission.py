@@ -24,6 +24,7 @@ from ..quota import QuotaReservation, QuotaTracker, Spend
 from .plan import Plan
 from .ports import Budget
 from .run import AttemptOutcome
+from .sharing import Sharing
 
 #: A provider that asks for a longer wait than this (seconds) is left alone; the task moves on.
 MAX_RETRY_AFTER = 5.0
@@ -87,6 +88,13 @@ class Funds:
         self._held[task_id] = under_way + 1, held + usd
         return ""
 
+    async def ready(self, task_id: str, usd: float) -> None:
+        """Before :meth:`reserve`, where several processes keep the budgets."""
+        held = self._held.get(task_id, (0, 0.0))[1]
+        for budget in self.budgets:
+            if (ready := getattr(budget, "ready", None)) is not None:
+                await ready(task_id, held + usd)
+
     def release(self, task_id: str) -> None:
         """One attempt is over."""
         under_way, held = self._held.pop(task_id, (0, 0.0))
@@ -101,7 +109,7 @@ class Reservation:
     """What one attempt holds at its backend."""
 
     __slots__ = (
-        *("_funds", "_health", "_now", "_open", "_quota", "_slot", "_task_id", "_tracker", "_work"),
+        *("_funds", "_health", "_now", "_open", "_quota", "_sharing", "_slot", "_task_id", "_tracker", "_work"),
         *("backend", "limit"),
     )
 
@@ -114,7 +122,9 @@ class Reservation:
         plan: Plan,
         clock: Clock,
         limit: int | None = None,
+        sharing: Sharing | None = None,
     ):
+        self._sharing = sharing
         self.backend: Backend = health.backend
         self.limit = limit
         self._health = health
@@ -128,6 +138,8 @@ class Reservation:
         self._quota: QuotaReservation = tracker.reserve(self._now(), longest)
         self._open = True
         health.begin()
+        if sharing is not None:
+            sharing.moved(health)
 
     def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         """Count what the attempt has used, and let the backend's health know how it went."""
@@ -147,6 +159,8 @@ class Reservation:
         self._judge_health(outcome, overdue=overdue)
         self._funds.release(self._task_id)
         self._slot.release()
+        if self._sharing is not None:
+            self._sharing.moved(self._health)
 
     def release(self) -> None:
         """Give everything back."""
@@ -156,6 +170,8 @@ class Reservation:
             self._quota.release()
             self._funds.release(self._task_id)
             self._slot.release()
+            if self._sharing is not None:
+                self._sharing.moved(self._health)
 
     def _learn(self, outcome: AttemptOutcome) -> None:
         """Heed what the provider said of its quota."""
@@ -196,6 +212,8 @@ class Admission:
         self._slots: dict[str, DeferredSemaphore] = {}
         #: Called with a backend's key when a task that somebody waits for finds no free place there.
         self.give_way: Callable[[str], None] | None = None
+        #: Where several processes ask the same backends.
+        self.sharing: Sharing | None = None
 
     async def acquire(self, key: str, plan: Plan, until: float) -> Reservation:
         """Wait for one of the backend's ``max_parallel`` places, first come first served, and reserve the rest.
@@ -219,10 +237,26 @@ class Admission:
             reason = "the deadline passed while waiting for a free place"
             raise NotAdmitted(FailureCode.TIMEOUT, reason) from None
         try:
+            if self.sharing is not None:
+                await self._gather(self.sharing, health, plan, until)
             return self._admit(health, slot, plan, until)
         except BaseException:
             slot.release()
             raise
+
+    async def _gather(self, sharing: Sharing, health: Health, plan: Plan, until: float) -> None:
+        """Have what several processes keep together: budgets, quotas, a place. Raises NotAdmitted."""
+        funds, task = self._funds, plan.task
+        if funds.budgets and not health.backend.practice:
+            tracker = self._registry.quota(health.backend.key)
+            limit = self._limit(plan, health.backend, tracker, self._clock.seconds()) if task.open_ended else None
+            await funds.ready(task.id, plan.most_usd(health.backend, limit))
+        if why := await sharing.ready(health, plan, until):
+            raise NotAdmitted(FailureCode.OVERLOADED, why)
+        if not sharing.place_free(health):
+            raise NotAdmitted(FailureCode.TIMEOUT, "the deadline passed while waiting for a free place")
+        if why := self._registry.quota(health.backend.key).lacking(self._clock.seconds(), plan.work):
+            raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, why)
 
     def _admit(self, health: Health, slot: DeferredSemaphore, plan: Plan, until: float) -> Reservation:
         now = self._clock.seconds()
@@ -237,7 +271,7 @@ class Admission:
         limit = self._limit(plan, health.backend, tracker, now) if plan.task.open_ended else None
         if funds.budgets and (why := funds.reserve(plan.task.id, plan.most_usd(health.backend, limit))):
             raise BudgetReached(why)
-        return Reservation(health, slot, tracker, funds, plan, self._clock, limit)
+        return Reservation(health, slot, tracker, funds, plan, self._clock, limit, self.sharing)
 
     def _limit(self, plan: Plan, backend: Backend, tracker: QuotaTracker, now: float) -> int | None:
         """The longest answer that context, quota and budget have room for, in tokens; None leaves it to the server."""

@@ -11,6 +11,7 @@ A check asks for a list of models or a version. It never costs a token.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.logger import Logger
@@ -40,6 +41,9 @@ class HealthChecker:
         self._whole_practice = False
         self._staged: set[str] = set()
         self.practice: PracticeServer | None = None
+        #: Where several processes check together: whether it is this one's turn, and whom to tell that it has.
+        self.chosen: Callable[[], bool] = lambda: True
+        self.checked: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Check everyone, take up practice if need be, and go on checking."""
@@ -67,6 +71,7 @@ class HealthChecker:
         keys = [health.backend.key for health in self._registry]
         told = await gatherResults([Deferred.fromCoroutine(self._check(key)) for key in keys], consumeErrors=True)
         self.consider_practice()
+        self.checked()
         return dict(zip(keys, told, strict=True))
 
     async def probe(self, key: str) -> str:
@@ -114,6 +119,9 @@ class HealthChecker:
         self._next = self._clock.callLater(delay, self._tick)
 
     def _tick(self) -> None:
+        if not self.chosen():
+            self._schedule()
+            return
         checked = Deferred.fromCoroutine(self._check_round())
         checked.addErrback(lambda why: _log.failure("health checks failed", failure=why))
 

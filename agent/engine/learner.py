@@ -145,6 +145,12 @@ class Learner:
         if why := guard.consider():
             self._emit(LearningTurned(self._clock.seconds(), bool(guard.reverted), why))
 
+    def told(self, kind: str, backend: str, score: float, weight: float) -> None:
+        """Another process has learned something of a real backend."""
+        if backend in self._world.config.backends:
+            prior = self._world.prior(kind, backend)
+            self._tables[False][0].observe(kind, backend, score, weight=weight, prior=prior)
+
     # -- what is kept --------------------------------------------------------------------------------------------
 
     def replay(self, kind: str, backend: str, failure: FailureCode | None) -> None:

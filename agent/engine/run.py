@@ -44,6 +44,7 @@ class Run:
     consulted   the attempts that were second opinions on an answer; they are paid for like the others
     tried       the keys that were turned to, asked or not
     fallbacks   the order that the first backend's config prescribes; empty leaves it to the strategy
+    obstacles   why those were not asked that were turned to in vain, by key
     overflowed  the largest context (tokens) that the task was too long for
     declined    the last answer that declined; it is the result when nobody else is left
     begun       how many attempts have begun
@@ -60,6 +61,7 @@ class Run:
         "declined",
         "doubted",
         "fallbacks",
+        "obstacles",
         "overflowed",
         "plan",
         "started",
@@ -81,6 +83,7 @@ class Run:
         self.consulted: list[Attempt] = []
         self.tried: set[str] = set()
         self.fallbacks: tuple[str, ...] = ()
+        self.obstacles: dict[str, str] = {}
         self.overflowed = 0
         self.declined: AttemptOutcome | None = None
         self.begun = len(self.attempts)

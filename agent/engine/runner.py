@@ -200,6 +200,7 @@ class TaskRunner:
             try:
                 reservation = await self._admission.acquire(key, run.plan, run.until)
             except NotAdmitted as obstacle:
+                run.obstacles[key] = obstacle.reason
                 return AttemptOutcome(obstacle.failure, obstacle.reason)
             outcome = await self._attempt(run, reservation, whole=whole, task=task)
             if outcome.answer is not None and self._chooser.settles(run, outcome):
@@ -437,7 +438,8 @@ class TaskRunner:
     def _give_up(self, run: Run, why: str = "", how: type[AllBackendsFailed] = AllBackendsFailed) -> AllBackendsFailed:
         skipped = [entry for entry in run.plan.decision.skipped if entry.backend not in run.tried]
         for key in sorted(run.tried - {attempt.backend for attempt in run.attempts}):
-            skipped.append(Skipped(key, self._chooser.obstacle(key) or "no free place before the deadline"))
+            obstacle = self._chooser.obstacle(key) or run.obstacles.get(key) or "no free place before the deadline"
+            skipped.append(Skipped(key, obstacle))
         if not why and self._left(run) <= 0:
             why = f"the deadline of {run.plan.task.deadline:g} s passed"
         failed: AllBackendsFailed

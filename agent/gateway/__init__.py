@@ -16,7 +16,7 @@ Rooms of this house, each below the one before it:
     rejection  every error in OpenAI's format
 """
 
-from .auth import Allowance, Caller, KeyCheck, OneKey, hashed, open_door
+from .auth import Allowance, Caller, KeyCheck, OneKey, hashed, month_of, open_door
 from .bodies import Bodies, HeldBody, Keeper
 from .errors import Rejected
 from .resource import Gateway
@@ -24,5 +24,5 @@ from .site import GatewaySite
 
 __all__ = [
     "Allowance", "Bodies", "Caller", "Gateway", "GatewaySite", "HeldBody", "Keeper", "KeyCheck", "OneKey", "Rejected",
-    "hashed", "open_door",
+    "hashed", "month_of", "open_door",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ..core.backend import Quota
 from ..quota import LimitCounter
+from ..state.cluster import Cluster
 
 #: USD; for sums of floats that should be whole.
 _GRACE = 1e-9
@@ -46,13 +47,14 @@ class Caller:
     id         tells this key from every other; two owners may call theirs the same
     identity   terms that must not leave with this caller's tasks
     spent_usd  in ``month`` (such as "2026-11"), which :meth:`charge` keeps current
-    changed    told after every charge, for whoever keeps the figures
+    changed    told after every charge, for whoever keeps the figures; ``last_charge`` is what was charged, in USD
     owner      what all keys of one owner may use together; a new key is no new allowance
+    cluster    the processes that keep this key's limits together; None where there is one
     """
 
     __slots__ = (
-        *("_money", "_rate", "_seen", "allowance", "changed", "id", "identity", "label", "month", "owner"),
-        "spent_usd",
+        *("_money", "_rate", "_seen", "allowance", "changed", "cluster", "id", "identity", "label", "last_charge"),
+        *("month", "owner", "spent_usd"),
     )
 
     def __init__(
@@ -65,8 +67,10 @@ class Caller:
         changed: Callable[[Caller], None] | None = None,
         owner: Caller | None = None,
         id: str = "",
+        cluster: Cluster | None = None,
     ):
         self.label = label
+        self.cluster = cluster
         self.id = id or label
         self.allowance = allowance or Allowance()
         self.identity = identity
@@ -74,9 +78,22 @@ class Caller:
         self.month = month
         self.changed = changed
         self.owner = owner
+        self.last_charge = 0.0
         self._rate: LimitCounter | None = None
         self._money: LimitCounter | None = None
         self._seen = 0.0
+
+    async def ready(self, now: float) -> None:
+        """Before :meth:`admit`, where several processes keep the limits: try to hold one request."""
+        for one in self._payers():
+            if one.cluster is not None and (rate := one._requests(now)) is not None:
+                await rate.ready(now, 1.0)
+
+    async def ready_to_pay(self, usd: float, now: float) -> None:
+        """Before :meth:`reserve`, likewise: try to hold ``usd`` more."""
+        for one in self._payers():
+            if one.cluster is not None:
+                await one._month(now).ready(now, usd)
 
     def admit(self, now: float) -> Denied | None:
         """Count one request at ``now`` (seconds since the epoch), or say why it has to wait."""
@@ -93,6 +110,10 @@ class Caller:
         for one in self._payers():
             if one.allowance.usd_per_month is not None and usd > one._month(now).left(now) + _GRACE:
                 return f"this key cannot pay ${usd:.4f} out of its ${one.allowance.usd_per_month:g} for the month"
+            if one._month(now).lacks(now, usd):
+                return (
+                    f"what is left of this key's ${one.allowance.usd_per_month:g} is set aside for its other requests"
+                )
         for one in self._payers():
             one._month(now).reserve(usd)
         return ""
@@ -100,7 +121,7 @@ class Caller:
     def usd_left(self, now: float) -> float:
         """USD of the month that are neither spent nor set aside; infinity without a limit."""
         limited = (one for one in self._payers() if one.allowance.usd_per_month is not None)
-        return max(0.0, min((one._month(now).left(now) for one in limited), default=math.inf))
+        return max(0.0, min((one._month(now).usable(now) for one in limited), default=math.inf))
 
     def unreserve(self, usd: float, now: float) -> None:
         """What was set aside is over, or charged."""
@@ -112,9 +133,15 @@ class Caller:
         for one in self._payers():
             one._month(now).use(now, usd)
             one.spent_usd = one._month(now).used(now)
-            one.month = _month_of(now)
+            one.month = month_of(now)
+            one.last_charge = usd
             if one.changed is not None:
                 one.changed(one)
+
+    def recount(self, usd: float, now: float) -> None:
+        """All that was spent this month, by whatever process, is ``usd``; what is set aside here stays so."""
+        self._month(now).recount(now, usd)
+        self.spent_usd, self.month = usd, month_of(now)
 
     @property
     def remaining(self) -> int | None:
@@ -135,23 +162,31 @@ class Caller:
             wait = max(0.0, rate.resets_at(now, 1.0) - now)
             limit = self.allowance.requests_per_minute
             return Denied("rate_limit_exceeded", f"this key may ask {limit} times a minute", wait)
+        if rate is not None and rate.lacks(now, 1.0):
+            limit = self.allowance.requests_per_minute
+            return Denied("rate_limit_exceeded", f"this key may ask {limit} times a minute", 1.0)
         return None
 
     def _requests(self, now: float) -> LimitCounter | None:
         limit = self.allowance.requests_per_minute
         if self._rate is None and limit is not None:
             self._rate = LimitCounter(Quota(limit, "requests", "minute", rolling=True), now)
+        if self._rate is not None and self.cluster is not None:
+            self._rate.share(self.cluster, f"rate:{self.id}", now)
         return self._rate
 
     def _month(self, now: float) -> LimitCounter:
         if self._money is None:
             budget = self.allowance.usd_per_month
-            spent = self.spent_usd if self.month == _month_of(now) else 0.0
+            spent = self.spent_usd if self.month == month_of(now) else 0.0
             self._money = LimitCounter(Quota(math.inf if budget is None else budget, "usd", "month"), now, spent)
+        if self.cluster is not None:
+            self._money.share(self.cluster, f"usd:{self.id}", now)
         return self._money
 
 
-def _month_of(now: float) -> str:
+def month_of(now: float) -> str:
+    """The calendar's month at ``now`` (seconds since the epoch) in UTC, such as ``2026-11``."""
     return time.strftime("%Y-%m", time.gmtime(now))
 
 

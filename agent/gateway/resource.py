@@ -222,6 +222,8 @@ class Gateway(Resource):
                 await self._stored(request, headers, place.model, self._known(request))
             case _:
                 self._see_origin(request, headers)
+                if (caller := self._known(request)).cluster is not None:
+                    await caller.ready(self._clock.seconds())
                 await self._complete(request, headers, place, self._admitted(request, headers))
 
     @staticmethod

@@ -42,6 +42,11 @@ class Spending:
         self._paying[task_id] = found[0], usd
         return ""
 
+    async def ready(self, task_id: str, usd: float) -> None:
+        """Before :meth:`reserve`, where several processes keep the callers' limits."""
+        if (found := self._paying.get(task_id)) is not None and usd > found[1]:
+            await found[0].ready_to_pay(usd - found[1], self._clock.seconds())
+
     def usd_left(self, task_id: str) -> float:
         """USD that the task may still spend, what is set aside for it included; infinity where nothing limits it."""
         if (found := self._paying.get(task_id)) is None:

@@ -247,6 +247,11 @@ class Health:
             shown = None if math.isinf(self.cooldown_until) else self.cooldown_until
             self._emit(BreakerOpened(self._now(), self.backend.key, self.reason, shown))
 
+    def opened_elsewhere(self, reason: str, until: float) -> None:
+        """Another process has found the backend broken; ``until`` as :attr:`cooldown_until`."""
+        if not self.backend.practice:
+            self._open(reason, until)
+
     def close(self) -> None:
         """Trust the backend again: after a good probe, or because an admin says so."""
         was = self.state

@@ -74,6 +74,11 @@ class CalibratedJudge:
             self._calibrations.setdefault(attempt.backend, Calibration()).add(attempt.verdict.sure, right=good)
             self._settings.pop(attempt.backend, None)
 
+    def told(self, key: str, sure: float, *, good: bool) -> None:
+        """Another process has learned that ``key`` was right, or was not, having been so ``sure``."""
+        self._calibrations.setdefault(key, Calibration()).add(sure, right=good)
+        self._settings.pop(key, None)
+
     def snapshot(self) -> dict[str, list[tuple[float, bool]]]:
         """The outcomes by backend, as plain data."""
         return {key: calibration.snapshot() for key, calibration in self._calibrations.items()}

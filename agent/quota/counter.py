@@ -11,20 +11,45 @@ the holder's reservations, which outlive a window: what is under way at its end 
 
 from __future__ import annotations
 
+import math
+
 from ..core.backend import Quota
+from ..state.cluster import Cluster
+from .shared import Share
 from .window import FixedWindow, window_of
 
 
 class LimitCounter:
     """What one holder has used of ``quota``; amounts are in the quota's unit, times in seconds since the epoch."""
 
-    __slots__ = ("_window", "reserved")
+    __slots__ = ("_share", "_window", "reserved")
 
     def __init__(self, quota: Quota, now: float, used: float = 0.0):
         self._window = window_of(quota, now)
         self.reserved = 0.0
+        self._share: Share | None = None
         if used:
             self._window.take(now, used)
+
+    def share(self, cluster: Cluster, name: str, now: float) -> LimitCounter:
+        """Keep the limit together with the other processes, by this name."""
+        if self._share is None and math.isfinite(self.quota.limit):
+            self._share = Share(cluster, name, self._window, now, lambda: self.reserved)
+        return self
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes keep the limit, too."""
+        return self._share is not None
+
+    async def ready(self, now: float, amount: float) -> None:
+        """Try to hold so much that others then cannot use; at most some milliseconds."""
+        if self._share is not None:
+            await self._share.ready(now, amount)
+
+    def lacks(self, now: float, amount: float) -> bool:
+        """Whether this process may not use so much now, although the limit has room for it."""
+        return self._share is not None and self._share.lacks(now, amount)
 
     @property
     def quota(self) -> Quota:
@@ -39,10 +64,17 @@ class LimitCounter:
         """What of the limit is neither used nor set aside; may be below 0."""
         return self._window.quota.limit - self.used(now) - self.reserved
 
+    def usable(self, now: float) -> float:
+        """What this process may still use: what is left, or its share of that where the others cannot be asked."""
+        left = self.left(now)
+        return left if self._share is None else min(left, self._share.usable(now))
+
     def use(self, now: float, amount: float) -> None:
         """Count ``amount``."""
         self._window.advance(now)
         self._window.take(now, amount)
+        if self._share is not None:
+            self._share.touched(now)
 
     def reserve(self, amount: float) -> None:
         """Set ``amount`` aside. Whether there is so much left is for the caller to ask."""
@@ -52,8 +84,17 @@ class LimitCounter:
         """What was set aside is over, or used."""
         self.reserved = max(0.0, self.reserved - amount)
 
+    def recount(self, now: float, used: float) -> None:
+        """What anybody has used in the open window is ``used``; what is shared is known better already."""
+        if self._share is None:
+            self.reset(now)
+            self.use(now, used)
+
     def reset(self, now: float) -> None:
         """Forget what is used, and begin the window anew; what is set aside stays."""
+        if self._share is not None:
+            # The others know better than what is counted anew here.
+            return
         self._window = window_of(self._window.quota, now)
 
     def began(self, now: float) -> float:

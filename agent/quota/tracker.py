@@ -17,9 +17,11 @@ from ..config.settings import Headroom
 from ..core.backend import Backend, Quota
 from ..core.decision import Work
 from ..core.windows import length, told
+from ..state.cluster import Cluster
 from .demand import WEEK, Demand
 from .estimate import Estimate, Spend
 from .headers import Reported, read
+from .shared import Share
 from .window import RollingWindow, Window, obstacle, window_of
 
 
@@ -30,6 +32,8 @@ class TrackedWindow:
     window: Window
     demand: Demand
     name: str = ""
+    #: Where other processes use the same window.
+    share: Share | None = None
 
     def price(self, now: float, reserve: float = 0.0) -> float:
         """Fit per unit. ``reserve`` is the share of a window of a week or longer that is kept for a surge."""
@@ -111,8 +115,11 @@ class QuotaReservation:
         self.work = work
         self.open = meter is not None
 
-    def take(self, window: Window, now: float) -> None:
+    def take(self, tracked: TrackedWindow, now: float) -> None:
+        window = tracked.window
         self._tickets.append((window, window.take(now, self._spend.of(window.quota.unit))))
+        if tracked.share is not None:
+            tracked.share.touched(now)
 
     def settle(self, spend: Spend) -> None:
         """The call used ``spend``."""
@@ -151,7 +158,7 @@ class QuotaTracker:
         before: dict[Quota, TrackedWindow] = {tracked.window.quota: tracked for tracked in self.windows}
         similar = {_identity(quota): tracked for quota, tracked in before.items()}
         self.backend = self.estimate.backend = backend
-        tracked_windows = []
+        tracked_windows: list[TrackedWindow] = []
         for quota in backend.quota:
             tracked = before.get(quota) or similar.get(_identity(quota))
             if tracked is None:
@@ -160,7 +167,32 @@ class QuotaTracker:
                 # Only the limit is another; what was used stays used.
                 tracked.window.quota, tracked.name = quota, str(quota)
             tracked_windows.append(tracked)
+        for gone in self.windows:
+            if gone.share is not None and gone not in tracked_windows:
+                gone.share.close()
         self.windows = tracked_windows
+
+    def share(self, cluster: Cluster, now: float) -> None:
+        """Keep every window together with the other processes."""
+        for tracked in self.windows:
+            if tracked.share is None:
+                name = f"quota:{self.backend.key}:{_identity(tracked.window.quota)}"
+                tracked.share = Share(cluster, name, tracked.window, now)
+
+    async def ready(self, now: float, work: Work) -> None:
+        """Try to hold what ``work`` can use; at most some milliseconds a window."""
+        most = self.estimate.most(work)
+        for tracked in self.windows:
+            if tracked.share is not None:
+                await tracked.share.ready(now, most.of(tracked.window.quota.unit))
+
+    def lacking(self, now: float, work: Work) -> str:
+        """Why this process may not use what the windows have room for; empty where it may."""
+        most = self.estimate.most(work)
+        for tracked in self.windows:
+            if tracked.share is not None and tracked.share.lacks(now, most.of(tracked.window.quota.unit)):
+                return f"quota: what is left of {tracked.window.quota} is set aside for other processes"
+        return ""
 
     # -- may it be asked? ----------------------------------------------------------------------------------------
 
@@ -204,12 +236,13 @@ class QuotaTracker:
         for tracked in self.windows:
             window, unit = tracked.window, tracked.window.quota.unit
             window.advance(now)
+            left = window.left if tracked.share is None else min(window.left, tracked.share.usable(now))
             if unit in ("tokens", "output_tokens"):
                 asked = most.input_tokens if unit == "tokens" else 0.0
-                found = min(found, window.left - asked)
+                found = min(found, left - asked)
             elif unit == "usd" and price:
                 input_usd = most.input_tokens * self.backend.price.input / 1000.0
-                found = min(found, (window.left - input_usd) / price * 1000.0)
+                found = min(found, (left - input_usd) / price * 1000.0)
         return max(0.0, found)
 
     def frees_at(self, now: float) -> float:
@@ -228,7 +261,7 @@ class QuotaTracker:
         ticket = QuotaReservation(self, work, self.estimate.most(work))
         for tracked in self.windows:
             tracked.window.advance(now)
-            ticket.take(tracked.window, now)
+            ticket.take(tracked, now)
         likely = self.estimate.expected(work)
         for unit, live in list(self.live.items()):
             if now >= live.reset:
@@ -378,6 +411,9 @@ class QuotaTracker:
                     faults.append(f"windows: {_identity(tracked.window.quota)}: used: is not a number from 0")
                 tracked.window.restore(dict(found), now)
                 tracked.window.advance(now)
+                if tracked.share is not None:
+                    # What was kept was everybody's.
+                    tracked.window.own = max(0.0, tracked.window.own - tracked.window.others)
                 if isinstance(found.get("demand"), Mapping):
                     tracked.demand.restore(found["demand"])
             elif found is not None:

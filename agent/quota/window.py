@@ -24,11 +24,11 @@ SLICES = 500
 
 
 class FixedWindow:
-    """Counts from one reset to the next."""
+    """Counts from one reset to the next. ``own`` is counted here; ``others`` by processes that share the window."""
 
     def __init__(self, quota: Quota, now: float):
         self.quota = quota
-        self.used = 0.0
+        self.own = self.others = 0.0
         self.start, self.reset = bounds(quota, now)
         #: Until then the provider takes nothing, whatever we have counted.
         self.closed_until = 0.0
@@ -37,10 +37,15 @@ class FixedWindow:
         """Let time pass; a window that is over begins anew."""
         if now >= self.reset:
             self.start, self.reset = bounds(self.quota, now)
-            self.used = 0.0
+            self.own = self.others = 0.0
         elif now < self.start - (self.reset - self.start):
             self.start, self.reset = bounds(self.quota, now)
             self.closed_until = 0.0
+
+    @property
+    def used(self) -> float:
+        """What is used by anybody."""
+        return self.own + self.others
 
     @property
     def left(self) -> float:
@@ -48,13 +53,13 @@ class FixedWindow:
 
     def take(self, now: float, amount: float) -> float:
         """Count ``amount``; the ticket is for :meth:`amend`."""
-        self.used += amount
+        self.own += amount
         return self.start
 
     def amend(self, ticket: float, difference: float) -> None:
         """Put right what was taken; nothing when that window is over."""
         if ticket == self.start:
-            self.used = max(0.0, self.used + difference)
+            self.own = max(0.0, self.own + difference)
 
     def resets_at(self, now: float, amount: float = 0.0) -> float:
         """When there will be room again for ``amount``, seconds since the epoch."""
@@ -75,7 +80,7 @@ class FixedWindow:
         start, used = kept.get("start"), _count(kept.get("used"))
         # Of a window that is over nothing counts; somebody who edits by hand need not name the start.
         if used is not None and start in (None, self.start):
-            self.used = used
+            self.own = used
         self.closed_until = min(_count(kept.get("closed_until")) or 0.0, self.reset)
 
 
@@ -86,7 +91,7 @@ class RollingWindow:
         self.quota = quota
         self.size = length(quota.per)
         self.slice = self.size / SLICES
-        self.used = 0.0
+        self.own = self.others = 0.0
         self.slices: dict[int, float] = {}
         self.closed_until = 0.0
         self._latest = int(now // self.slice)
@@ -96,14 +101,19 @@ class RollingWindow:
         current = int(now // self.slice)
         if current < self._latest - SLICES:
             # Set back further than the window is long: what was counted is as old as can be.
-            self.slices = {current: self.used} if self.used else {}
+            self.slices = {current: self.own} if self.own else {}
             self.closed_until = 0.0
             self._latest = current
             return
         self._latest = max(self._latest, current)
         while self.slices and (oldest := next(iter(self.slices))) < current - SLICES:
             del self.slices[oldest]
-            self.used = math.fsum(self.slices.values())
+            self.own = math.fsum(self.slices.values())
+
+    @property
+    def used(self) -> float:
+        """What is used by anybody."""
+        return self.own + self.others
 
     @property
     def left(self) -> float:
@@ -113,7 +123,7 @@ class RollingWindow:
         """Count ``amount``; the ticket is for :meth:`amend`."""
         # Never before the latest, so that the slices stay in order when a clock is set back.
         self.slices[self._latest] = self.slices.get(self._latest, 0.0) + amount
-        self.used += amount
+        self.own += amount
         return float(self._latest)
 
     def amend(self, ticket: float, difference: float) -> None:
@@ -122,7 +132,7 @@ class RollingWindow:
         if at in self.slices:
             before = self.slices[at]
             self.slices[at] = max(0.0, before + difference)
-            self.used += self.slices[at] - before
+            self.own += self.slices[at] - before
 
     def resets_at(self, now: float, amount: float = 0.0) -> float:
         """When there will be room again for ``amount``, seconds since the epoch."""
@@ -159,7 +169,7 @@ class RollingWindow:
                 if amount is not None and str(at).isdecimal() and int(at) <= self._latest + 1:
                     found[int(at)] = amount
             self.slices = dict(sorted(found.items()))
-            self.used = math.fsum(self.slices.values())
+            self.own = math.fsum(self.slices.values())
         self.closed_until = min(_count(kept.get("closed_until")) or 0.0, now + self.size)
 
 

@@ -2,12 +2,14 @@
 
     redis = connect("redis://:password@127.0.0.1:6379/0")     # connects by itself, again and again
     redis.execute_command("PUBLISH", "channel", "text")       # a Deferred; fails while there is no connection
+    heard = listen("redis://127.0.0.1:6379/0", "channel", print)     # ... until heard.disconnect()
 
 Raises ImportError where txredisapi is not installed: ``pip install 'uniwizard[redis]'``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -40,3 +42,51 @@ def connect(address: str) -> RedisConnection:
         convertNumbers=False,
     )
     return connection
+
+
+#: Seconds between two tries to reach a server that is gone, from the first to the longest.
+FIRST_TRY, LONGEST_TRY = 0.1, 1.0
+
+
+def connect_soon(address: str) -> RedisConnection:
+    """The same for those who cannot do long without: tried every second at least while the server is gone."""
+    connection: Any = connect(address)
+    connection._factory.initialDelay, connection._factory.maxDelay = FIRST_TRY, LONGEST_TRY
+    return connection  # type: ignore[no-any-return]
+
+
+def listen(address: str, channel: str, heard: Callable[[bytes], None], ready: Callable[[], None]) -> RedisConnection:
+    """Have ``heard`` called with every message on ``channel``, over reconnections, too.
+
+    ``ready`` is called whenever listening has begun: what was said before was missed.
+    """
+    import txredisapi
+    from twisted.internet import reactor
+    from twisted.internet.endpoints import HostnameEndpoint
+
+    parts = urlsplit(address)
+
+    class Protocol(txredisapi.SubscriberProtocol):  # type: ignore[misc]
+        def messageReceived(self, pattern: Any, channel: Any, message: Any) -> None:
+            heard(message)
+
+    class Factory(txredisapi.SubscriberFactory):  # type: ignore[misc]
+        protocol = Protocol
+        initialDelay, maxDelay = FIRST_TRY, LONGEST_TRY
+
+        def addConnection(self, connection: Any) -> None:
+            super().addConnection(connection)
+            if connection.connected:
+                subscribed = connection.subscribe([channel])
+                subscribed.addCallbacks(lambda _: ready(), lambda _: None)
+
+    factory = Factory(isLazy=True)
+    factory.charset, factory.convertNumbers = None, False
+    factory.username = unquote(parts.username) if parts.username else None
+    factory.password = unquote(parts.password) if parts.password else None
+    endpoint: Any = HostnameEndpoint(reactor, parts.hostname or "127.0.0.1", parts.port or 6379)
+    if parts.scheme == "rediss":
+        endpoint = txredisapi._TLSEndpoint(endpoint, txredisapi.ssl.ClientContextFactory())
+    factory.startConnecting(endpoint)
+    handler: RedisConnection = factory.handler
+    return handler

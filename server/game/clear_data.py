@@ -57,7 +57,7 @@ def _counted() -> Iterator[str]:
 
     from uniwizard.world.ledger import database
     from uniwizard.world.ledger.models import Attempt
-    from uniwizard.world.tokens import CATEGORY
+    from uniwizard.world.ledger.token_rows import CATEGORY, holders
 
     objects = _objects()
     if objects:
@@ -66,10 +66,11 @@ def _counted() -> Iterator[str]:
         yield f"the Workshop in {', '.join(f'#{room.id}' for room in restored)}, which becomes what it was"
     if scripts := ScriptDB.objects.filter(db_typeclass_path__startswith=OURS).count():
         yield f"{scripts} BackendRouter{'s' if scripts > 1 else ''} with the health and quotas of every backend"
-    if holders := AccountDB.objects.filter(db_attributes__db_category=CATEGORY).distinct().count():
-        yield f"the tokens of {holders} account{'s' if holders > 1 else ''}"
     with connections[database.alias()].cursor() as cursor:
         tables = connections[database.alias()].introspection.table_names(cursor)
+    former = AccountDB.objects.filter(db_attributes__db_category=CATEGORY).values_list("id", flat=True)
+    if count := len({*former, *(holders() if "ledger_token" in tables else ())}):
+        yield f"the tokens of {count} account{'s' if count > 1 else ''}"
     if "ledger_attempt" in tables:
         yield f"the ledger, attempts: {Attempt.objects.count()}"
 
@@ -94,7 +95,7 @@ def _clear() -> None:
     from evennia.typeclasses.models import Tag
 
     from uniwizard.world.build import give_back
-    from uniwizard.world.tokens import CATEGORY
+    from uniwizard.world.ledger.token_rows import CATEGORY
 
     for script in ScriptDB.objects.filter(db_typeclass_path__startswith=OURS):
         script.delete()

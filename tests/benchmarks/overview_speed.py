@@ -74,7 +74,7 @@ def main(rows: int) -> int:
             cursor.execute(FILL.format(rows=rows, now=now, step=DAYS * 86_400.0 / rows))
         began = time.process_time()
         editor = type("Editor", (), {"connection": connections["default"]})
-        import_module("uniwizard.world.ledger.migrations.0004_buckets").count(apps, editor)
+        import_module("uniwizard.world.ledger.migrations.0006_buckets").count(apps, editor)
         took = time.process_time() - began
         print(f"{rows:,} attempts, {Bucket.objects.count():,} buckets; the migration took {took:.1f} s of CPU")
         for name, query in PAGES.items():

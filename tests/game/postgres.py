@@ -34,32 +34,55 @@ def programs() -> Path:
     return found[-1]
 
 
+class PostgresServer:
+    """A server that trusts everybody on this machine; it can be stopped and started again."""
+
+    def __init__(self, directory: str, who: dict[str, str]):
+        self._bin, self._directory, self._who = programs(), directory, who
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        initdb = [f"{self._bin}/initdb", "-D", f"{directory}/data", "-U", "uniwizard", "-A", "trust", "--no-sync"]
+        _run(initdb, directory, who)
+        self.start()
+
+    def start(self) -> None:
+        """Come up; returns when it answers."""
+        command = [f"{self._bin}/postgres", "-D", f"{self._directory}/data", "-p", str(self.port)]
+        command += ["-k", self._directory, "-h", "127.0.0.1"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._server = subprocess.Popen(command, cwd=self._directory, **quiet, **self._who)
+        deadline = time.monotonic() + 30
+        while subprocess.run([f"{self._bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode:
+            assert self._server.poll() is None, "PostgreSQL ended at once"
+            assert time.monotonic() < deadline, "PostgreSQL does not answer"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Go. SIGINT: at once, in good order."""
+        self._server.send_signal(2)
+        self._server.wait(30)
+
+
 @contextmanager
-def postgres() -> Iterator[int]:
-    """A running server that trusts everybody on this machine; its port."""
-    bin_dir = programs()
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running server."""
     who = {"user": "postgres"} if os.geteuid() == 0 else {}
     # Not in pytest's directory, which nobody but its owner may enter.
     with tempfile.TemporaryDirectory(prefix="pg") as directory:
         if who:
             shutil.chown(directory, "postgres")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        data = f"{directory}/data"
-        _run([f"{bin_dir}/initdb", "-D", data, "-U", "uniwizard", "-A", "trust", "--no-sync"], directory, who)
-        command = [f"{bin_dir}/postgres", "-D", data, "-p", str(port), "-k", directory, "-h", "127.0.0.1"]
-        server = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
+        server = PostgresServer(directory, who)
         try:
-            deadline = time.monotonic() + 30
-            while subprocess.run([f"{bin_dir}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]).returncode:
-                assert server.poll() is None, "PostgreSQL ended at once"
-                assert time.monotonic() < deadline, "PostgreSQL does not answer"
-                time.sleep(0.1)
-            yield port
+            yield server
         finally:
-            # SIGINT: at once, in good order.
-            server.send_signal(2)
-            server.wait(30)
+            server.stop()
+
+
+@contextmanager
+def postgres() -> Iterator[int]:
+    """A running server's port."""
+    with postgres_server() as server:
+        yield server.port
 
 
 def _run(command: list[str], directory: str, who: dict[str, str]) -> None:

@@ -99,6 +99,6 @@ def test_the_migration_counts_what_was_there_before(file: Path) -> None:
     kept = set(Bucket.objects.filter(span="d").values_list("began", "backend", "asker", "attempts", "latency"))
     Bucket.objects.all().delete()
     editor = type("Editor", (), {"connection": connections["default"]})
-    import_module("uniwizard.world.ledger.migrations.0004_buckets").count(apps, editor)
+    import_module("uniwizard.world.ledger.migrations.0006_buckets").count(apps, editor)
     again = set(Bucket.objects.filter(span="d").values_list("began", "backend", "asker", "attempts", "latency"))
     assert again == kept

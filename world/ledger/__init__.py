@@ -8,6 +8,8 @@
     database.py   where the tables lie: with SQLite in a file of their own, else beside the game's
     models.py     an attempt, a thought under way, a day's totals
     writer.py     the one worker thread that writes, in batches; spill.py is where rows wait when it cannot
+    owners.py     which process wrote a row, and which of them live
+    token_rows.py the keys of programs, and what is spent of them
     recorder.py   turns the router's events into rows; knows who asked
     budgets.py    what an account, a character, a token and the game may spend (no Django in it)
     report.py     every question that is asked of the ledger; history.py those that a start asks

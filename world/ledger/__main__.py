@@ -23,7 +23,7 @@ def columns() -> list[str]:
     """The columns of an export, in order."""
     from uniwizard.world.ledger.models import Attempt
 
-    return [field.name for field in Attempt._meta.local_fields if field.name != "id"]
+    return [field.name for field in Attempt._meta.local_fields if field.name not in ("id", "owner")]
 
 
 def rows(since: date | None, until: date | None) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from uniwizard.agent import LimitCounter, Quota
+from uniwizard.agent import Cluster, LimitCounter, Quota
 
 SCOPES = ("game", "account", "character", "token")
 PERIODS = ("day", "week", "month")
@@ -130,11 +130,14 @@ class Budgets:
         self._began: dict[str, float] = {}
         #: Called when the clock has gone back so far that what was spent must be read again.
         self.lost: Callable[[], None] = lambda: None
+        #: The processes that keep the game's budgets together; None where there is one.
+        self.cluster: Cluster | None = None
 
-    def reserve(self, task: str, who: Who, usd: float, own: Own = ()) -> None:
+    def reserve(self, task: str, who: Who, usd: float, own: Own = (), *, held: bool = False) -> None:
         """Set ``usd`` aside for a task, for which ``own`` limits hold, too.
 
-        Raises BudgetReached, and then sets nothing aside.
+        Where several processes keep the budgets, that is done for each attempt alone, once it is ``held``
+        (:meth:`ready`). Raises BudgetReached, and then sets nothing aside.
         """
         if not (self.limits or own) or task in self._reserved:
             return
@@ -145,6 +148,10 @@ class Budgets:
             if left + counter.reserved <= 0 or usd > left + _GRACE:
                 unspent = left + counter.reserved
                 raise BudgetReached(scope, self.limits[scope], unspent, counter.reserved, self.resets(scope))
+            if held and counter.lacks(now, usd):
+                raise BudgetReached(scope, self.limits[scope], left, left, self.resets(scope))
+        if self.cluster is not None and not held:
+            usd = 0.0
         for key, limit in own:
             counter = self._own_counter(limit.per, key, now)
             unspent = limit.usd - counter.used(now)
@@ -163,9 +170,16 @@ class Budgets:
         if (found := self._reserved.get(task)) is not None:
             self.release(task)
             if usd > 0:
-                self.reserve(task, found[0], usd, found[2])
+                self.reserve(task, found[0], usd, found[2], held=True)
             else:
                 self._reserved[task] = found[0], 0.0, found[2]
+
+    async def ready(self, task: str, usd: float) -> None:
+        """Before :meth:`renew`, where several processes keep the budgets: try to hold so much for the task."""
+        if (found := self._reserved.get(task)) is not None and self.cluster is not None and usd > found[1]:
+            now = self._now()
+            for counter in self._counters_of(found[0], now).values():
+                await counter.ready(now, usd - found[1])
 
     def release(self, task: str) -> None:
         """The task is over; what was set aside and not spent is free again."""
@@ -181,7 +195,7 @@ class Budgets:
         who, held, own = found
         now = self._now()
         counters = (*self._counters_of(who, now).values(), *self._own_held(own, now))
-        free = (counter.left(now) + held for counter in counters)
+        free = (counter.usable(now) + held for counter in counters)
         return max(0.0, min(free, default=math.inf))
 
     def spend(self, who: Who, usd: float) -> None:
@@ -215,7 +229,8 @@ class Budgets:
             counter.reset(now)
         for who, usd, at in rows:
             for counter in self._spent_from(who, now):
-                if at >= counter.began(now):
+                # What is shared is known to the others, these rows among it.
+                if at >= counter.began(now) and not counter.shared:
                     counter.use(now, usd)
 
     def since(self) -> float | None:
@@ -284,9 +299,21 @@ class Budgets:
                 counter = self._counters.get((scope, key))
                 if counter is None:
                     counter = self._counters[scope, key] = LimitCounter(self._quotas[scope], now)
+                    self._share(scope, key, counter, now)
                 found[scope] = counter
                 self._heed_clock(scope, counter, now)
         return found
+
+    def share(self, cluster: Cluster) -> None:
+        """Keep the game's budgets together with other processes from now on."""
+        self.cluster = cluster
+        now = self._now()
+        for (scope, key), counter in self._counters.items():
+            self._share(scope, key, counter, now)
+
+    def _share(self, scope: str, key: Any, counter: LimitCounter, now: float) -> None:
+        if self.cluster is not None:
+            counter.share(self.cluster, f"budget:{scope}:{key}:{self.limits[scope].per}", now)
 
     def _heed_clock(self, scope: str, counter: LimitCounter, now: float) -> None:
         """Forget what was spent, and have it read again, where the clock has gone back into an earlier window."""

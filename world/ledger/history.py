@@ -6,8 +6,10 @@ look back over a window and not over everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
+
+from django.db.models import Q
 
 from uniwizard.agent import FailureCode
 from uniwizard.world.ledger.budgets import Who
@@ -41,9 +43,15 @@ class PastAttempt(NamedTuple):
     practice: bool
 
 
-def mark_interrupted() -> int:
-    """Attempts that an earlier run of the server could not see the end of; how many."""
+def mark_interrupted(owners: Collection[str | None] | None = None) -> int:
+    """Attempts whose end the processes ``owners`` could not see, or nobody could; how many.
+
+    None among them stands for rows of before owners were known.
+    """
     cut = Attempt.objects.filter(outcome=Outcome.UNDER_WAY)
+    if owners is not None:
+        named = [owner for owner in owners if owner is not None]
+        cut = cut.filter(Q(owner__in=named) | Q(owner=None) if None in owners else Q(owner__in=named))
     return int(cut.update(outcome=Outcome.INTERRUPTED, evidence=CUT_OFF, estimated=True))
 
 

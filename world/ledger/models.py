@@ -64,6 +64,7 @@ class Attempt(models.Model):
     label = models.CharField(max_length=100, blank=True, help_text="What of the game's own asked, such as a character.")
     prompt = models.TextField(blank=True)
     answer = models.TextField(blank=True)
+    owner = models.CharField(max_length=32, null=True, editable=False, help_text="The process that wrote this.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["task", "number"], name="ledger_attempt_once")]
@@ -90,6 +91,51 @@ class Attempt(models.Model):
         who = self.character if self.character == self.account else f"{self.character} ({self.account})"
         asked = self.payer or (who if self.account else self.character)
         return " through ".join(filter(None, (asked, self.label))) or "-"
+
+
+class Process(models.Model):
+    """A process that writes into these tables, on PostgreSQL; ``beat`` is its last heartbeat, by the
+    database's clock."""
+
+    id = models.CharField(max_length=32, primary_key=True)
+    host = models.CharField(max_length=100)
+    pid = models.BigIntegerField()
+    beat = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.pid}"
+
+
+class Token(models.Model):
+    """A key with which programs of an account come in; ``hash`` is its SHA-256. Limits of None are none."""
+
+    id = models.CharField(max_length=16, primary_key=True)
+    account_id = models.BigIntegerField()
+    label = models.CharField(max_length=100)
+    hash = models.CharField(max_length=64)
+    created = models.DateTimeField()
+    expires = models.DateTimeField(null=True)
+    requests_per_minute = models.PositiveIntegerField(null=True)
+    usd_per_month = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.id}, {self.label}"
+
+
+class TokenUse(models.Model):
+    """What one process has spent of one token in one month (``2026-11``, UTC). They outlive a revoked token: its
+    account has spent them all the same."""
+
+    token = models.CharField(max_length=16)
+    account_id = models.BigIntegerField()
+    owner = models.CharField(max_length=32)
+    month = models.CharField(max_length=7)
+    usd = models.FloatField(default=0.0)
+    last_used = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "owner", "month"], name="ledger_token_use")]
+        indexes = [models.Index(fields=["month", "account_id"], name="ledger_token_month")]
 
 
 class Pending(models.Model):

@@ -26,7 +26,7 @@ from uniwizard.agent.core.events import AttemptCancelled, AttemptEnded, AttemptS
 from uniwizard.world.ledger import database, history
 from uniwizard.world.ledger.budgets import BudgetReached, Budgets, Own, Who
 from uniwizard.world.ledger.models import Outcome
-from uniwizard.world.ledger.spill import Spill
+from uniwizard.world.ledger.owners import Owner
 from uniwizard.world.ledger.storage import Storage, zone
 from uniwizard.world.ledger.writer import Writer
 
@@ -54,8 +54,9 @@ class _Asked:
 class Recorder:
     """Everything belongs to the reactor's thread."""
 
-    def __init__(self, writer: Writer, budgets: Budgets, *, texts: bool = False):
+    def __init__(self, writer: Writer, budgets: Budgets, owner: Owner | None = None, *, texts: bool = False):
         self.writer = writer
+        self._owner = owner
         self.budgets = budgets
         self._texts = texts
         self._asked: dict[str, _Asked] = {}
@@ -65,22 +66,35 @@ class Recorder:
     def open(self) -> None:
         """Take up where the last run of the server ended; does nothing twice. Called at its start, before any task.
 
-        What waits in the spill file is written, attempts that a crash cut off are marked as interrupted, and the
-        budgets are counted from the rows.
+        What waits in spill files is written, attempts that a crash cut off are marked as interrupted, and the
+        budgets are counted from the rows. What other processes have under way is left alone.
         """
         if self._opened:
             return
         self._opened = True
         try:
             database.ensure()
+            if self._owner is not None:
+                self._owner.live()
+                self._owner.adopt()
             if trouble := self.writer.catch_up():
                 _log.error("what waits in the ledger's spill file cannot be written yet: {why}", why=trouble)
-            history.mark_interrupted()
+            if self._owner is not None:
+                self._owner.reap()
+            else:
+                history.mark_interrupted()
             self.budgets.rebuild(history.spending(self.budgets.since(), self.budgets.own_since()))
         except Exception:
             # A game without its ledger is poorer, but it is a game.
             _log.failure("the ledger could not be taken up")
         self.writer.start()
+        if self._owner is not None:
+            self.writer.look_after(self._owner)
+
+    @property
+    def owner(self) -> str:
+        """What this process is called in the rows that it writes."""
+        return self._owner.id if self._owner is not None else ""
 
     # -- who asked -----------------------------------------------------------------------------------------------
 
@@ -97,6 +111,10 @@ class Recorder:
         while len(self._asked) > REMEMBERED:
             self.done(next(iter(self._asked)))
         return asked
+
+    async def ready(self, task_id: str, usd: float) -> None:
+        """Before :meth:`reserve`, where several processes keep the budgets."""
+        await self.budgets.ready(task_id, usd)
 
     def reserve(self, task_id: str, usd: float) -> str:
         """Set ``usd`` aside for the task's next attempt; why that is too much, or empty."""
@@ -226,6 +244,7 @@ class Recorder:
             "payer": who.payer,
             "label": who.label,
             "prompt": asked.text,
+            "owner": self.owner or None,
         }
 
     def _recount(self) -> None:
@@ -276,15 +295,15 @@ def the() -> Recorder:
     if _the is None:
         from uniwizard.world.reactor import reactor
 
-        spill = Spill(Path(settings.GAME_DIR) / ".uniwizard" / "ledger-spill.jsonl")
-        writer = Writer(reactor, Storage(), spill, _tell_builders)
+        owner = Owner(Path(settings.GAME_DIR) / ".uniwizard")
+        writer = Writer(reactor, Storage(), owner.spill, _tell_builders)
         try:
             budgets = Budgets(settings.UNIWIZARD_BUDGETS, zone(), time.time)
         except ValueError as error:
             # Better none spends than all do.
             _log.error("{error}; until that is mended, nothing may be spent", error=error)
             budgets = Budgets({"game": {"usd": 0, "per": "day"}}, zone(), time.time)
-        _the = Recorder(writer, budgets, texts=settings.UNIWIZARD_LEDGER_TEXTS)
+        _the = Recorder(writer, budgets, owner, texts=settings.UNIWIZARD_LEDGER_TEXTS)
     return _the
 
 

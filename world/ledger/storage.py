@@ -7,6 +7,7 @@
     ("know", row)             an answer is remembered        ("unknow", key)      it is forgotten
     ("keep", row)             a program's response is kept   ("unkeep", id)       it is forgotten
     ("disown", owner)         all that was kept of a token is forgotten
+    ("use", row)              what one process has spent of a token this month, in all
 
 A row is plain data with the field names of :mod:`world.ledger.models`; times are seconds since the epoch. An end is
 written over a start and never the other way round, so operations may come twice, and late.
@@ -14,6 +15,7 @@ written over a start and never the other way round, so operations may come twice
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
@@ -31,6 +33,7 @@ from uniwizard.world.ledger.models import (
     KnownAnswer,
     Pending,
     RolledDay,
+    TokenUse,
     Totals,
     WorkedGoal,
     fields_of,
@@ -83,6 +86,7 @@ class Storage:
         kept: dict[str, dict[str, Any] | None] = {}
         gone: set[str] = set()
         goals: dict[str, str | None] = {}
+        used: dict[tuple[str, str, str], dict[str, Any]] = {}
         for operation in operations:
             match operation:
                 case ("start", row):
@@ -111,6 +115,8 @@ class Storage:
                     goals[goal] = text
                 case ("ungoal", goal):
                     goals[goal] = None
+                case ("use", row):
+                    used[row["token"], row["owner"], row["month"]] = row
         begun = [row for key, row in starts.items() if key not in ends]
         with transaction.atomic(using=alias()):
             self._attempts(begun, list(ends.values()))
@@ -127,6 +133,7 @@ class Storage:
             if kept or gone:
                 _keep(kept, gone)
             _write_goals(goals)
+            _count_uses(list(used.values()))
 
     def _attempts(self, begun: Sequence[dict[str, Any]], ended: Sequence[dict[str, Any]]) -> None:
         connection = connections[alias()]
@@ -141,11 +148,18 @@ class Storage:
                 if rows:
                     cursor.executemany(sql, rows)
         buckets.write(buckets.counted_rows(fresh))
-        if late := self.rolled & days:
+        if late := self._late(days):
             # What was added up no longer holds; the day is added up anew when asked about, and by the next upkeep.
             RolledDay.objects.filter(day__in=late).delete()
             Totals.objects.filter(day__in=late).delete()
             self.rolled.difference_update(late)
+
+    def _late(self, days: set[date]) -> set[date]:
+        """Those of ``days`` that are added up already."""
+        if connections[alias()].vendor == "postgresql" and min(days, default=date.max) < day_of(time.time()):
+            # Another process may have done that.
+            self._rolled = None
+        return self.rolled & days
 
     @property
     def rolled(self) -> set[date]:
@@ -201,6 +215,16 @@ def _keep(kept: dict[str, dict[str, Any] | None], gone: set[str]) -> None:
         KeptResponse.objects.bulk_create(rows, ignore_conflicts=True)
         with connections[alias()].cursor() as cursor:
             cursor.execute(SURPLUS.format(table=KeptResponse._meta.db_table))
+
+
+def _count_uses(rows: Sequence[dict[str, Any]]) -> None:
+    """Write down what a process has spent of tokens; the figures are whole sums, so that they may come twice."""
+    TokenUse.objects.bulk_create(
+        [TokenUse(**{**row, "last_used": moment(row["last_used"])}) for row in rows],
+        update_conflicts=True,
+        unique_fields=["token", "owner", "month"],
+        update_fields=["usd", "last_used"],
+    )
 
 
 def _values(row: dict[str, Any], day: date, ops: Any) -> list[Any]:

@@ -3,6 +3,7 @@ and so are remembered answers and kept responses whose time is over.
 
     consider(writer)     # often; works once an hour, in the writing thread, in pieces that delay no answer
 
+Where several processes have one PostgreSQL, one of them works at a time (an advisory lock).
 ``UNIWIZARD_LEDGER_KEEP_DAYS`` (default 400; None keeps all) is how long an attempt itself stays. Its day's totals stay
 for good. A day is added up a while after it ends; what comes later has it added up anew.
 """
@@ -14,7 +15,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Count, Sum
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -36,6 +37,8 @@ EVERY = 3600.0
 SETTLED = 3600.0
 #: Attempts let go of in one piece of work; a few tens of milliseconds.
 PIECE = 2000
+#: PostgreSQL's advisory lock of the upkeep: "uwz" and a number.
+_LOCK = 0x75777A01
 
 _SUMS = {
     "attempts": Count("id"),
@@ -69,7 +72,22 @@ async def _all(writer: Writer) -> None:
 
 
 def piece(storage: Storage, now: float | None = None) -> bool:
-    """Do one piece of work, in the thread that calls it; False when there was none left."""
+    """Do one piece of work, in the thread that calls it; False when there was none left, or somebody else works."""
+    with transaction.atomic(using=alias()):
+        return _alone() and _piece(storage, now)
+
+
+def _alone() -> bool:
+    """Whether no other process works; none will until the transaction is over."""
+    connection = connections[alias()]
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _piece(storage: Storage, now: float | None) -> bool:
     at = time.time() if now is None else now
     if KnownAnswer.objects.filter(until__lte=moment(at)).delete()[0]:
         return True

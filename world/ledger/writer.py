@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from uniwizard.world.ledger.database import alias
+from uniwizard.world.ledger.owners import BEAT, Owner
 from uniwizard.world.ledger.spill import Operation, Spill
 from uniwizard.world.ledger.storage import Storage
 
@@ -69,6 +70,8 @@ class Writer:
         self._look: Any = None
         self._under_way: list[Operation] = []
         self._next: Any = None
+        self._owner: Owner | None = None
+        self._tending: Any = None
         self._busy = False
         self._closed = False
         #: Why the database cannot be written; empty when it can.
@@ -80,6 +83,30 @@ class Writer:
         self._writing.start()
         self._reading.start()
         self._reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(self.close()))
+
+    def look_after(self, owner: Owner) -> None:
+        """From now on tell the other processes that this one is there, and take over what dead ones have left."""
+        self._owner = owner
+        self._tend()
+
+    def _tend(self) -> None:
+        if not self._closed:
+            self._tending = self._reactor.callLater(BEAT, self._tend)
+            tended = self.work(self._care)
+            tended.addErrback(lambda why: _log.warn("other processes cannot be looked after: {why}", why=why.value))
+
+    def _care(self) -> None:
+        """In the writing thread."""
+        assert self._owner is not None
+        adopted = self._owner.adopt()
+        try:
+            self._owner.beat()
+            if adopted:
+                self.catch_up()
+            self._owner.reap()
+        except (OperationalError, InterfaceError):
+            # Whoever writes next finds the same, and tells it.
+            connections[alias()].close()
 
     def put(self, *operation: Any) -> None:
         """Have something written with the next batch. Its rows may still be changed in this turn of the reactor."""
@@ -135,7 +162,7 @@ class Writer:
         except Exception:
             _log.warn("the ledger's last batch goes to the spill file")
         self._closed = True
-        for call in (self._next, self._look):
+        for call in (self._next, self._look, self._tending):
             if call is not None and call.active():
                 call.cancel()
         if rest := [*self._under_way, *self._gathered]:
@@ -146,6 +173,8 @@ class Writer:
                 _log.error("{count} operations of the ledger are lost: {error}", count=len(rest), error=error)
         if not self._busy:
             self._writing.stop()
+        if self._owner is not None:
+            self._owner.retire()
 
     # -- one batch after the other -------------------------------------------------------------------------------
 
