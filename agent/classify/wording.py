@@ -35,6 +35,9 @@ HEAD, TAIL = 16, 12
 #: What the words of such a text count, as some of its ends may be pasted matter too.
 CUT: Final = 0.4
 
+#: What one word and two words alone count: too little to be like anything.
+FEW: Final = {1: 0.3, 2: 0.6}
+
 #: The lengths of a word's pieces, ``<`` and ``>`` at its ends counted.
 SHORTEST, LONGEST = 3, 5
 
@@ -97,7 +100,7 @@ class Wording:
             read += 1
         if not found:
             return None
-        zero, scale = ZERO * len(found), self._step * length_scale(read) * (CUT if cut else 1.0)
+        zero, scale = ZERO * len(found), self._step * length_scale(read) * (CUT if cut else FEW.get(read, 1.0))
         return [(total - zero) * scale for total in map(sum, zip(*found, strict=True))]
 
     def _remember(self, word: str) -> tuple[str, Sequence[int] | None]:
