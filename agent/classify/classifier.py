@@ -16,6 +16,11 @@ Theory of operation
     such as ``analy*``, a number, a file name) and a trie over symbols is followed from every word, so the cost grows
     with the text and not with the number of phrases. Only the head and the tail of a long text are read, and words far
     from both ends (most likely pasted matter, not the instruction) weigh less.
+
+    What nobody wrote down as a phrase may still sound like others of its kind: the wording as a whole speaks with
+    weights that were learned (:mod:`.wording`), added to the sum of its rules. Where the rules see a kind that has no
+    learned weights (one that a game added), or the task's shape says what it is (:data:`SHAPES`), the wording is not
+    asked.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from typing import Final
 
 from ..config.kinds import GAP, MANY, Kinds, Weights, fold, read_kinds
 from ..core.task import CHARS_PER_TOKEN, Task
+from .wording import Wording
 
 #: Characters read from the start and from the end of a text; what lies between is only counted.
 HEAD: Final = 1200
@@ -41,6 +47,12 @@ INNER: Final = 0.3
 
 #: Words remembered with their symbols. A full memory is emptied, so a flood of odd words costs no memory.
 REMEMBERED: Final = 8192
+
+#: Where one of these holds, the task's shape says what it is, and the wording as a whole is not asked.
+SHAPES: Final = frozenset(("image", "audio", "code_fence", "diff", "traceback", "tokens_4000"))
+
+#: The reason that stands for the wording as a whole.
+WORDING: Final = "wording"
 
 _WORDS = re.compile(r"\w+(?:[.]\w+)*|[.!?:\n]")
 _BREAKS = frozenset(".!?:\n")
@@ -58,7 +70,8 @@ class Classification:
     """The kind of a task.
 
     ``confidence`` is between 0 and 1; ``reasons`` the phrases and features that decided, strongest first, in the
-    file's notation and never in the task's own words; ``scores`` every kind with its points, best first.
+    file's notation and never in the task's own words, what the wording as a whole adds last; ``scores`` every kind with
+    its points, best first.
     """
 
     kind: str
@@ -79,8 +92,11 @@ class _Node:
 class Classifier:
     """Tells kinds apart by the phrases and features of one kinds file. Immutable but for a memory of words."""
 
-    def __init__(self, kinds: Kinds) -> None:
+    def __init__(self, kinds: Kinds, wording: Wording | None = None) -> None:
         self._kinds = kinds
+        self._wording = wording
+        #: The place of each of the wording's kinds among all.
+        self._places = tuple(kinds.names.index(name) for name in wording.kinds) if wording else ()
         #: The strengths and weaknesses of backends that matter for a kind.
         self.suits = kinds.suits
         self._root = _Node()
@@ -88,12 +104,16 @@ class Classifier:
         for phrase in kinds.phrases:
             self._plant(phrase)
         self._longest_stem = max((len(symbol) - 1 for symbol in self._vocabulary if symbol[-1] == "*"), default=0)
-        self._memory: dict[str, tuple[str, ...]] = {}
+        self._memory: dict[str, tuple[tuple[str, ...], tuple[_Node, ...]]] = {}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Classifier:
-        """A classifier by a kinds file, by default the project's own. Raises ConfigError when it has a fault."""
-        return cls(read_kinds(path))
+        """A classifier by a kinds file, by default the project's own with what was learned for it.
+
+        Raises ConfigError when a file has a fault.
+        """
+        kinds = read_kinds(path)
+        return cls(kinds, Wording.load(kinds.extensions) if path is None else None)
 
     def system_prompt(self, kind: str) -> str:
         """The task-scoped instructions for a kind: neutral, and silent about who asks. ValueError if unknown."""
@@ -112,19 +132,38 @@ class Classifier:
         text = _instruction(task)
         seen = (text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}").casefold()
         words = _WORDS.findall(seen)
+        shaped = False
         for name in _features(task, text, seen, words):
             spoken.append((name, 1.0, self._kinds.features[name]))
+            shaped = shaped or name in SHAPES
         for phrase, share in self._phrases(words).items():
             spoken.append((f'"{phrase}"', share, self._kinds.phrases[phrase]))
         for _, share, weights in spoken:
             for index, points in weights:
                 scores[index] += share * points
-        return _verdict(self._kinds.names, scores, spoken)
+        learned = None if shaped else self._add_wording(words, scores)
+        return _verdict(self._kinds.names, scores, spoken, learned)
+
+    def _add_wording(self, words: list[str], scores: list[float]) -> dict[int, float] | None:
+        """Add to ``scores`` what the wording as a whole speaks for, and tell it by the kinds' places.
+
+        None, and nothing is added, where nothing of it is known or the rules see a kind that it does not know.
+        """
+        if self._wording is None or scores.index(max(scores)) not in self._places:
+            return None
+        points = self._wording.points(words)
+        if points is None:
+            return None
+        learned = dict(zip(self._places, points, strict=True))
+        for place, more in learned.items():
+            scores[place] += more
+        return learned
 
     def _phrases(self, words: list[str]) -> dict[str, float]:
         """The phrases found in ``words``, each with the share of its weight that its best place earns it."""
         stream: list[tuple[str, ...]] = []
         starts: list[int] = []  # the places where "^" holds
+        begun: list[tuple[int, tuple[_Node, ...]]] = []  # the places where phrases begin, and how
         opened = True  # nothing of this sentence was seen yet
         preamble = True  # still within "could you please"
         memory, preambles = self._memory, self._kinds.preamble
@@ -134,30 +173,32 @@ class Classifier:
                     stream.append(_BREAK)
                     opened = preamble = True
                 continue
-            if opened or (preamble and word not in preambles):
-                starts.append(len(stream))
-            if preamble and word not in preambles:
-                preamble = False
+            if preamble:
+                if word not in preambles:
+                    preamble = False
+                    starts.append(len(stream))
+                elif opened:
+                    starts.append(len(stream))
             opened = False
-            symbols = memory.get(word)
-            stream.append(self._remember(word) if symbols is None else symbols)
+            known = memory.get(word)
+            symbols, nodes = self._remember(word) if known is None else known
+            if nodes:
+                begun.append((len(stream), nodes))
+            stream.append(symbols)
         inner_from, inner_to = FIRST, len(stream) - LAST
         found: dict[str, float] = {}
         anchored = self._root.next.get("^")
         if anchored is not None:
             for place in starts:
                 _follow(anchored, stream, place, INNER if inner_from <= place < inner_to else 1.0, found)
-        first = self._root.next
-        for place, symbols in enumerate(stream):
-            for symbol in symbols:
-                node = first.get(symbol)
-                if node is not None:
-                    share = INNER if inner_from <= place < inner_to else 1.0
-                    _follow(node, stream, place + 1, share, found)
+        for place, nodes in begun:
+            share = INNER if inner_from <= place < inner_to else 1.0
+            for node in nodes:
+                _follow(node, stream, place + 1, share, found)
         return found
 
-    def _remember(self, word: str) -> tuple[str, ...]:
-        """Which symbols of the phrases ``word`` stands for; kept, as texts repeat their words."""
+    def _remember(self, word: str) -> tuple[tuple[str, ...], tuple[_Node, ...]]:
+        """Which symbols of the phrases ``word`` stands for, and the phrases it begins; kept, as texts repeat words."""
         folded = fold(word[:64])
         candidates = [folded]
         candidates += [folded[:end] + "*" for end in range(1, min(len(folded), self._longest_stem) + 1)]
@@ -171,8 +212,9 @@ class Classifier:
         symbols = tuple(symbol for symbol in candidates if symbol in self._vocabulary)
         if len(self._memory) >= REMEMBERED:
             self._memory.clear()
-        self._memory[word] = symbols
-        return symbols
+        first = self._root.next
+        self._memory[word] = known = symbols, tuple(first[symbol] for symbol in symbols if symbol in first)
+        return known
 
     def _plant(self, phrase: str) -> None:
         """Add one expanded phrase to the trie."""
@@ -252,14 +294,22 @@ def _features(task: Task, text: str, seen: str, words: list[str]) -> Iterator[st
     yield from (f"tokens_{tokens}" for tokens in (1000, 4000, 16000) if chars >= CHARS_PER_TOKEN * tokens)
 
 
-def _verdict(names: tuple[str, ...], scores: list[float], spoken: list[tuple[str, float, Weights]]) -> Classification:
-    """The best kind, how sure that is, and the four things that spoke for it most."""
-    order = sorted(range(len(names)), key=lambda index: -scores[index])
+def _verdict(
+    names: tuple[str, ...],
+    scores: list[float],
+    spoken: list[tuple[str, float, Weights]],
+    learned: dict[int, float] | None,
+) -> Classification:
+    """The best kind, how sure that is, and the four things that spoke for it most, phrases before all others."""
+    order = sorted(range(len(names)), key=scores.__getitem__, reverse=True)
     best = order[0]
-    confidence = 1.0 / sum(math.exp(score - scores[best]) for score in scores)
+    top, exp = scores[best], math.exp
+    confidence = 1.0 / sum([exp(score - top) for score in scores])
     evidence = [
         (-share * points, name) for name, share, weights in spoken for index, points in weights if index == best
     ]
-    reasons = tuple(f"{name} {-points:+.1f}" for points, name in sorted(evidence)[:4] if points < 0)
-    ranking = tuple((names[index], scores[index]) for index in order)
-    return Classification(names[best], confidence, reasons or ("nothing speaks for another kind",), ranking)
+    reasons = [f"{name} {-points:+.1f}" for points, name in sorted(evidence)[:4] if points < 0]
+    if learned is not None and learned.get(best, 0.0) > 0.05:
+        reasons[3:] = [f"{WORDING} {learned[best]:+.1f}"]
+    ranking = tuple([(names[index], scores[index]) for index in order])
+    return Classification(names[best], confidence, tuple(reasons) or ("nothing speaks for another kind",), ranking)

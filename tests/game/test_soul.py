@@ -18,7 +18,7 @@ from uniwizard.world.soul import voice
 def test_every_feature_of_a_task_has_words() -> None:
     schema = json.loads((CONFIGS / "voice.schema.json").read_text("utf-8"))
     assert schema["properties"]["features"]["required"] == list(FEATURES)
-    for feature in FEATURES:
+    for feature in (*FEATURES, "wording"):
         assert voice.reason(f"{feature} +1.0") != f"{feature} +1.0"
 
 

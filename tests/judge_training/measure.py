@@ -49,7 +49,7 @@ def by_scores(rows: Sequence[Row], scores: dict[str, Sequence[float]]) -> list[J
     """By the probabilities (declines, refuses) that weights gave which had not seen the row."""
     found = []
     for row in rows:
-        declines, refuses = scores[row.id]
+        declines, refuses = map(float, scores[row.id])  # as numpy's, their truths would not add up
         rerouted = refuses >= SETTINGS.reroute_at
         found.append(Judged(row, rerouted or declines >= SETTINGS.refuse_at, rerouted))
     return found
