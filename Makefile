@@ -10,7 +10,7 @@ BIN := .venv/bin
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
 
-.PHONY: help setup play stop demo quick test witness clients fuzz check bench clean
+.PHONY: help setup play stop demo quick test witness clients games fuzz check bench clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ witness: .venv/.dev server/conf/settings.py  ## ask independent programs, which 
 
 clients: .venv/.dev  ## ask real clients and agents through the door; installs them the first time
 	@$(BIN)/python tests/witnesses/clients/table.py
+
+games: .venv/.dev  ## take five games of other people's through install, play, upgrade and uninstall
+	@$(BIN)/python tests/witnesses/games.py
 
 fuzz: .venv/.dev  ## feed every decoder with what nobody meant, for FUZZ_SECONDS (600)
 	@$(BIN)/python tests/fuzz/fuzz_decoders.py --seconds $(FUZZ_SECONDS)
