@@ -313,6 +313,13 @@ class Thoughts:
     def _answered(self, result: RouteResult, thought: Thought) -> Deferred[None]:
         thought.result, thought.attempts = result, result.attempts
         recorder.the().answered(thought.task.id, result.text)
+        # Many answers may come at the same moment, and to keep and lay out each takes milliseconds.
+        # Whoever lets go of a thought by then has its answer at once.
+        turn: Deferred[None] = Deferred(lambda waiting: waiting.callback(None))
+        self._pace(lambda: None if turn.called else turn.callback(None))
+        return turn.addCallback(lambda _: self._keep(result, thought))
+
+    def _keep(self, result: RouteResult, thought: Thought) -> Deferred[None]:
         told = telling.closing(result)
         answers.keep(thought.thinker, thought.text, result.text, result.backend, told, follows=thought.follows)
         memories.note(thought.thinker, thought.text, result.text, refused=result.refused)

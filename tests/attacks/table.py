@@ -2,6 +2,7 @@
 
     python tests/attacks/table.py                   # all of them; minutes, and games
     python tests/attacks/table.py --section 1       # one section
+    python tests/attacks/table.py --quick           # what needs no game
     python tests/attacks/table.py --write           # into README.md as well
 
 An attack is either measured here, or it is what a test does; then the test is run. Exits with 1 where one succeeds.
@@ -187,8 +188,7 @@ def play(attacks: tuple[Attack, ...]) -> tuple[list[str], int]:
         except Exception as error:
             after, held = f"{type(error).__name__}: {error}"[:200], False
         lost += not held
-        told = (str(attack.section), attack.what, attack.before, after if held else f"**not held** {after}")
-        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in told)} |")
+        rows.append(row_of(attack, after if held else f"**not held** {after}"))
         print(rows[-1], flush=True)
     return rows, lost
 
@@ -196,15 +196,35 @@ def play(attacks: tuple[Attack, ...]) -> tuple[list[str], int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--section", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="leave out what needs a game")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    rows, lost = play(tuple(attack for attack in ATTACKS if given.section in (0, attack.section)))
+    chosen = [attack for attack in ATTACKS if given.section in (0, attack.section)]
+    if given.quick:
+        chosen = [attack for attack in chosen if not any(test.startswith("game/test_") for test in attack.tests)]
+    rows, lost = play(tuple(chosen))
     if given.write:
-        readme = HERE / "README.md"
-        head = readme.read_text().partition("| section |")[0]
-        table = ["| section | attack | before | now |", "| --- | --- | --- | --- |", *rows]
-        readme.write_text(head + "\n".join(table) + "\n")
+        write(rows)
     return 1 if lost else 0
+
+
+def write(rows: list[str]) -> None:
+    """Put rows into the table in README.md, each in the place of its attack; what was not played stays."""
+    readme = HERE / "README.md"
+    head, _, table = readme.read_text().partition("| section |")
+    known = {_attack_of(row): row for row in (*table.splitlines()[2:], *rows)}
+    order = [_attack_of(row_of(attack, "")) for attack in ATTACKS]
+    lines = ["| section | attack | before | now |", "| --- | --- | --- | --- |"]
+    readme.write_text(head + "\n".join([*lines, *(known[name] for name in order if name in known)]) + "\n")
+
+
+def row_of(attack: Attack, told: str) -> str:
+    cells = (str(attack.section), attack.what, attack.before, told)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _attack_of(row: str) -> str:
+    return row.split(" | ")[1] if " | " in row else ""
 
 
 if __name__ == "__main__":
