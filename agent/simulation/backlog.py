@@ -207,6 +207,8 @@ class Worker:
         #: The longest that somebody has waited because a place was a step's, in milliseconds.
         self.delay_ms = 0.0
         self._gains: dict[tuple[str, str], float] = {}
+        #: Whether any goal has a deadline at all.
+        self._hurried = any(goal.deadline is not None for goal in backlog.goals)
 
     def fill(self, now: float, at: str = "") -> None:
         """Begin whatever has room, ``at`` one backend or at all of them."""
@@ -219,7 +221,11 @@ class Worker:
     def _begin(self, key: str, now: float, free: int) -> bool:
         backend, tracker = self._backends[key], self.policy.tracker(key)
         lefts: list[tuple[str, float, float]] = [
-            (t.window.quota.unit, self._spare.left(t, now), self._spare.left(t, now, expiring=True))
+            (
+                t.window.quota.unit,
+                self._spare.left(t, now) if self._hurried else 0.0,
+                self._spare.left(t, now, expiring=True),
+            )
             for t in tracker.windows
         ]
         if any(max(left[1:]) <= 0.0 for left in lefts) or self.providers[key].closed_until(now) > now:

@@ -22,7 +22,7 @@ from uniwizard.agent.config.loader import load
 from uniwizard.agent.config.settings import Config
 from uniwizard.agent.core.backend import Quota
 from uniwizard.agent.core.task import KINDS
-from uniwizard.agent.simulation import Outcome, Row, figures, optimum_of, read_traffic, simulate
+from uniwizard.agent.simulation import Outcome, Row, figures, optimum_of, read_goals, read_traffic, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "tests/data/simulate.yaml"
@@ -163,3 +163,59 @@ def test_no_traffic_makes_our_policy_pass_a_limit(
         rows.append(row(hour, kind, given_, answered))
     outcome = simulate(rows_of(*rows), config(scale, quota), CLASSIFIER.suits)["headroom"]
     assert outcome.violations == 0
+
+
+def goal(number: int, *kinds: str, after: list[list[int]] | None = None, **more: Any) -> str:
+    steps = [{"kind": kind, "input_tokens": 4000, "output_tokens": 800} for kind in kinds]
+    for step, before in zip(steps, after or [], strict=False):
+        step["after"] = before  # type: ignore[assignment]
+    return json.dumps({"id": f"g{number}", "priority": number % 3, "steps": steps, **more})
+
+
+@pytest.mark.slow
+def test_a_backlog_uses_what_would_expire_and_takes_nothing_from_the_traffic(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("scipy")
+    using = config(0.005)
+    rows = rows_of(*(row(hour * 1.5, KINDS[hour % 14]) for hour in range(31 * 16)))
+    goals, faults = read_goals(
+        goal(number, "analysis", "code_review", "knowledge", "long_document", after=[[], [0], [0], [1, 2]])
+        for number in range(150)
+    )
+    assert not faults
+    outcomes = simulate(rows, using, CLASSIFIER.suits, goals) | optimum_of(rows, using, CLASSIFIER.suits, goals)
+    told = figures(outcomes)["policies"]
+    ours, alone = told["headroom"], told["traffic alone"]
+    assert alone["utilisation"] < 0.9 < 0.97 <= ours["utilisation"]
+    assert (ours["violations"], ours["interactive_lost"]["delayed"], ours["interactive_lost"]["delay_ms"]) == (0, 0, 0)
+    assert ours["interactive_lost"]["first_choice"] <= 0.005
+    assert 0 < ours["goals"]["goals_done"] <= 150
+    assert max(ours["expired_unused"].values()) < 0.03
+    assert 0.5 < ours["of_optimum"] <= 1.0
+    assert told["optimum"]["utilisation"] >= ours["utilisation"] - 0.01
+
+
+def test_a_step_gives_its_place_to_whoever_needs_it() -> None:
+    claude = replace(load(CONFIG, {}).backends["claude"], quota=(), max_parallel=2)
+    using = replace(load(CONFIG, {}), backends={"claude": claude}, rules=())
+    # Every two seconds somebody asks for what takes a minute: the two places are always wanted.
+    rows = rows_of(*(row(second / 3600, "analysis", 100, 3000) for second in range(0, 1200, 20)))
+    goals, _ = read_goals(goal(number, "chat") for number in range(50))
+    worked = simulate(rows, using, CLASSIFIER.suits, goals)["headroom"]
+    assert worked.backlog is not None and worked.backlog["interrupted"] > 0
+    assert worked.delay_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{}", "id"), (goal(1), "steps"), (goal(1, "nonsense"), "kind"), (goal(1, "chat", after=[[0]]), "circle"),
+        (goal(1, "chat", after=[[7]]), "after"), (goal(1, "chat", deadline="soon"), "deadline"),
+        (goal(1, "chat", priority="high"), "priority"), ("[", "JSON"),
+    ],
+)  # fmt: skip
+def test_a_goal_that_cannot_be_is_told_with_its_line(line: str, said: str) -> None:
+    goals, faults = read_goals([goal(0, "chat"), line])
+    assert len(goals) == 1
+    assert faults[0].startswith("line 2: ") and said in faults[0]

@@ -2,7 +2,7 @@
 
 One brain refuses every third task, one dies, one lies: its work fails the checks.
 
-    python tests/benchmarks/goals_run.py [kills] [goals]      # 20 24
+    python tests/benchmarks/goals_run.py [kills] [goals]      # 20 60
 
 At the end every reachable goal must be reached, every other one told with the fact and the reason, no step paid twice
 whose answer had come, and each goal's cost what the ledger says, within 1%. It prints what came of it; anything else
@@ -14,11 +14,13 @@ from __future__ import annotations
 import json
 import random
 import re
+import sqlite3
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,10 @@ from wired import wired  # noqa: E402
 
 from uniwizard.server.game.process import Game  # noqa: E402
 
-#: Dollars for 1,000 tokens, and what every answer reports: so every answer that came costs this much.
+#: Dollars for 1,000 tokens, and what every answer reports.
 PRICE, USAGE = 0.01, {"prompt_tokens": 400, "completion_tokens": 200, "total_tokens": 600}
-COST = 0.006
+#: Seconds that an answer takes at most.
+SLOW = 5.0
 _GOAL = re.compile(r"page (\d+) of the almanac")
 BACKENDS = ("refuser", "mortal", "liar", "honest")
 
@@ -67,7 +70,7 @@ class Brains:
         found = _GOAL.search(request.text)
         page = found[1] if found else "0"
         with self._lock:
-            key, wait = request.key, self._chance.uniform(0.05, 0.5)
+            key, wait = request.key, self._chance.uniform(0.3, SLOW)
             if key == "refuser":
                 self._asked += 1
                 if self._asked % 3 == 0:
@@ -100,17 +103,12 @@ def _after(reply: Reply, seconds: float) -> Reply:
 
 
 def state(game: Game) -> dict[str, Any]:
-    """Every goal as it stands, and what the ledger says that each of its tasks cost."""
-    code = (
-        "import json\nfrom django.db.models import Sum\n"
-        "from uniwizard.world.ledger.models import Attempt, WorkedGoal\n"
-        "rows = {r['task']: r['c'] for r in Attempt.objects.values('task').annotate(c=Sum('cost_usd'))}\n"
-        "answered = list(Attempt.objects.filter(outcome='answered').values_list('task', flat=True))\n"
-        "print('STATE' + json.dumps({'goals': [json.loads(g.text) for g in WorkedGoal.objects.all()],"
-        " 'cost': rows, 'answered': answered}))"
-    )
-    found: dict[str, Any] = json.loads(game.python(code).partition("STATE")[2].splitlines()[0])
-    return found
+    """Every goal as it stands, and what the ledger says that each task cost; the game may be down."""
+    with closing(sqlite3.connect(game.directory / "server" / "ledger.db3", timeout=30)) as database:
+        goals = [json.loads(text) for (text,) in database.execute("SELECT text FROM ledger_workedgoal")]
+        cost = dict(database.execute("SELECT task, sum(cost_usd) FROM ledger_attempt GROUP BY task"))
+        answered = [task for (task,) in database.execute("SELECT task FROM ledger_attempt WHERE outcome = 'answered'")]
+    return {"goals": goals, "cost": cost, "answered": answered}
 
 
 def main(kills: int, count: int) -> None:
@@ -136,7 +134,7 @@ def main(kills: int, count: int) -> None:
             game.start()
             over = sum(goal["state"] in ("reached", "unreachable") for goal in state(game)["goals"])
             print(f"{time.monotonic() - began:6.0f} s: kill {number + 1}, {over} of {count} goals over", flush=True)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             found = state(game)
             if all(goal["state"] in ("reached", "unreachable") for goal in found["goals"]):
@@ -176,4 +174,4 @@ def report(found: dict[str, Any], count: int, kills: int) -> None:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    main(int(given[0]) if given else 20, int(given[1]) if given[1:] else 24)
+    main(int(given[0]) if given else 20, int(given[1]) if given[1:] else 60)
