@@ -31,8 +31,6 @@ from .traffic import Row
 MOST_STEPS = 1000
 #: Seconds before its deadline at which a step no longer waits for quota that expires.
 HURRY = 2 * 86_400.0
-#: Ready steps up to which free backends leave to others what those do better.
-PATIENT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +230,11 @@ class Worker:
             return False
         best: tuple[tuple[float, bool, float], str] | None = None
         needed = self._pace(key, now) / max(1, free + len(self.ours[key]))
-        patient = not tracker.windows and self._will_be_taken()
         for kind, waiting in self.backlog.ready.items():
             if not waiting.queue:
                 continue
             urgency, deadline, goal, step = waiting.queue[0]
             expiring, gain = deadline - now > HURRY, self._gain(key, kind)
-            if patient and expiring and gain < 0.0:
-                # Quota that is about to expire will do it, and better.
-                continue
             row = self.backlog.goals[goal].steps[step]
             work = self._work_of(row)
             expected = tracker.estimate.expected(work)
@@ -281,10 +275,6 @@ class Worker:
                 left = max(0.0, window.left - self._spare.expected(tracked, now))
                 found = max(found, left / max(60.0, window.resets_at(now) - now))
         return found
-
-    def _will_be_taken(self) -> bool:
-        """Whether so little is ready that quota which is about to expire will do all of it, and better."""
-        return sum(len(waiting.queue) for waiting in self.backlog.ready.values()) < PATIENT
 
     def make_room(self, key: str, now: float) -> None:
         """Somebody is about to ask ``key``: the youngest step gives its place where there is no other."""
