@@ -250,6 +250,7 @@ class Desk:
             self.lanes.end(task.id)
             self._funds.close(task.id)
             self._of_task.pop(task.id, None)
+            self._numbers.pop(task.id, None)
             for _, closed in self._payers:
                 closed(record, task)
         self._attempts[task.id] = result.answered

@@ -51,6 +51,9 @@ class Spare:
         window = tracked.window
         window.advance(now)
         limit, left = window.quota.limit, window.left
+        if expiring and not window.quota.rolling and window.time_left(now) >= RELEASE:
+            # All of it is kept; what will be wanted of it need not be known.
+            return left - limit
         held = (1.0 + MARGIN) * self.expected(tracked, now)
         if expiring and not window.quota.rolling:
             held += limit * self.kept(window.time_left(now))

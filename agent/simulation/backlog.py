@@ -31,8 +31,6 @@ from .traffic import Row
 MOST_STEPS = 1000
 #: Seconds before its deadline at which a step no longer waits for quota that expires.
 HURRY = 2 * 86_400.0
-#: Ready steps up to which free backends leave to others what those do better.
-PATIENT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +205,8 @@ class Worker:
         #: The longest that somebody has waited because a place was a step's, in milliseconds.
         self.delay_ms = 0.0
         self._gains: dict[tuple[str, str], float] = {}
+        #: Whether any goal has a deadline at all.
+        self._hurried = any(goal.deadline is not None for goal in backlog.goals)
 
     def fill(self, now: float, at: str = "") -> None:
         """Begin whatever has room, ``at`` one backend or at all of them."""
@@ -219,22 +219,22 @@ class Worker:
     def _begin(self, key: str, now: float, free: int) -> bool:
         backend, tracker = self._backends[key], self.policy.tracker(key)
         lefts: list[tuple[str, float, float]] = [
-            (t.window.quota.unit, self._spare.left(t, now), self._spare.left(t, now, expiring=True))
+            (
+                t.window.quota.unit,
+                self._spare.left(t, now) if self._hurried else 0.0,
+                self._spare.left(t, now, expiring=True),
+            )
             for t in tracker.windows
         ]
         if any(max(left[1:]) <= 0.0 for left in lefts) or self.providers[key].closed_until(now) > now:
             return False
         best: tuple[tuple[float, bool, float], str] | None = None
         needed = self._pace(key, now) / max(1, free + len(self.ours[key]))
-        patient = not tracker.windows and self._will_be_taken()
         for kind, waiting in self.backlog.ready.items():
             if not waiting.queue:
                 continue
             urgency, deadline, goal, step = waiting.queue[0]
             expiring, gain = deadline - now > HURRY, self._gain(key, kind)
-            if patient and expiring and gain < 0.0:
-                # Quota that is about to expire will do it, and better.
-                continue
             row = self.backlog.goals[goal].steps[step]
             work = self._work_of(row)
             expected = tracker.estimate.expected(work)
@@ -275,10 +275,6 @@ class Worker:
                 left = max(0.0, window.left - self._spare.expected(tracked, now))
                 found = max(found, left / max(60.0, window.resets_at(now) - now))
         return found
-
-    def _will_be_taken(self) -> bool:
-        """Whether so little is ready that quota which is about to expire will do all of it, and better."""
-        return sum(len(waiting.queue) for waiting in self.backlog.ready.values()) < PATIENT
 
     def make_room(self, key: str, now: float) -> None:
         """Somebody is about to ask ``key``: the youngest step gives its place where there is no other."""

@@ -21,6 +21,8 @@ from .traffic import Row
 
 #: Seconds between two looks for room for the backlog, besides those at the end of each call.
 LOOK = 300.0
+#: Seconds after the traffic's last row up to which a reset is waited for.
+NEAR = 3600.0
 #: How many moments of a burn-down are kept.
 MOMENTS = 400
 
@@ -227,7 +229,7 @@ def _until(rows: Sequence[Row], providers: Mapping[str, Provider]) -> float:
     """Until when the backlog is worked: the end of the traffic, or a reset that comes within the hour."""
     end = rows[-1].at
     resets = [bounds(a.quota, end)[1] for p in providers.values() for a in p.accounts if not a.quota.rolling]
-    return max([end, *(reset - 1.0 for reset in resets if reset - end <= LOOK)])
+    return max([end, *(reset - 1.0 for reset in resets if reset - end <= NEAR)])
 
 
 def _burn(outcome: Outcome, providers: Mapping[str, Provider], now: float) -> None:

@@ -22,7 +22,7 @@ from uniwizard.agent.config.loader import load
 from uniwizard.agent.config.settings import Config
 from uniwizard.agent.core.backend import Quota
 from uniwizard.agent.core.task import KINDS
-from uniwizard.agent.simulation import Outcome, Row, figures, optimum_of, read_traffic, simulate
+from uniwizard.agent.simulation import Outcome, Row, figures, optimum_of, read_goals, read_traffic, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "tests/data/simulate.yaml"
@@ -166,3 +166,61 @@ def test_no_traffic_makes_our_policy_pass_a_limit(
         rows.append(row(hour, kind, given_, answered))
     outcome = simulate(rows_of(*rows), config(scale, quota), CLASSIFIER.suits)["headroom"]
     assert outcome.violations == 0
+
+
+def goal(number: int, *kinds: str, after: list[list[int]] | None = None, **more: Any) -> str:
+    steps = [{"kind": kind, "input_tokens": 4000, "output_tokens": 800} for kind in kinds]
+    for step, before in zip(steps, after or [], strict=False):
+        step["after"] = before  # type: ignore[assignment]
+    return json.dumps({"id": f"g{number}", "priority": number % 3, "steps": steps, **more})
+
+
+@pytest.mark.slow
+def test_a_backlog_uses_what_would_expire_and_takes_nothing_from_the_traffic() -> None:
+    pytest.importorskip("scipy")
+    # One week of quota, and no free backend that could do the backlog on its own.
+    whole = load(CONFIG, {})
+    paid = {key: replace(whole.backends[key], quota=(Quota(3.0, "usd", "week"),)) for key in ("claude", "gpt")}
+    using = replace(whole, backends=paid, rules=())
+    rows = rows_of(*(row(96 + hour, KINDS[hour % 11]) for hour in range(7 * 24)))
+    goals, faults = read_goals(goal(n, "analysis", "knowledge", "summarize", after=[[], [0], [0]]) for n in range(400))
+    assert not faults
+    outcomes = simulate(rows, using, CLASSIFIER.suits, goals) | optimum_of(rows, using, CLASSIFIER.suits, goals)
+    told = figures(outcomes)["policies"]
+    ours, alone, best = told["headroom"], told["traffic alone"], told["optimum"]
+    assert alone["utilisation"] < ours["utilisation"] and max(ours["expired_unused"].values()) < 0.1
+    assert (ours["violations"], ours["interactive_lost"]["delayed"], ours["interactive_lost"]["delay_ms"]) == (0, 0, 0)
+    assert ours["interactive_lost"]["first_choice"] <= 0.005
+    assert 0 < ours["goals"]["steps_done"] <= best["goals"]["steps_done"] <= 1200
+    assert 0.5 < ours["of_optimum"] <= 1.0 and alone["of_optimum"] < ours["of_optimum"]
+
+
+def test_a_step_gives_its_place_to_whoever_needs_it() -> None:
+    claude = replace(load(CONFIG, {}).backends["claude"], quota=(), max_parallel=2)
+    using = replace(load(CONFIG, {}), backends={"claude": claude}, rules=())
+    # Twice a quarter of an hour two ask at once, for what takes a minute; a step takes a place in between.
+    rows = rows_of(
+        *(
+            row(second / 3600, "analysis", 100, 3000)
+            for minute in range(0, 7200, 420)
+            for second in (minute, minute + 1)
+        )
+    )
+    goals, _ = read_goals(goal(number, "chat") for number in range(50))
+    worked = simulate(rows, using, CLASSIFIER.suits, goals)["headroom"]
+    assert worked.backlog is not None and worked.backlog["interrupted"] > 0
+    assert worked.delay_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{}", "id"), (goal(1), "steps"), (goal(1, "nonsense"), "kind"), (goal(1, "chat", after=[[0]]), "circle"),
+        (goal(1, "chat", after=[[7]]), "after"), (goal(1, "chat", deadline="soon"), "deadline"),
+        (goal(1, "chat", priority="high"), "priority"), ("[", "JSON"),
+    ],
+)  # fmt: skip
+def test_a_goal_that_cannot_be_is_told_with_its_line(line: str, said: str) -> None:
+    goals, faults = read_goals([goal(0, "chat"), line])
+    assert len(goals) == 1
+    assert faults[0].startswith("line 2: ") and said in faults[0]

@@ -2,7 +2,8 @@
 
 One brain refuses every third task, one dies, one lies: its work fails the checks.
 
-    python tests/benchmarks/goals_run.py [kills] [goals]      # 20 24
+    python tests/benchmarks/goals_run.py [kills] [goals]      # 20 60
+    python tests/benchmarks/goals_run.py --beside 20 60       # a process with an SQLite store in the place of the game
 
 At the end every reachable goal must be reached, every other one told with the fact and the reason, no step paid twice
 whose answer had come, and each goal's cost what the ledger says, within 1%. It prints what came of it; anything else
@@ -12,13 +13,17 @@ is an error.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +32,19 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "te
 
 from fake_llm import FakeLLMThread, Reply, Request, status  # noqa: E402
 from fake_llm.replies import REFUSAL, answer  # noqa: E402
+from twisted.internet.defer import Deferred  # noqa: E402
+from twisted.internet.task import react  # noqa: E402
 from wired import wired  # noqa: E402
 
+from uniwizard.agent import Router, load  # noqa: E402
+from uniwizard.agent.core.clock import sleep  # noqa: E402
+from uniwizard.agent.goals import Allowance, Desk, Goal, SqliteStore  # noqa: E402
 from uniwizard.server.game.process import Game  # noqa: E402
 
-#: Dollars for 1,000 tokens, and what every answer reports: so every answer that came costs this much.
-PRICE, USAGE = 0.01, {"prompt_tokens": 400, "completion_tokens": 200, "total_tokens": 600}
-COST = 0.006
+#: USD for 1,000 tokens, and for an answer; what every answer reports.
+PRICE, COST, USAGE = 0.01, 0.006, {"prompt_tokens": 400, "completion_tokens": 200, "total_tokens": 600}
+#: Seconds that an answer takes at most.
+SLOW = 5.0
 _GOAL = re.compile(r"page (\d+) of the almanac")
 BACKENDS = ("refuser", "mortal", "liar", "honest")
 
@@ -58,8 +69,8 @@ class Brains:
         self._lock = threading.Lock()
         self._asked = 0
         self.dead = False
-        #: How often the page was answered in one go, by page: the answers that were sent.
-        self.paid: Counter[str] = Counter()
+        #: Requests that were answered with an error, by ``id``.
+        self.errors: set[int] = set()
 
     def __call__(self, request: Request) -> Reply:
         if request.method != "POST":
@@ -67,12 +78,13 @@ class Brains:
         found = _GOAL.search(request.text)
         page = found[1] if found else "0"
         with self._lock:
-            key, wait = request.key, self._chance.uniform(0.05, 0.5)
+            key, wait = request.key, self._chance.uniform(0.3, SLOW)
             if key == "refuser":
                 self._asked += 1
                 if self._asked % 3 == 0:
                     return _after(said(REFUSAL), wait)
             if key == "mortal" and self.dead:
+                self.errors.add(id(request))
                 return status(503)
         if "Answer yes or no" in request.text:
             good = f"The almanac, page {page}" in request.text.partition("<<<")[2] and int(page) % 7 != 0
@@ -100,20 +112,16 @@ def _after(reply: Reply, seconds: float) -> Reply:
 
 
 def state(game: Game) -> dict[str, Any]:
-    """Every goal as it stands, and what the ledger says that each of its tasks cost."""
-    code = (
-        "import json\nfrom django.db.models import Sum\n"
-        "from uniwizard.world.ledger.models import Attempt, WorkedGoal\n"
-        "rows = {r['task']: r['c'] for r in Attempt.objects.values('task').annotate(c=Sum('cost_usd'))}\n"
-        "answered = list(Attempt.objects.filter(outcome='answered').values_list('task', flat=True))\n"
-        "print('STATE' + json.dumps({'goals': [json.loads(g.text) for g in WorkedGoal.objects.all()],"
-        " 'cost': rows, 'answered': answered}))"
-    )
-    found: dict[str, Any] = json.loads(game.python(code).partition("STATE")[2].splitlines()[0])
-    return found
+    """Every goal as it stands, and what the ledger says that each task cost; the game may be down."""
+    with closing(sqlite3.connect(game.directory / "server" / "ledger.db3", timeout=30)) as database:
+        goals = [json.loads(text) for (text,) in database.execute("SELECT text FROM ledger_workedgoal")]
+        cost = dict(database.execute("SELECT task, sum(cost_usd) FROM ledger_attempt GROUP BY task"))
+        answered = [task for (task,) in database.execute("SELECT task FROM ledger_attempt WHERE outcome = 'answered'")]
+    return {"goals": goals, "cost": cost, "answered": answered}
 
 
-def main(kills: int, count: int) -> None:
+def in_a_game(kills: int, count: int) -> None:
+    """Kill a game and its portal; the ledger is the game's."""
     seed = random.randrange(10**6)
     brains, chance = Brains(seed), random.Random(seed)
     settings = f"UNIWIZARD_GOAL_LIMITS = {{'usd': 1.0, 'at_once': {count}}}\nUNIWIZARD_THINK_COOLDOWN = 0\n"
@@ -136,13 +144,81 @@ def main(kills: int, count: int) -> None:
             game.start()
             over = sum(goal["state"] in ("reached", "unreachable") for goal in state(game)["goals"])
             print(f"{time.monotonic() - began:6.0f} s: kill {number + 1}, {over} of {count} goals over", flush=True)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             found = state(game)
             if all(goal["state"] in ("reached", "unreachable") for goal in found["goals"]):
                 break
             time.sleep(1)
         report(found, count, kills)
+
+
+def beside(kills: int, count: int) -> None:
+    """Kill a process that has a desk and an SQLite store; the ledger is the provider's count of its answers."""
+    seed = random.randrange(10**6)
+    brains, chance = Brains(seed), random.Random(seed)
+    print(f"seed {seed}: {count} goals, {kills} kills of a process without a game", flush=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory, FakeLLMThread(default=brains) as upstream:
+        (Path(directory) / "backends.yaml").write_text(config(upstream.url))
+        command = [sys.executable, __file__, "--worker", directory, str(count)]
+        environ = {**os.environ, "ONE_API_KEY": "sk-one"}
+        for number in range(kills + 1):
+            brains.dead = number >= kills // 3
+            worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
+            assert worker.stdout is not None and worker.stdout.readline() == "begun\n"
+            if number < kills:
+                time.sleep(chance.uniform(0.1, 3.0))
+                worker.kill()
+            worker.wait(1200)
+            worker.stdout.close()
+        store = SqliteStore(Path(directory) / "goals.db3")
+        goals = [json.loads(text) for text in store.load().result]
+        store.close()
+        # What the mortal one answered while it was dead was an error, which costs nothing.
+        answered = [r for r in upstream.log if r.method == "POST" and r.answered and id(r) not in brains.errors]
+        told = [usd for goal in goals for usd, *_ in goal["spent"].values()]
+        print(f"{time.monotonic() - began:6.0f} s: {len(answered)} answers", flush=True)
+        for goal in goals:
+            judge_end(goal)
+        states = Counter(goal["state"] for goal in goals)
+        ours, theirs = sum(told), len(answered) * COST
+        assert len(goals) == count and abs(ours - theirs) <= 0.01 * theirs, (
+            f"${ours:.4f}, the provider says ${theirs:.4f}"
+        )
+        print(
+            f"{kills} kills: {states['reached']} reached, {states['unreachable']} told to be unreachable, 0 lost; "
+            f"goals ${ours:.4f}, provider ${theirs:.4f}"
+        )
+
+
+def work(directory: Path, count: int) -> None:
+    """The process that is killed: take up what is there, add what is missing, work until all of it is over."""
+
+    async def whole(reactor: Any) -> None:
+        router = Router(load(directory / "backends.yaml", os.environ), reactor)
+        desk = Desk(router, SqliteStore(directory / "goals.db3"))
+        await router.start()
+        await desk.start()
+        known = {record.goal.words for record in desk}
+        for page in range(1, count + 1):
+            if (words := f"page {page} of the almanac") not in known:
+                await desk.add(Goal(words, budget=Allowance(usd=1.0)))
+        print("begun", flush=True)
+        while not all(record.over for record in desk):
+            await sleep(reactor, 0.2)
+        await desk.close()
+        await router.stop()
+
+    react(lambda reactor: Deferred.fromCoroutine(whole(reactor)))
+
+
+def judge_end(goal: dict[str, Any]) -> None:
+    """Raises AssertionError where a goal did not end as it must."""
+    page = int(goal["goal"]["goal"].split()[1])
+    wanted = "unreachable" if page % 7 == 0 else "reached"
+    assert goal["state"] == wanted, f"page {page}: {goal['state']}, {goal['fact']}: {goal['why']}"
+    assert wanted == "reached" or (goal["fact"] and goal["why"]), f"page {page} does not say why"
 
 
 def report(found: dict[str, Any], count: int, kills: int) -> None:
@@ -152,17 +228,14 @@ def report(found: dict[str, Any], count: int, kills: int) -> None:
     ours = ledger = 0.0
     twice = 0
     for goal in goals:
-        page = int(goal["goal"]["goal"].split()[1])
-        wanted = "unreachable" if page % 7 == 0 else "reached"
-        assert goal["state"] == wanted, f"page {page}: {goal['state']}, {goal['fact']}: {goal['why']}"
-        assert wanted == "reached" or (goal["fact"] and goal["why"]), f"page {page} does not say why"
+        judge_end(goal)
         own = sum(float(usd) for usd, *_ in goal["spent"].values())
         tasks = {task.partition("/")[0] for task in goal["spent"]}
         kept = {part["task"] for step in goal["steps"] for part in step["parts"].values() if part["backend"]}
         # An answer that the ledger has and the goal has not would have been asked for again.
         twice += len((tasks & set(found["answered"])) - kept)
         theirs = sum(found["cost"].get(task, 0.0) for task in tasks)
-        assert abs(own - theirs) <= 0.01 * max(theirs, 1e-9), f"page {page}: ${own:.4f}, the ledger says ${theirs:.4f}"
+        assert abs(own - theirs) <= 0.01 * max(theirs, 1e-9), f"{goal['id']}: ${own:.4f}, the ledger says ${theirs:.4f}"
         ours, ledger = ours + own, ledger + theirs
     assert twice == 0, f"{twice} answers had come and were asked for again"
     whole = sum(found["cost"].values())
@@ -175,5 +248,9 @@ def report(found: dict[str, Any], count: int, kills: int) -> None:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(int(given[0]) if given else 20, int(given[1]) if given[1:] else 24)
+    given = [word for word in sys.argv[1:] if not word.startswith("--")]
+    if "--worker" in sys.argv:
+        work(Path(given[0]), int(given[1]))
+    else:
+        how = beside if "--beside" in sys.argv else in_a_game
+        how(int(given[0]) if given else 20, int(given[1]) if given[1:] else 60)
