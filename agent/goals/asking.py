@@ -47,6 +47,14 @@ class StepFailed(UniwizardError):
     """The step cannot be done; the message says why."""
 
 
+class Refusing(StepFailed):
+    """Those who were asked decline; somebody else, who was busy, may not."""
+
+    def __init__(self, backends: Collection[str], said: str):
+        self.backends = tuple(backends)
+        super().__init__(said)
+
+
 class OverBudget(StepFailed):
     """It would take more than the goal may use."""
 
@@ -221,7 +229,8 @@ class Doer:
         await desk.save(record)
         result = await desk.ask(record, task, pin, desk.strategy_of(self._action))
         if result.refused:
-            raise StepFailed(f"{result.backend} and others decline: {result.text[:200]}")
+            who = list(dict.fromkeys(attempt.backend for attempt in result.refusals))
+            raise Refusing(who, f"{' and '.join(who)} decline: {result.text[:200]}")
         part = step.parts[name] = Part(task.id, result.backend, result.text, result.content)
         step.backend = result.backend if name == "1" else step.backend
         # In the same turn as the answer came, and before anything is made of it.

@@ -31,7 +31,7 @@ from ..core.result import AllBackendsFailed, BudgetSpent, RouteResult
 from ..core.task import Task
 from ..router import Router
 from .actions import Action, Library
-from .asking import PROPOSE, Busy, Declined, Doer, OverBudget, StepFailed
+from .asking import PROPOSE, Busy, Declined, Doer, OverBudget, Refusing, StepFailed
 from .funds import Funds, over_share
 from .goal import Goal
 from .lanes import Lanes
@@ -404,6 +404,8 @@ class Desk:
                 pursuit.declined(step, fact, str(error))
             case AllBackendsFailed():
                 self._failed(pursuit, step, error)
+            case Refusing(backends=asked) if self._another(pursuit, step, asked):
+                pass
             case OverBudget():
                 pursuit.end(UNREACHABLE, (step.makes or [step.action])[0], f"its budget: {error}")
             case StepFailed():
@@ -428,7 +430,20 @@ class Desk:
             if self.clock.seconds() - since < patience:
                 self._again(pursuit, step, LOOK)
                 return
-        pursuit.failed(step, str(failed))
+        if not self._another(pursuit, step, [attempt.backend for attempt in failed.attempts]):
+            pursuit.failed(step, str(failed))
+
+    def _another(self, pursuit: Pursuit, step: Step, asked: Collection[str]) -> bool:
+        """Try the step again with those who were only too busy to be asked; False where there are none."""
+        avoid = pursuit.record.avoid
+        for fact in step.makes:
+            avoid[fact] = list(dict.fromkeys((*avoid.get(fact, ()), *asked)))
+        had = {key for fact in step.makes for key in avoid[fact]}
+        able = {health.backend.key for health in self.router.states() if not health.available()}
+        if not step.makes or able <= had:
+            return False
+        self._again(pursuit, step, LOOK)
+        return True
 
     def _any_free(self) -> bool:
         return any(not health.available() for health in self.router.states())

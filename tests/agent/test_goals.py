@@ -210,6 +210,21 @@ class GivingWay(GoalTest):
         await self.end_of(desk, record)
         assert record.state == REACHED
 
+    async def test_who_was_only_busy_is_asked_before_a_step_is_given_up(self) -> None:
+        for first in (refusal(), status(400)):
+            self.server.script("one", first)
+            self.server.script("two", replies(lambda text: LONG))
+            two = self.server.backend("two", max_parallel=1)
+            desk = self.desk(self.server.backend("one"), two)
+            place = desk.router._admission.slot(two)
+            await place.acquire()
+            record = await desk.add(Goal("a line on the tides"))
+            while not record.over and "answered" not in record.avoid:
+                await tick()
+            place.release()
+            await self.end_of(desk, record)
+            assert (record.state, record.plans) == (REACHED, 1)
+
     async def test_a_place_is_kept_free_and_what_a_goal_uses_is_not_wanted_again(self) -> None:
         self.server.go.clear()
         backend = self.server.backend("one", max_parallel=3, quota=(Quota(1000, "requests", "day"),))

@@ -42,9 +42,9 @@ from uniwizard.agent.goals import Allowance, Desk, Goal, SqliteStore  # noqa: E4
 from uniwizard.server.game.process import Game  # noqa: E402
 
 #: USD for 1,000 tokens, and for an answer; what every answer reports.
-PRICE, COST, USAGE = 0.01, 0.006, {"prompt_tokens": 400, "completion_tokens": 200, "total_tokens": 600}
+PRICE, COST, USAGE = 0.01, 0.0003, {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
 #: Seconds that an answer takes at most.
-SLOW = 5.0
+SLOW = 2.0
 _GOAL = re.compile(r"page (\d+) of the almanac")
 BACKENDS = ("refuser", "mortal", "liar", "honest")
 
