@@ -59,7 +59,7 @@ from .judge.checked_schema import check_schema
 from .memory import Memory, Store, connect
 from .privacy.blindfold import Blindfold, Redacted
 from .privacy.names import Names
-from .quota import QuotaStatus
+from .quota import QuotaStatus, QuotaTracker
 from .strategies.base import unlimited
 from .strategies.learning.table import Row
 from .strategies.ranked import Fits, gains, rank
@@ -665,6 +665,13 @@ class Router:
         if category == "learned":
             return self._decider.learner.restore(kept)
         return self.registry.quotas[key].restore(kept, self.clock.seconds())
+
+    def faults_in(self, key: str, category: str, kept: Mapping[str, Any]) -> list[str]:
+        """What of ``kept`` :meth:`restore` could not use, one line each. Takes up nothing. Raises KeyError."""
+        backend, now = self.registry[key].backend, self.clock.seconds()
+        if category == "health":
+            return Health(backend, self.clock.seconds, lambda event: None).restore(kept)
+        return QuotaTracker(backend, now).restore(kept, now)
 
     def replay_attempt(
         self, key: str, kind: str, failure: FailureCode | None, reason: str, latency_ms: float, cost_usd: float
