@@ -16,7 +16,7 @@ from ..core.decision import Skipped
 from ..core.failures import FailureCode
 from ..health import Health
 from ..judge.calibrated import CalibratedJudge
-from ..quota import QuotaStatus
+from ..quota import QuotaStatus, QuotaTracker
 from ..strategies.learning.table import Row
 from .admission import Admission
 from .decider import Decider
@@ -174,6 +174,13 @@ class Operations:
         if category == "learned":
             return self._decider.learner.restore(kept)
         return self.registry.quotas[key].restore(kept, self.clock.seconds())
+
+    def faults_in(self, key: str, category: str, kept: Mapping[str, Any]) -> list[str]:
+        """What of ``kept`` :meth:`restore` could not use, one line each. Takes up nothing. Raises KeyError."""
+        backend, now = self.registry[key].backend, self.clock.seconds()
+        if category == "health":
+            return Health(backend, self.clock.seconds, lambda event: None).restore(kept)
+        return QuotaTracker(backend, now).restore(kept, now)
 
     def replay_attempt(
         self, key: str, kind: str, failure: FailureCode | None, reason: str, latency_ms: float, cost_usd: float

@@ -75,10 +75,22 @@ def test_an_edit_of_an_attribute_is_taken_as_far_as_it_is_right_and_the_page_say
             name.split("-attr_key")[0] for name, value in fields.items()
             if name.endswith("-attr_key") and value == "one" and fields[name.replace("_key", "_category")] == "health"
         )  # fmt: skip
-        fields[f"{number}-attr_value"] = "{'disabled': 'no'"
-        shown = browser.submit(path, **fields, _continue="Save").text
-
-        assert "(health): is not a dict" in unescape(shown), re.findall(r"messagelist.*?</ul>", shown, re.DOTALL)
+        value = fields[f"{number}-attr_value"]
+        assert value.count("\n") > 3, "a key a line"
+        for written, fault in (
+            ("{'disabled': 'no'", "line 1, at"),
+            ("['disabled']", "a backend's state is a dict"),
+            (value.replace("'disabled': False", "'disabled': 'no'"), "disabled: is not True or False"),
+        ):
+            fields[f"{number}-attr_value"] = written
+            shown = browser.submit(path, **fields, _continue="Save").text
+            assert fault in unescape(shown), re.findall(r"errorlist.*?</ul>", shown, re.DOTALL)
+        fields[f"{number}-attr_value"] = value.replace("'disabled': False", "'disabled': True")
+        browser.submit(path, **fields, _continue="Save")
+        py(wizard, f"{FIND}; print([r.heed_edits(), r.brain.state('one').disabled])", "[[], True]")
+        fields[f"{number}-attr_value"] = value
+        browser.submit(path, **fields, _continue="Save")
+        py(wizard, f"{FIND}; print([r.heed_edits(), r.brain.state('one').disabled])", "[[], False]")
 
 
 def test_what_the_end_of_the_server_cuts_off_is_asked_again_and_what_is_cancelled_is_not(

@@ -96,7 +96,10 @@ def test_the_overview_is_for_staff_all_of_it_for_players_their_own_and_for_other
         assert staff.get("/uniwizard/by_backend.json?from=2020-01-01&to=2020-02-01").json() == []
         assert staff.get("/uniwizard/by_nothing.json").status_code == 404
         assert "Backends now" in staff.get("/uniwizard/now").text
-        for page in ("/", "/admin/", "/admin/django/"):
+        found = staff.get("/admin/ledger/attempt/?q=Bartholomew").text
+        assert found.count('class="field-brain') == 2
+        assert "Ottilie" not in found.partition('id="result_list"')[2]
+        for page in ("/", "/admin/", "/admin/django/", "/admin/ledger/overview/"):
             assert "/uniwizard/" in staff.get(page).text, page
     with Browser(game.web_url) as player:
         player.submit("/auth/login/", username="Ottilie", password=PASSWORD, next="/uniwizard/")

@@ -19,10 +19,11 @@ from django.urls import path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
+from evennia.accounts.models import AccountDB
 
 from uniwizard.agent import known_kinds
 from uniwizard.world.ledger import live, script_admin
-from uniwizard.world.ledger.models import Attempt, Brain, Outcome
+from uniwizard.world.ledger.models import Attempt, Brain, Outcome, Overview
 from uniwizard.world.ledger.pictures import chart, meter
 from uniwizard.world.ledger.report import Tally, days_present, tally
 from uniwizard.world.ledger.storage import day_of, zone
@@ -100,8 +101,11 @@ def _span(value: str | None) -> tuple[date | None, date | None]:
     return day, day
 
 
-def _totals(request: Any) -> Tally | None:
-    """What the filters of the list leave, added up; None for a search, which only the rows themselves can answer."""
+def _totals(request: Any) -> dict[bool, Tally] | None:
+    """What the filters of the list leave, added up: real ones (False) and practice (True), never both together.
+
+    None for a search, which only the rows themselves can answer.
+    """
     asked = request.GET
     if asked.get("q"):
         return None
@@ -112,7 +116,8 @@ def _totals(request: Any) -> Tally | None:
     # Totals go further back than the attempts that can be listed.
     first = next(iter(days_present()), date.max)
     since = max(since, first) if since else first
-    return tally((), since=since, until=until, **only)[()]
+    found = tally(("practice",), since=since, until=until, **only)
+    return {False: Tally()} | {practice: sums for (practice,), sums in sorted(found.items())}
 
 
 class _Counted(Paginator):
@@ -133,7 +138,7 @@ class AttemptAdmin(admin.ModelAdmin):
     list_display_links = ("when",)
     list_filter = (_ByDay, _ByBackend, _ByOutcome, _ByKind, _ByPractice)
     search_fields = ("=task",)
-    search_help_text = "A task's id, whole: shows its road from attempt to attempt."
+    search_help_text = "A player's or a token's name, or a task's id, which shows its road from attempt to attempt."
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -150,18 +155,25 @@ class AttemptAdmin(admin.ModelAdmin):
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
         # Django's own exact search looks past upper and lower case, and so past every index.
-        return (queryset.filter(task=search_term.strip()) if search_term else queryset), False
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        account = AccountDB.objects.filter(username__iexact=term).values_list("id", flat=True).first()
+        if account is not None:
+            return queryset.filter(account_id=account), False
+        by_task = queryset.filter(task=term)
+        return (by_task if by_task.exists() else queryset.filter(payer=term)), False
 
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
-        request.ledger_totals = _totals(request)
-        return super().changelist_view(
-            request, {"title": "Attempts", **(extra_context or {}), "totals": request.ledger_totals}
-        )
+        totals = request.ledger_totals = _totals(request)
+        told = [] if totals is None else [("practice" if key else "real", sums) for key, sums in totals.items()]
+        return super().changelist_view(request, {"title": "Attempts", **(extra_context or {}), "totals": told})
 
     def get_paginator(self, request: Any, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
         paginator = _Counted(queryset, per_page, *args, **kwargs)
         totals = getattr(request, "ledger_totals", None)
-        paginator.known = totals.attempts if totals is not None else None
+        counted = totals.values() if totals is not None else ()
+        paginator.known = None if totals is None else sum(sums.attempts + sums.remembered for sums in counted)
         return paginator
 
     @admin.display(description="when", ordering="started")
@@ -230,7 +242,7 @@ class BrainAdmin(admin.ModelAdmin):
         """The shelf."""
         self._may_see(request)
         since = day_of(time.time()) - timedelta(days=_SPAN - 1)
-        figures = {key: sums for (key,), sums in tally(("backend",), since=since).items()}
+        figures = {key: sums for (key,), sums in tally(("backend",), since=since, practice=False).items()}
         shelf = live.ask(live.states)
         states = {state.key: state for state in shelf or ()}
         rows = [
@@ -246,10 +258,12 @@ class BrainAdmin(admin.ModelAdmin):
         state = next((state for state in shelf or () if state.key == key), None)
         today = day_of(time.time())
         days = [today - timedelta(days=back) for back in range(_SPAN - 1, -1, -1)]
-        sums = {day: found for (day,), found in tally(("day",), since=days[0], backend=key).items()}
+        practice = request.GET.get("practice") == "1"
+        only = {"backend": key, "practice": practice}
+        sums = {day: found for (day,), found in tally(("day",), since=days[0], **only).items()}
         if state is None and not sums and key not in _backends():
             raise Http404(f"no backend {key!r}")
-        outcomes = tally(("outcome",), since=days[0], backend=key)
+        outcomes = tally(("outcome",), since=days[0], **only)
         context = {
             "key": key,
             "state": state,
@@ -259,7 +273,8 @@ class BrainAdmin(admin.ModelAdmin):
             "outcomes": sorted(
                 ((name, found.attempts + found.remembered) for (name,), found in outcomes.items()), key=lambda o: -o[1]
             ),
-            "kinds": _by_cost(tally(("kind",), since=days[0], backend=key)),
+            "kinds": _by_cost(tally(("kind",), since=days[0], **only)),
+            "practice": practice,
             "scenes": live.SCENARIOS,
             "may_act": self.has_change_permission(request),
             "span": _SPAN,
@@ -288,6 +303,26 @@ class BrainAdmin(admin.ModelAdmin):
     def _show(self, request: Any, template: str, title: str, context: dict[str, Any]) -> Any:
         whole = {**self.admin_site.each_context(request), "title": title, "opts": self.model._meta, **context}
         return TemplateResponse(request, f"admin/ledger/{template}", whole)
+
+
+@admin.register(Overview)
+class OverviewAdmin(admin.ModelAdmin):
+    """An entry on the first page and in the sidebar that leads to the overview."""
+
+    def has_add_permission(self, request: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: Any, obj: Any = None) -> bool:
+        return bool(request.user.is_staff)
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
+        return HttpResponseRedirect("/uniwizard/")
 
 
 def _backends() -> list[str]:

@@ -148,12 +148,14 @@ def keys_of(row: dict[str, Any]) -> Iterator[Key]:
         yield Key(span, began, "token" if payer else "asker", "", "", row.get("account_id") or 0, asker, practice)
 
 
-def counted_rows(rows: Iterable[dict[str, Any]]) -> dict[Key, Sums]:
-    """What these attempts add up to, bucket by bucket."""
+def counted_rows(rows: Iterable[dict[str, Any]], hours_since: float = 0.0) -> dict[Key, Sums]:
+    """What these attempts add up to, bucket by bucket; hours only from ``hours_since`` on, in seconds."""
     found: dict[Key, Sums] = {}
     for row in rows:
         if row["outcome"] in COUNTED:
             for key in keys_of(row):
+                if key.span == "h" and row["started"] < hours_since:
+                    continue
                 found.setdefault(key, Sums()).count(row)
     return found
 

@@ -314,6 +314,14 @@ class Brain(Totals):
         verbose_name = "backend"
 
 
+class Overview(Bucket):
+    """The overview's entry in the admin, which leads to its page."""
+
+    class Meta:
+        proxy = True
+        verbose_name = verbose_name_plural = "overview"
+
+
 class RolledDay(models.Model):
     """A day whose :class:`Totals` are complete. Every other day is added up from its attempts when asked about.
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.contrib import admin, messages
 from evennia.scripts.models import ScriptDB
+from evennia.web.admin.attributes import AttributeInline
 
 from uniwizard.world import routers
 from uniwizard.world.ledger import live
+from uniwizard.world.ledger.script_form import ReadableForm
 
 
 def register() -> None:
@@ -25,6 +27,12 @@ def register() -> None:
         """The game's page, which tells what of an edit could not be used."""
 
         tells_of_edits = True
+
+        def get_inlines(self, request: Any, obj: Any) -> list[Any]:
+            inlines = super().get_inlines(request, obj)
+            if obj is None or obj.db_key != routers.KEY:
+                return list(inlines)
+            return [_readable(inline) if issubclass(inline, AttributeInline) else inline for inline in inlines]
 
         def changeform_view(self, request: Any, object_id: Any = None, *arguments: Any, **more: Any) -> Any:
             answer = super().changeform_view(request, object_id, *arguments, **more)
@@ -42,6 +50,11 @@ def register() -> None:
     CheckedScriptAdmin.__name__ = of_game.__name__
     admin.site.unregister(ScriptDB)
     admin.site.register(ScriptDB, CheckedScriptAdmin)
+
+
+def _readable(inline: Any) -> Any:
+    """The game's inline of Attributes with values that a person can read."""
+    return type(inline.__name__, (inline,), {"form": ReadableForm})
 
 
 def _heed_edits() -> list[str]:
