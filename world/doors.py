@@ -141,6 +141,7 @@ class _Door:
         self._handle = handle
         self._processes = processes
         self._parent = os.getppid()
+        self._ending = False
 
     def run(self) -> int:
         """Serve until a signal ends it, or the parent has died."""
@@ -169,8 +170,10 @@ class _Door:
                 print(fault, file=sys.stderr)
             return 2
         reactor.callWhenRunning(self._listen)
-        reactor.addSystemEventTrigger("before", "shutdown", self._stop)
-        reactor.run()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: reactor.callFromThread(self._end))
+        # The ledger's writer ends with the reactor; requests under way must have ended by then.
+        reactor.run(installSignalHandlers=False)
         return 0
 
     def _open(self) -> None:
@@ -236,10 +239,8 @@ class _Door:
             LoopingCall(look).start(every, now=False).addErrback(lambda why: log.failure("a door", failure=why))
 
     def _heed_parent(self) -> None:
-        from uniwizard.world.reactor import reactor
-
-        if os.getppid() != self._parent and reactor.running:
-            reactor.stop()
+        if os.getppid() != self._parent:
+            self._end()
 
     async def _read_names(self) -> None:
         from uniwizard.world import identity
@@ -251,10 +252,15 @@ class _Door:
             # What is known stays hidden until the database is there again.
             return
 
-    def _stop(self) -> Any:
+    def _end(self) -> None:
+        """Finish what is under way, and end."""
         from twisted.internet.defer import Deferred
 
-        return Deferred.fromCoroutine(self._stopped())
+        from uniwizard.world.reactor import reactor
+
+        if not self._ending:
+            self._ending = True
+            Deferred.fromCoroutine(self._stopped()).addBoth(lambda _: reactor.stop())
 
     async def _stopped(self) -> None:
         from twisted.internet.defer import TimeoutError as OutOfTime

@@ -59,11 +59,15 @@ class Doors:
                 command, cwd=game.directory, env={**os.environ, **environ}, stdout=log, stderr=log
             )
         self.processes = processes
-        self.url = self._until(lambda: _AT.search(self.log.read_text()))[1]
-        self._until(self.ready)
+        try:
+            self.url = self._until(lambda: _AT.search(self.log.read_text()))[1]
+            self._until(self.ready)
+        except BaseException:
+            self.stop()
+            raise
 
     def _until(self, found: Any) -> Any:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 240
         while time.monotonic() < until:
             if told := found():
                 return told

@@ -110,6 +110,15 @@ def test_the_spill_file_of_an_older_version_is_adopted(tmp_path: Path) -> None:
     assert owner.spill.read() == [("release", "t")]
 
 
+def test_who_leaves_in_good_order_marks_what_is_its_own(file: Path, tmp_path: Path) -> None:
+    owner, other = Owner(tmp_path), Owner(tmp_path)
+    for each in (owner, other):
+        each.live()
+    Storage().apply([_under_way(owner.id, "mine"), _under_way(other.id, "theirs")])
+    owner.leave()
+    assert _outcomes() == {"mine": "interrupted", "theirs": "under way"}
+
+
 def test_who_retires_leaves_its_lock_only_where_something_waits(tmp_path: Path) -> None:
     idle, busy = Owner(tmp_path), Owner(tmp_path)
     for owner in (idle, busy):

@@ -4,14 +4,14 @@
     owner.live()                  # before its first row; the others take it for alive from now on
     owner.beat()                  # every BEAT seconds
     owner.reap()                  # rows of the dead are marked as interrupted, what they spilled is ours now
-    owner.retire()                # an orderly end
+    owner.leave(); owner.retire()     # an orderly end
 
 On one machine a process is alive as long as it holds the lock on its file in ``owners/``: the system lets go of that
 when the process ends, however it ends. Of a process on another machine, which on PostgreSQL may write into the same
 tables, its heartbeat tells: it is dead :data:`SILENT` seconds after the last one, by the database's clock. A process
 that was taken for dead and was not (it was stopped for a minute) writes its ends over what was marked.
 
-``live``, ``beat`` and ``reap`` block, and belong into the writing thread or before the start.
+``live``, ``beat``, ``reap`` and ``leave`` block, and belong into the writing thread or before the start.
 """
 
 from __future__ import annotations
@@ -64,6 +64,12 @@ class Owner:
         if several():
             who = {"host": socket.gethostname()[:100], "pid": os.getpid(), "beat": Now()}
             Process.objects.update_or_create(id=self.id, defaults=who)
+
+    def leave(self) -> None:
+        """Mark what is still under way as interrupted: nobody else need find that out. Raises DatabaseError."""
+        history.mark_interrupted([self.id])
+        if several():
+            Process.objects.filter(id=self.id).delete()
 
     def retire(self) -> None:
         """An orderly end: nobody need wait for our death."""

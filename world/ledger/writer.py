@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -161,6 +162,10 @@ class Writer:
             await self.written().addTimeout(LAST_CALL, self._reactor)
         except Exception:
             _log.warn("the ledger's last batch goes to the spill file")
+        if self._owner is not None and not self.trouble:
+            left = self.work(self._owner.leave)
+            with suppress(Exception):
+                await left.addTimeout(LAST_CALL, self._reactor)
         self._closed = True
         for call in (self._next, self._look, self._tending):
             if call is not None and call.active():
