@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0004_buckets")]
+    dependencies = [("ledger", "0008_tokens")]
 
     operations = [
         migrations.CreateModel(
