@@ -157,8 +157,11 @@ def test_a_fault_in_an_extension_is_one_line_at_check(tmp_path: Path, name: str,
     assert name in done.stderr
 
 
-def test_what_a_wire_format_of_a_games_own_raises_is_a_failure_of_the_attempt(tmp_path: Path) -> None:
+def test_what_a_wire_format_of_a_games_own_raises_is_a_failure_of_the_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from uniwizard.agent import AttemptFailed, Fault
+    from uniwizard.agent.config import extensions
     from uniwizard.agent.config.extensions import take_up
     from uniwizard.agent.core.backend import Backend
     from uniwizard.agent.core.task import Task
@@ -167,6 +170,9 @@ def test_what_a_wire_format_of_a_games_own_raises_is_a_failure_of_the_attempt(tm
     broken = API.replace('"plain"', '"broken"') + "def body(task, backend, system, stream=False):\n    return {}['x']\n"
     (tmp_path / "broken.py").write_text(broken)
     faults: list[Fault] = []
+    # What is taken up stays for as long as the process lives; here, for this test.
+    for registry in ("_apis", "_files"):
+        monkeypatch.setattr(extensions, registry, dict(getattr(extensions, registry)))
     take_up([tmp_path / "broken.py"], faults)
     assert not faults
     backend = Backend("one", "broken", "http://127.0.0.1:9", "m")
