@@ -51,6 +51,9 @@ REMEMBERED: Final = 8192
 #: Where one of these holds, the task's shape says what it is, and the wording as a whole is not asked.
 SHAPES: Final = frozenset(("image", "audio", "code_fence", "diff", "traceback", "tokens_4000"))
 
+#: Kinds that no wording alone makes: without a picture, a task is about one only where it speaks of one.
+NAMED: Final = frozenset(("multimodal",))
+
 #: The reason that stands for the wording as a whole.
 WORDING: Final = "wording"
 
@@ -97,6 +100,7 @@ class Classifier:
         self._wording = wording
         #: The place of each of the wording's kinds among all.
         self._places = tuple(kinds.names.index(name) for name in wording.kinds) if wording else ()
+        self._named = frozenset(place for place in self._places if kinds.names[place] in NAMED)
         #: The strengths and weaknesses of backends that matter for a kind.
         self.suits = kinds.suits
         self._root = _Node()
@@ -155,6 +159,9 @@ class Classifier:
         if points is None:
             return None
         learned = dict(zip(self._places, points, strict=True))
+        for place in self._named:
+            if scores[place] <= self._kinds.bias[place]:
+                learned[place] = min(0.0, learned[place])
         for place, more in learned.items():
             scores[place] += more
         return learned

@@ -234,7 +234,7 @@ class Admission:
         try:
             await within(slot.acquire(), until - self._clock.seconds(), self._clock)
         except OutOfTime:
-            reason = "the deadline passed while waiting for a free place"
+            reason = "no free place before the deadline"
             raise NotAdmitted(FailureCode.TIMEOUT, reason) from None
         try:
             if self.sharing is not None:
@@ -254,7 +254,7 @@ class Admission:
         if why := await sharing.ready(health, plan, until):
             raise NotAdmitted(FailureCode.OVERLOADED, why)
         if not sharing.place_free(health):
-            raise NotAdmitted(FailureCode.TIMEOUT, "the deadline passed while waiting for a free place")
+            raise NotAdmitted(FailureCode.TIMEOUT, "no free place before the deadline")
         if why := self._registry.quota(health.backend.key).lacking(self._clock.seconds(), plan.work):
             raise NotAdmitted(FailureCode.QUOTA_EXHAUSTED, why)
 

@@ -44,7 +44,8 @@ class Whole(StreamTest):
             router = self.router(self.streaming("a", api))
             result = await router.call_with_fallback(QUESTION)
             assert (result.text, result.backend, result.finish_reason) == (SAID, "a", "stop"), api
-            assert self.heard() == ["AttemptStarted", "WordsBegan", "AttemptEnded", "Answered"]
+            heard = ["TaskBegan", "AttemptStarted", "WordsBegan", "AttemptEnded", "Answered", "TaskEnded"]
+            assert self.heard() == heard
             assert [event.backend for event in self.events if isinstance(event, WordsBegan)] == ["a"]
 
     async def test_the_time_to_the_first_words_is_told_of_streams_alone(self) -> None:

@@ -232,10 +232,10 @@ def test_without_a_brain_he_counts_on_his_fingers(player: Telnet, wizard: Telnet
 
 
 def test_what_he_remembers_is_shown_and_forgotten(player: Telnet, upstream: FakeLLMThread) -> None:
-    upstream.default = says("The **moon** pulls the sea with 17*23 tides_a. And so on.")
+    upstream.default = says("The **moon** pulls 17*23 a_seas. And so on.")
     think(player, "why are there tides?")
     player.send("recall")
-    player.expect("You asked about tides; I told you: The moon pulls the sea with 17*23 tides_a.")
+    player.expect("You asked about tides; I told you: The moon pulls 17*23 a_seas.")
     player.send("recall/forget 1")
     player.expect("Forgotten")
     player.send("recall")

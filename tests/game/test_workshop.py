@@ -120,7 +120,7 @@ def test_the_road_tells_what_happened_several_times_in_a_row_once(player: Telnet
 def test_why_a_task_is_taken_for_its_kind_is_told_in_words(player: Telnet) -> None:
     player.send("route hello")
     shown = player.expect("Estimated cost")
-    assert 'Taken for chat: "hello" +2.0, three words at the most +0.8.' in shown
+    assert 'Taken for chat: "hello" +2.0, three words at the most +0.8, how it is put' in shown
 
 
 def test_a_player_says_whether_an_answer_was_good_once(player: Telnet) -> None:
