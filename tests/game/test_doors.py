@@ -21,7 +21,9 @@ from uniwizard.server.game.scratch import own_game
 pytestmark = pytest.mark.game
 
 #: Seen to fail on a machine with twenty processes waiting for two processors, where Redis takes more than 50 ms.
-UNSTEADY = pytest.mark.xfail(reason="does not hold yet where Redis answers late", strict=False)
+#: What several processes agree upon within milliseconds holds on a machine that has them: not beside other tests, whose
+#: crowd makes Redis answer late, and then a first request may be refused although its limit is free.
+ALONE = pytest.mark.witness
 
 ASKED = [{"role": "user", "content": "How do tides work?"}]
 PLAYERS = [
@@ -82,7 +84,7 @@ def comes_in(url: str, secret: str) -> bool:
         return False
 
 
-@UNSTEADY
+@ALONE
 def test_every_door_knows_the_tokens_and_writes_into_the_one_ledger(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:
@@ -96,7 +98,7 @@ def test_every_door_knows_the_tokens_and_writes_into_the_one_ledger(
     assert spent == pytest.approx(16 * COST)
 
 
-@UNSTEADY
+@ALONE
 def test_a_token_that_is_revoked_lets_nobody_in_at_any_door_at_once(several: Several, doors: Doors) -> None:
     secret, identifier = several.tokens["Asa"]
     assert all(comes_in(doors.url, secret) for _ in range(6))
@@ -107,6 +109,7 @@ def test_a_token_that_is_revoked_lets_nobody_in_at_any_door_at_once(several: Sev
     assert not any(comes_in(doors.url, secret) for _ in range(8))
 
 
+@ALONE
 def test_a_token_that_is_gone_from_the_table_lets_nobody_in_without_redis_either(
     several: Several, doors: Doors
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_token_that_is_gone_from_the_table_lets_nobody_in_without_redis_either
     assert not any(comes_in(doors.url, secret) for _ in range(6))
 
 
+@ALONE
 def test_a_rate_holds_for_all_doors_together(several: Several, doors: Doors) -> None:
     secret, _ = several.tokens["Frey"]
     answered = 0
@@ -132,6 +136,7 @@ def test_a_rate_holds_for_all_doors_together(several: Several, doors: Doors) -> 
     assert answered == 5
 
 
+@ALONE
 def test_a_dead_door_is_replaced_and_what_it_was_asked_is_marked_as_interrupted(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:
@@ -155,6 +160,7 @@ def test_a_dead_door_is_replaced_and_what_it_was_asked_is_marked_as_interrupted(
     until(lambda: several.sql(query)[0] == ("interrupted",), 60)
 
 
+@ALONE
 def test_of_a_machine_that_says_nothing_any_more_the_attempts_are_marked_and_of_one_that_does_they_are_not(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:
@@ -175,6 +181,7 @@ def test_of_a_machine_that_says_nothing_any_more_the_attempts_are_marked_and_of_
     assert several.sql(query)[1] == ("of there", "under way")
 
 
+@ALONE
 def test_without_redis_and_without_the_database_the_doors_answer_and_catch_up(
     several: Several, doors: Doors, upstream: FakeLLMThread
 ) -> None:

@@ -51,6 +51,8 @@ class Owner:
         self._directory = directory
         self.spill = Spill(self._spill_of(self.id))
         self._lock: int | None = None
+        #: Processes of this machine that were found dead, until their rows are marked.
+        self._dead: set[str] = set()
 
     def live(self) -> None:
         """Be known as alive, to this machine and through the database. Raises OSError, DatabaseError."""
@@ -88,6 +90,7 @@ class Owner:
             lock = _locked(path)
             if lock is None:
                 continue
+            self._dead.add(path.name)
             try:
                 adopted |= self._take(Spill(self._spill_of(path.name)))
                 path.unlink(missing_ok=True)
@@ -111,14 +114,16 @@ class Owner:
         dead = owners - {None} - self._alive()
         if several():
             Process.objects.filter(beat__lt=Now() - timedelta(seconds=SILENT)).delete()
+            Process.objects.filter(id__in=self._dead).delete()
         marked = history.mark_interrupted([owner for owner in dead if owner is not None]) if dead else 0
+        self._dead.clear()
         # Those of before owners were known.
         return marked + (history.mark_interrupted([None]) if None in owners else 0)
 
     def _alive(self) -> set[str]:
         """Every process that is not known to be dead."""
         held: set[str] = {self.id}
-        free: set[str] = set()
+        free = set(self._dead)
         for path in self._others():
             lock = _locked(path)
             if lock is None:
