@@ -27,7 +27,7 @@ stop:  ## stop the game
 demo: .venv/.runtime server/conf/settings.py  ## play a telnet session through every part and print it
 	@$(BIN)/python -m uniwizard.server.game.demo
 
-quick: .venv/.dev server/conf/settings.py  ## run the tests that start no process: half a minute
+quick: .venv/.dev server/conf/settings.py  ## run the tests that start no process: a minute
 	@HYPOTHESIS_PROFILE=quick $(PYTEST) -q -n auto -m "not (game or slow or witness)"
 
 test: .venv/.dev server/conf/settings.py  ## run all tests but the witnesses; hold the coverage of agent/
