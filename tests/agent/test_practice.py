@@ -8,6 +8,9 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from examples import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, TimeoutError
@@ -303,6 +306,20 @@ class Stopping(TestCase):
 )
 def test_sums_are_right_or_left_alone(question: str, worked: str | None) -> None:
     assert sum_in(question) == worked
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(
+    st.integers(0, 9999),
+    st.sampled_from(["+", "-", "*", "/", "x", " times ", "^"]),
+    st.integers(1, 99),
+    st.sampled_from(["{} {}", "{1} {0}", "{}{}", "is the {} {}?", "what about {1} in {0}?"]),
+    st.sampled_from(["war", "score", "grid", "route", "pixels", "q", "flight", "Krieg", "wojna", "guerra"]),
+)
+def test_numbers_in_any_other_sentence_are_no_sum(left: int, sign: str, right: int, put: str, word: str) -> None:
+    written = f"{left}{sign}{right}"
+    assert sum_in(put.format(word, written)) is None
+    assert sign == "^" or sum_in(f"how much is {written}, please?") is not None
 
 
 SCHEMAS: list[Any] = [
