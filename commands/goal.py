@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from uniwizard.agent.goals import ENDS, REACHED, Allowance, Check, Desk, Goal, InvalidGoal, Record, check_of, price
 from uniwizard.commands.base import UniwizardCommand
 from uniwizard.world import goals, telling
-from uniwizard.world.harmless import line
+from uniwizard.world.harmless import line, whole
 from uniwizard.world.mark import said
 from uniwizard.world.narrator import tell_room
 from uniwizard.world.routers import GameRouter
@@ -245,7 +245,7 @@ def _one(command: UniwizardCommand, *, open_: bool = False) -> Record | None:
     if not own:
         command.say("You have no goals. Say what done looks like: |wgoal|n <what done looks like>")
         return None
-    if typed and not (typed.isdecimal() and 1 <= int(typed) <= len(own)):
+    if typed and not 1 <= whole(typed) <= len(own):
         command.say(f"There is no such goal; there are 1 to {len(own)}, the newest last.")
         return None
     if not typed and open_:

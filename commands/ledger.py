@@ -10,7 +10,7 @@ from typing import Any
 from evennia.utils import logger
 
 from uniwizard.commands.base import UniwizardCommand
-from uniwizard.world.harmless import line
+from uniwizard.world.harmless import line, whole
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import Standing, Who
 from uniwizard.world.ledger.report import Tally, tally
@@ -64,7 +64,7 @@ class CmdLedger(UniwizardCommand):
     def _table(self, only: dict[str, Any], everyone: bool) -> None:
         by = (self.lhs or self.task).strip().lower()
         days = (self.rhs or str(_DAYS)).strip()
-        if by not in _BY or not days.isdecimal() or not 0 < int(days) <= 36_500:
+        if by not in _BY or not 0 < whole(days) <= 36_500:
             self.say(f"Usage: ledger/by <{', '.join(_BY)}> [= <days>]")
         elif by == "player" and not everyone:
             self.say("Only Builders and above see who else has asked.")

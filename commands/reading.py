@@ -6,7 +6,7 @@ import time
 
 from uniwizard.commands.base import UniwizardCommand
 from uniwizard.world import answers, telling
-from uniwizard.world.harmless import line
+from uniwizard.world.harmless import line, whole
 from uniwizard.world.mark import said
 from uniwizard.world.narrator import tell_room
 from uniwizard.world.routers import GameRouter
@@ -38,7 +38,7 @@ def history(command: UniwizardCommand, router: GameRouter) -> None:
             lines.append(f"{number:>3}  {when:<13}{entry.backend:<9}{follows}{line(entry.asked, max(10, width - 30))}")
         lines.append("One of them: |wthink/history|n <number>. Forget them all: |wthink/forget|n.")
         command.say("\n".join(lines))
-    elif wanted.isdecimal() and 1 <= int(wanted) <= len(kept):
+    elif 1 <= whole(wanted) <= len(kept):
         _show(command, kept[-int(wanted)])
     else:
         command.say(f"There is no such answer; there are 1 to {len(kept)}, the latest first.")

@@ -11,7 +11,7 @@ from uniwizard.commands.base import UniwizardCommand
 from uniwizard.typeclasses.fixtures import Fixture
 from uniwizard.typeclasses.timmy import Timmy
 from uniwizard.world import memories
-from uniwizard.world.harmless import line
+from uniwizard.world.harmless import line, whole
 from uniwizard.world.routers import GameRouter
 from uniwizard.world.soul import the as soul
 from uniwizard.world.soul import voice
@@ -176,7 +176,7 @@ class CmdRecall(UniwizardCommand):
             if wanted == "all":
                 done = memories.forget(self.caller)
             else:
-                done = wanted.isdecimal() and memories.forget(self.caller, int(wanted))
+                done = whole(wanted) >= 0 and memories.forget(self.caller, whole(wanted))
             self.say(voice.say("talk_forget", name=line(self.caller.key)) if done else "There is no such memory.")
         elif not kept:
             self.say(f"{soul().name} remembers nothing of you yet.")

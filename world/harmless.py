@@ -84,6 +84,14 @@ def line(text: str, limit: int = 200) -> str:
     return escape(text if len(text) <= limit else text[: limit - 3].rstrip() + "...")
 
 
+def whole(text: str) -> int:
+    """The whole number that somebody has typed, of nine digits at the most; -1 for whatever is none.
+
+    ``int`` raises ValueError for thousands of digits, all of which are decimal.
+    """
+    return int(text) if text.isdecimal() and len(text) <= 9 else -1
+
+
 def show(text: str, width: int = 78) -> list[str]:
     """``text`` as harmless lines of at most ``width`` characters; code keeps its indentation."""
     lines: list[str] = []

@@ -14,7 +14,7 @@ from evennia.utils.text2html import parse_html
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uniwizard.world.harmless import LIMIT, escape, line, plain, show
+from uniwizard.world.harmless import LIMIT, escape, line, plain, show, whole
 
 assert alone  # Evennia reads its settings as it is imported
 
@@ -84,3 +84,10 @@ def test_a_quotation_is_one_short_line(hostile: str) -> None:
     told = line(hostile, 50)
     assert "\n" not in told
     assert len(told) <= 52
+
+
+@given(st.text(alphabet="0123456789-+. ²٣a", max_size=12) | st.integers(0, 10**9).map(str))
+def test_a_typed_number_is_read_or_is_none(typed: str) -> None:
+    read = whole(typed)
+    assert read == (int(typed) if typed.isdecimal() and len(typed) <= 9 else -1)
+    assert whole("9" * 5000) == -1

@@ -92,7 +92,7 @@ def _span(value: str | None) -> tuple[date | None, date | None]:
     """The first and the last day that the day filter means."""
     if not value:
         return None, None
-    if value.isdecimal() and int(value) < 10_000:
+    if value.isdecimal() and len(value) < 5:
         return day_of(time.time()) - timedelta(days=int(value) - 1), None
     try:
         day = date.fromisoformat(value)

@@ -108,7 +108,7 @@ def plain_schema(schema: Any) -> Any:
         elif key in ("anyOf", "prefixItems") and isinstance(value, list):
             plain[key] = [plain_schema(below) for below in value]
         elif key in ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"):
-            plain[key] = int(value) if isinstance(value, str) and value.isdecimal() else value
+            plain[key] = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
         elif key not in ("nullable", "propertyOrdering", "format", "example"):
             plain[key] = plain_schema(value) if key in ("items", "additionalProperties") else value
     if schema.get("nullable") is True and isinstance(plain.get("type"), str):
