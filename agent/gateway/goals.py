@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request
@@ -26,7 +25,7 @@ from ..goals import Desk, Goal, InvalidGoal, Record, state_of
 from .answering import Answering, Headers
 from .auth import Caller
 from .errors import Rejected
-from .incoming import header
+from .incoming import header, query_of
 from .sse import EventStream
 from .write import put_json
 
@@ -164,5 +163,5 @@ def _event(what: str, data: Any, number: int | None = None) -> bytes:
 
 
 def _wants_events(request: Request) -> bool:
-    query = parse_qs((request.uri or b"").partition(b"?")[2].decode("utf-8", "replace"), max_num_fields=50)
+    query = query_of((request.uri or b"").partition(b"?")[2])
     return "text/event-stream" in header(request, b"accept") or query.get("stream", [""])[0] in ("true", "1")

@@ -44,8 +44,15 @@ def presented_key(request: Request, query: bytes = b"") -> str:
     for name in _KEY_HEADERS:
         if found := header(request, name):
             return found
-    asked = parse_qs(query.decode("utf-8", "replace"), max_num_fields=50) if query else {}
-    return asked.get("key", [""])[0]
+    return query_of(query).get("key", [""])[0]
+
+
+def query_of(query: bytes) -> dict[str, list[str]]:
+    """The fields of an address; none where there are more of them than anybody asks with."""
+    try:
+        return parse_qs(query.decode("utf-8", "replace"), max_num_fields=50) if query else {}
+    except ValueError:
+        return {}
 
 
 def from_here(request: Request) -> bool:

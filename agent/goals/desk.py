@@ -274,7 +274,7 @@ class Desk:
 
     def save(self, record: Record) -> Deferred[None]:
         """Write the goal down as it stands; fires once that is durable."""
-        return self._store.put(record.id, json.dumps(record.as_dict(), ensure_ascii=False, default=str))
+        return self._store.put(record.id, json.dumps(record.as_dict(), default=str))
 
     def changed(self, record: Record, what: str, **more: Any) -> None:
         """Something happened to the goal: it is written down, and told."""

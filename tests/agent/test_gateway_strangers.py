@@ -22,7 +22,7 @@ from test_gateway_wire import ask, body, post, response
 from uniwizard.agent.gateway.asked import Asking
 from uniwizard.agent.gateway.doors import DOORS
 from uniwizard.agent.gateway.errors import Rejected
-from uniwizard.agent.gateway.incoming import Place
+from uniwizard.agent.gateway.incoming import Place, query_of
 from uniwizard.agent.gateway.naming import Names
 
 NAMES = (
@@ -281,6 +281,13 @@ def test_every_json_is_understood_or_an_error_of_the_400s(door: str, node: Any) 
     else:
         # The contrib's door speaks for a character; whoever comes in by another brings the words for the model.
         assert asked.task.turns and asked.task.guided is (door == "generate")
+
+
+@settings(max_examples=examples(300), deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_every_query_is_read_or_is_none(query: bytes, fields: int) -> None:
+    assert isinstance(query_of(query), dict)
+    assert query_of(b"&".join([b"a=1"] * fields)) == ({"a": ["1"] * fields} if 0 < fields <= 50 else {})
 
 
 @settings(max_examples=examples(300), deadline=None)

@@ -43,7 +43,8 @@ class Asked:
         cls, query: Mapping[str, str], today: date, viewer: int | None, account_of: Callable[[str], int | None]
     ) -> Asked:
         """Read an address. ``account_of`` finds the account of a player's name; ``viewer`` sees its own alone."""
-        until = min(_day(query.get("to"), today), today)
+        # No ledger is older, and a span before it must still be a date.
+        until = max(min(_day(query.get("to"), today), today), date(2000, 1, 1))
         since = _day(query.get("from"), until - timedelta(days=USUAL - 1))
         since = max(min(since, until), until - timedelta(days=LONGEST))
         days = (until - since).days + 1
