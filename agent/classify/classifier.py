@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -73,14 +74,20 @@ class Classification:
     """The kind of a task.
 
     ``confidence`` is between 0 and 1; ``reasons`` the phrases and features that decided, strongest first, in the
-    file's notation and never in the task's own words, what the wording as a whole adds last; ``scores`` every kind with
-    its points, best first.
+    file's notation and never in the task's own words, what the wording as a whole adds last; ``points`` those of each
+    of ``kinds``.
     """
 
     kind: str
     confidence: float
     reasons: tuple[str, ...] = ()
-    scores: tuple[tuple[str, float], ...] = ()
+    kinds: Sequence[str] = ()
+    points: Sequence[float] = ()
+
+    @property
+    def scores(self) -> tuple[tuple[str, float], ...]:
+        """Every kind with its points, best first."""
+        return tuple(sorted(zip(self.kinds, self.points, strict=True), key=itemgetter(1), reverse=True))
 
 
 @dataclass(slots=True)
@@ -130,7 +137,7 @@ class Classifier:
         if task.kind is not None:
             if task.kind not in self._kinds.prompts:
                 raise ValueError(f"unknown kind {task.kind!r}; allowed: {', '.join(self._kinds.names)}")
-            return Classification(task.kind, 1.0, ("given",), ((task.kind, 1.0),))
+            return Classification(task.kind, 1.0, ("given",), (task.kind,), (1.0,))
         scores = list(self._kinds.bias)
         spoken: list[tuple[str, float, Weights]] = []
         text = _instruction(task)
@@ -145,26 +152,24 @@ class Classifier:
         for _, share, weights in spoken:
             for index, points in weights:
                 scores[index] += share * points
-        learned = None if shaped else self._add_wording(words, scores)
-        return _verdict(self._kinds.names, scores, spoken, learned)
+        by_rules = scores.copy()
+        if not shaped:
+            self._add_wording(words, scores)
+        return _verdict(self._kinds.names, scores, by_rules, spoken)
 
-    def _add_wording(self, words: list[str], scores: list[float]) -> dict[int, float] | None:
-        """Add to ``scores`` what the wording as a whole speaks for, and tell it by the kinds' places.
+    def _add_wording(self, words: list[str], scores: list[float]) -> None:
+        """Add to ``scores`` what the wording as a whole speaks for.
 
-        None, and nothing is added, where nothing of it is known or the rules see a kind that it does not know.
+        Nothing is added where nothing of it is known or the rules see a kind that it does not know.
         """
         if self._wording is None or scores.index(max(scores)) not in self._places:
-            return None
+            return
         points = self._wording.points(words)
         if points is None:
-            return None
-        learned = dict(zip(self._places, points, strict=True))
-        for place in self._named:
-            if scores[place] <= self._kinds.bias[place]:
-                learned[place] = min(0.0, learned[place])
-        for place, more in learned.items():
-            scores[place] += more
-        return learned
+            return
+        for place, more in zip(self._places, points, strict=True):
+            if more < 0.0 or place not in self._named or scores[place] > self._kinds.bias[place]:
+                scores[place] += more
 
     def _phrases(self, words: list[str]) -> dict[str, float]:
         """The phrases found in ``words``, each with the share of its weight that its best place earns it."""
@@ -297,26 +302,31 @@ def _features(task: Task, text: str, seen: str, words: list[str]) -> Iterator[st
             yield "traceback"
     if ("(" in seen or "{" in seen or "=" in seen or lines) and _CODE.search(seen):
         yield "code"
-    chars = len(text) + sum(len(message.text) for message in task.messages if message.role in ("user", "tool"))
-    yield from (f"tokens_{tokens}" for tokens in (1000, 4000, 16000) if chars >= CHARS_PER_TOKEN * tokens)
+    chars = len(text)
+    for message in task.messages:
+        if message.role in ("user", "tool"):
+            chars += len(message.text)
+    for tokens in (1000, 4000, 16000):
+        if chars >= CHARS_PER_TOKEN * tokens:
+            yield f"tokens_{tokens}"
 
 
 def _verdict(
     names: tuple[str, ...],
     scores: list[float],
+    by_rules: list[float],
     spoken: list[tuple[str, float, Weights]],
-    learned: dict[int, float] | None,
 ) -> Classification:
     """The best kind, how sure that is, and the four things that spoke for it most, phrases before all others."""
-    order = sorted(range(len(names)), key=scores.__getitem__, reverse=True)
-    best = order[0]
-    top, exp = scores[best], math.exp
+    top, exp = max(scores), math.exp
+    best = scores.index(top)
     confidence = 1.0 / sum([exp(score - top) for score in scores])
     evidence = [
         (-share * points, name) for name, share, weights in spoken for index, points in weights if index == best
     ]
     reasons = [f"{name} {-points:+.1f}" for points, name in sorted(evidence)[:4] if points < 0]
-    if learned is not None and learned.get(best, 0.0) > 0.05:
-        reasons[3:] = [f"{WORDING} {learned[best]:+.1f}"]
-    ranking = tuple([(names[index], scores[index]) for index in order])
-    return Classification(names[best], confidence, tuple(reasons) or ("nothing speaks for another kind",), ranking)
+    if (learned := top - by_rules[best]) > 0.05:
+        reasons[3:] = [f"{WORDING} {learned:+.1f}"]
+    return Classification(
+        names[best], confidence, tuple(reasons) or ("nothing speaks for another kind",), names, scores
+    )

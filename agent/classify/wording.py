@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +46,9 @@ SHORTEST, LONGEST = 3, 5
 #: A weight is a character: this one is 0, the next one 1, the one before it -1.
 ZERO: Final = ord("O")
 
+#: Bytes of a sum: of the pieces of some dozen words, each a byte, none needs more.
+LANE: Final = array("I").itemsize
+
 #: Words remembered with their weights; a full memory is emptied.
 REMEMBERED: Final = 8192
 
@@ -63,8 +68,10 @@ class Wording:
         self._extensions = extensions
         self._step = float(data["step"])
         self._index = {feature: place for place, feature in enumerate(data["features"])}
-        self._weights = data["weights"].encode("latin-1")
-        self._memory: dict[str, tuple[str, Sequence[int] | None]] = {}
+        #: A feature's weights, one lane a kind, make one long number; to add two such numbers is to add all lanes.
+        self._lanes = _spread(data["weights"].encode("latin-1"))
+        self._width = LANE * len(self.kinds)
+        self._memory: dict[str, tuple[str, int, int]] = {}
 
     @classmethod
     def load(cls, extensions: Mapping[str, str], path: Path = FILE) -> Wording:
@@ -83,39 +90,45 @@ class Wording:
         cut = len(words) > HEAD + TAIL
         if cut:
             words = (*words[:HEAD], *words[-TAIL:])
-        memory, index, weights, width = self._memory, self._index, self._weights, len(self.kinds)
-        found: list[Sequence[int]] = []
-        last, read = START, 0
+        memory, index = self._memory, self._index
+        total = found = read = 0
+        last = START
         for word in words:
             if word in _SILENT:
                 continue
             known = memory.get(word)
-            symbol, own = self._remember(word) if known is None else known
-            if own is not None:
-                found.append(own)
+            symbol, own, pieces_found = self._remember(word) if known is None else known
+            if pieces_found:
+                total += own
+                found += pieces_found
             place = index.get(f"{last} {symbol}")
             if place is not None:
-                found.append(weights[place * width : (place + 1) * width])
+                total += self._row(place)
+                found += 1
             last = symbol
             read += 1
         if not found:
             return None
-        zero, scale = ZERO * len(found), self._step * length_scale(read) * (CUT if cut else FEW.get(read, 1.0))
-        return [(total - zero) * scale for total in map(sum, zip(*found, strict=True))]
+        zero, scale = ZERO * found, self._step * length_scale(read) * (CUT if cut else FEW.get(read, 1.0))
+        return [(sum_ - zero) * scale for sum_ in memoryview(total.to_bytes(self._width, sys.byteorder)).cast("I")]
 
-    def _remember(self, word: str) -> tuple[str, Sequence[int] | None]:
-        """The symbol of a word, and the sum of its pieces' weights (counted from :data:`ZERO`) if any is known."""
+    def _row(self, place: int) -> int:
+        """The weights of one feature."""
+        return int.from_bytes(self._lanes[place * self._width : (place + 1) * self._width], sys.byteorder)
+
+    def _remember(self, word: str) -> tuple[str, int, int]:
+        """The symbol of a word, the sum of its pieces' weights, and how many of them are known."""
         symbol = symbol_of(word, self._extensions)
         places = [place for piece in pieces(symbol) if (place := self._index.get(piece)) is not None]
-        own: Sequence[int] | None = None
-        if places:
-            width = len(self.kinds)
-            rows = [self._weights[place * width : (place + 1) * width] for place in places]
-            own = tuple(total - ZERO * (len(rows) - 1) for total in map(sum, zip(*rows, strict=True)))
         if len(self._memory) >= REMEMBERED:
             self._memory.clear()
-        self._memory[word] = symbol, own
-        return symbol, own
+        self._memory[word] = known = symbol, sum(map(self._row, places)), len(places)
+        return known
+
+
+def _spread(weights: bytes) -> bytes:
+    """Weights of a byte each as lanes of :data:`LANE` bytes each."""
+    return array("I", list(weights)).tobytes()
 
 
 def length_scale(words: int) -> float:

@@ -26,7 +26,7 @@ class Work:
 
     def cached_at(self, key: str) -> int:
         """The tokens of the input that are most likely in the cache of the backend ``key``."""
-        return next((tokens for backend, tokens in self.cached if backend == key), 0)
+        return next((tokens for backend, tokens in self.cached if backend == key), 0) if self.cached else 0
 
 
 def work_of(task: Task, kind: str) -> Work:

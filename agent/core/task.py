@@ -218,6 +218,8 @@ class Task:
     tier: str = ""
     cache: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
+    #: What :attr:`turns` has put together.
+    _turns: tuple[Message, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS and self.kind not in _ADDED:
@@ -226,30 +228,39 @@ class Task:
     @property
     def turns(self) -> tuple[Message, ...]:
         """Every message in order, the prompt as the last user turn."""
-        if not self.prompt and not self.images:
-            return self.messages
-        return (*self.messages, Message("user", self.prompt, self.images, cache=self.cache))
+        known = self._turns
+        if known is None:
+            known = self.messages
+            if self.prompt or self.images:
+                known = (*known, Message("user", self.prompt, self.images, cache=self.cache))
+            object.__setattr__(self, "_turns", known)
+        return known
 
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities a backend must have for this task: of ``images``, ``audio``, ``tools``, ``json``."""
-        needs = set()
+        needs = []
         for message in self.turns:
             for image in message.images:
-                needs.add("audio" if image.media_type.startswith("audio/") else "images")
+                needs.append("audio" if image.media_type.startswith("audio/") else "images")
         if self.tools:
-            needs.add("tools")
+            needs.append("tools")
         if self.schema is not None:
-            needs.add("json")
+            needs.append("json")
         return frozenset(needs)
 
     @property
     def estimated_tokens(self) -> int:
         """Input tokens, estimated from the characters and pictures (for choosing: in one pass, and roughly)."""
-        turns = self.turns
-        chars = sum(len(m.text) + sum(len(c.arguments) for c in m.tool_calls) for m in turns)
-        chars += sum(len(t.name) + len(t.description) + len(str(t.parameters)) for t in self.tools)
-        return round(chars / CHARS_PER_TOKEN) + IMAGE_TOKENS * sum(len(m.images) for m in turns)
+        chars = images = 0
+        for turn in self.turns:
+            chars += len(turn.text)
+            images += len(turn.images)
+            for call in turn.tool_calls:
+                chars += len(call.arguments)
+        for tool in self.tools:
+            chars += len(tool.name) + len(tool.description) + len(str(tool.parameters))
+        return round(chars / CHARS_PER_TOKEN) + IMAGE_TOKENS * images
 
     def with_turns(self, turns: tuple[Message, ...]) -> Task:
         """The same task with other words: the last user turn becomes the prompt, the rest the messages."""

@@ -117,6 +117,8 @@ class Health:
             return f"asleep: {self.backend.unconfigured}"
         if self.disabled:
             return "disabled by an admin"
+        if self.state is State.CLOSED and not self.rests_until:
+            return ""
         self._tick()
         if self.state is State.OPEN:
             if math.isinf(self.cooldown_until):
@@ -212,7 +214,7 @@ class Health:
 
     def reliability(self) -> float:
         """The success rate, 0 to 1, with failures of long ago counting less; 1 for a backend that is on trial."""
-        return 1.0 if self._due_for_trial() else self._recovered()
+        return 1.0 if self.success_rate >= 1.0 or self._due_for_trial() else self._recovered()
 
     def _due_for_trial(self) -> bool:
         """Whether the next fitting task is to show that the backend is well again."""

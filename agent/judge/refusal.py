@@ -7,9 +7,11 @@ found.score, found.kind, found.evidence      # 0.99, "policy", the sentence
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 
 from .context import NO_CONTEXT, Context
-from .features.extract import Features, extract_features, signal_bits
+from .features.extract import NAMES, Features, extract_features
+from .features.signals import signal_bits
 from .model import model
 from .text.phrases import phrase_book
 from .text.sentences import Sentence, parse_answer
@@ -23,6 +25,7 @@ SHORT_EVIDENCE = 60
 
 #: The features of an answer's shape. "All is well." may say little; it says no to nobody.
 SHAPE = frozenset({"short", "plain_words", "plain_share", "length", "thin", "thin_polar", "shallow"})
+_SPOKEN = tuple(name not in SHAPE for name in NAMES)
 #: The most that such an answer can be suspected of refusing: below every threshold that a config gives in earnest.
 UNSPOKEN = 0.3
 
@@ -57,7 +60,7 @@ def detect_refusal(task: str, text: str, context: Context = NO_CONTEXT) -> Refus
 
 def _shape_alone(features: Features) -> bool:
     """Whether nothing in a brief answer declines, evades or apologises, and only its shape speaks against it."""
-    return bool(features.brief) and all(not value or name in SHAPE for name, value in features.values.items())
+    return bool(features.brief) and not any(compress(features.row, _SPOKEN))
 
 
 def kind_of(features: Features) -> str:

@@ -20,6 +20,8 @@ A half-open breaker's backend keeps its full reliability: the probe is how it ge
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
 
 from ..config.settings import Headroom, Rule
 from ..core.backend import Backend
@@ -38,6 +40,8 @@ NO_JSON_MODE = 0.05
 TIE_BREAK = 0.04
 #: Capabilities of models that make something else than answers.
 SPECIAL = frozenset({"embeddings", "rerank"})
+#: Works of different kinds, needs and preferences whose fits are remembered.
+MOST_FITS = 1000
 
 
 def rank(
@@ -57,27 +61,30 @@ def rank(
     now    seconds since the epoch
     fits   remembers what does not change between two tasks, of these rules and suits; None for once
     """
-    fits = fits or Fits(rules, suits)
-    able: list[tuple[Health, QuotaTracker, float, list[str], float, str]] = []
+    fit_of_backend = (fits or Fits(rules, suits)).of_work(work)
+    able: list[tuple[Health, QuotaTracker, Fit, float, str]] = []
     skipped: list[Skipped] = []
+    dearest = slowest = 0.0
     for health in healths:
         backend = health.backend
-        if obstacle := health.available() or unfit(backend, work):
+        fit = fit_of_backend(backend)
+        if obstacle := health.available() or fit.lacks or too_long(backend, work):
             skipped.append(Skipped(backend.key, obstacle))
             continue
         tracker = quota(backend.key)
         used_up = tracker.obstacle(now, work)
-        fit, reasons = fits.of(backend, work)
-        able.append((health, tracker, fit, reasons, _cost(backend, work), used_up))
-    dearest = max((cost for _, _, _, _, cost, used_up in able if not used_up), default=0.0)
-    slowest = max((health.latency_ms for health, *_, used_up in able if not used_up), default=0.0)
+        cost = _cost(backend, work)
+        if not used_up:
+            dearest, slowest = max(dearest, cost), max(slowest, health.latency_ms)
+        able.append((health, tracker, fit, cost, used_up))
     result: list[Ranked] = []
     saved: list[Skipped] = []
-    for health, tracker, fit, reasons, cost, used_up in able:
+    for health, tracker, fit, cost, used_up in able:
         backend = health.backend
+        reasons = [*fit.reasons]
         # What a quota pays for is paid already; there headroom decides between equals, and not the price.
         share = 0.0 if backend.quota or not dearest else cost / dearest
-        worth = _worth(health, work.kind, fit, reasons, share, slowest)
+        worth = _worth(health, work.kind, fit.value, reasons, share, slowest)
         if used_up:
             skipped.append(Skipped(backend.key, used_up, worth))
             continue
@@ -90,7 +97,7 @@ def rank(
     if headroom.save and len(saved) == len(result):
         # Nobody would make as much of the task as others will of the quota that it takes.
         return (), (*skipped, *saved)
-    result.sort(key=lambda entry: -entry.score)
+    result.sort(key=attrgetter("score"), reverse=True)
     return tuple(result), tuple(skipped)
 
 
@@ -119,12 +126,20 @@ def preferred(kind: str, rules: Sequence[Rule]) -> list[str]:
 
 def unfit(backend: Backend, work: Work) -> str:
     """Why the backend cannot do the work, however well it is; empty if it can."""
+    return lacks(backend, work) or too_long(backend, work)
+
+
+def lacks(backend: Backend, work: Work) -> str:
+    """What the work needs and the backend is not made for; empty where that is nothing."""
     special = backend.capabilities & SPECIAL
     if special and not work.needs & special:
         return f"is for {' and '.join(sorted(special))} alone"
     lacking = sorted(work.needs - backend.capabilities - {"json"})
-    if lacking:
-        return f"cannot take {' or '.join(lacking)}"
+    return f"cannot take {' or '.join(lacking)}" if lacking else ""
+
+
+def too_long(backend: Backend, work: Work) -> str:
+    """Why the work does not go into the backend's context; empty where it does."""
     # The answer needs room too, but a large limit on its length need not be used up.
     answer = backend.max_tokens if work.max_tokens is None else work.max_tokens
     needed = work.tokens + min(answer, backend.max_context // 4)
@@ -158,23 +173,42 @@ def expected_quality(fit: float) -> float:
     return min(0.95, max(0.05, 0.45 + 0.25 * fit))
 
 
+class Fit(NamedTuple):
+    """What a backend is to a kind of work by what it is alone: :func:`lacks`, and :func:`fit_of` with its reasons."""
+
+    backend: Backend
+    lacks: str
+    value: float
+    reasons: tuple[str, ...]
+
+
 class Fits:
     """How well backends fit kinds, worked out once: neither rules nor strengths change between two tasks."""
 
     def __init__(self, rules: Sequence[Rule], suits: Mapping[str, frozenset[str]]):
         self._rules = rules
         self._suits = suits
-        self._known: dict[tuple[str, bool, str, tuple[str, ...]], tuple[Backend, float, list[str]]] = {}
+        self._known: dict[tuple[str, frozenset[str], tuple[str, ...]], dict[str, Fit]] = {}
 
-    def of(self, backend: Backend, work: Work) -> tuple[float, list[str]]:
-        """What :func:`fit_of` says; the list is the caller's own."""
-        place = work.kind, "json" in work.needs, backend.key, work.prefer
-        known = self._known.get(place)
-        if known is None or known[0] is not backend:
-            preference = list(dict.fromkeys((*work.prefer, *preferred(work.kind, self._rules))))
-            suited = self._suits.get(work.kind, frozenset())
-            known = self._known[place] = backend, *fit_of(backend, work, preference, suited)
-        return known[1], known[2].copy()
+    def of_work(self, work: Work) -> Callable[[Backend], Fit]:
+        """What tells of each backend how it fits ``work``."""
+        place = work.kind, work.needs, work.prefer
+        fits = self._known.get(place)
+        if fits is None:
+            if len(self._known) >= MOST_FITS:
+                self._known.clear()
+            fits = self._known[place] = {}
+
+        def fit_of_backend(backend: Backend) -> Fit:
+            known = fits.get(backend.key)
+            if known is None or known.backend is not backend:
+                preference = list(dict.fromkeys((*work.prefer, *preferred(work.kind, self._rules))))
+                suited = self._suits.get(work.kind, frozenset())
+                value, reasons = fit_of(backend, work, preference, suited)
+                known = fits[backend.key] = Fit(backend, lacks(backend, work), value, tuple(reasons))
+            return known
+
+        return fit_of_backend
 
 
 _ORDINALS = ("first", "second", "third", "later")
@@ -192,7 +226,8 @@ def _worth(health: Health, kind: str, fit: float, reasons: list[str], cost: floa
     if health.state is State.HALF_OPEN:
         reasons.append("on probation")
     else:
-        reliability = 0.5 + 0.5 * health.reliability()
+        well = health.reliability()
+        reliability = 0.5 + 0.5 * well
         if reliability < 0.95:
-            reasons.append(f"has failed lately ({health.reliability():.0%} well)")
+            reasons.append(f"has failed lately ({well:.0%} well)")
     return fit * willingness * reliability

@@ -87,7 +87,7 @@ class Incoming(Protocol):
         while not self._chunks:
             if self._ended is not None:
                 # A body whose length nobody told ends where the connection does; its JSON shows whether it is whole.
-                if not self._ended.check(ResponseDone, PotentialDataLoss):
+                if not isinstance(self._ended.value, ResponseDone | PotentialDataLoss):
                     raise _meaning(self._ended.value, "in the middle of the body") from self._ended.value
                 return b""
             self._waiting = Deferred()

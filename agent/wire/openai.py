@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ..core.answer import Answer, Declined, Usage
@@ -190,6 +191,7 @@ def _says_json(system: str, task: Task) -> bool:
     return "json" in system.lower() or any("json" in turn.text.lower() for turn in task.turns)
 
 
+@lru_cache(maxsize=256)
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
@@ -199,6 +201,7 @@ def _is_openai(url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".openai.azure.com")
 
 
+@lru_cache(maxsize=256)
 def _is_private(url: str) -> bool:
     """Whether the server is on this machine or in this network: vLLM, llama.cpp, Ollama, LM Studio."""
     host = _host(url)

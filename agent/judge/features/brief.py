@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 
 from ..data import words as listed
 from ..text.phrases import phrase_book, task_book
 from ..text.sentences import ParsedText, Sentence, Speaker, plain, words_of
+from .names import new_names
 from .ngrams import tokens
 
 #: Answers of this many words of the model's own or fewer are brief.
@@ -45,17 +46,19 @@ def _kinds() -> tuple[int, ...]:
 
 
 def brief_features(
-    ask: int, subject: set[str], task: str, parsed: ParsedText, own: Sequence[Sentence]
+    ask: int, subject: set[str], task: str, parsed: ParsedText, own: Sequence[Sentence], named: int
 ) -> dict[str, float]:
     """The figures named in :data:`NAMES`, most from 0 to 1.
 
-    ``ask`` is the signals of ``task``, ``subject`` its content words, ``own`` the model's own sentences of ``parsed``.
+    ``ask`` is the signals of ``task``, ``subject`` its content words, ``own`` the model's own sentences of ``parsed``,
+    ``named`` the new names in them.
     """
     words = [word for sentence in own for word in tokens(sentence)]
     count, sentences = len(words) or 1, len(own) or 1
     unspaced = any(sentence.unspaced for sentence in own)
     if unspaced:
         subject = subject | {word for word in words if word in task}
+        named = new_names(own, subject)
     of_task = len([word for word in words if word in subject])
     little, you, me = listed("little_words"), listed("you_words"), listed("me_words")
     new = len([word for word in words if word not in little and word not in subject])
@@ -68,7 +71,7 @@ def brief_features(
         "new_share": new / count,
         "new_words": math.log1p(new),
         "new_figure": float(not set(_DIGITS.findall(parsed.text)).issubset(_DIGITS.findall(task))),
-        "new_names": min(_names(own, subject), 3) / 3,
+        "new_names": min(named, 3) / 3,
         "piece": float(bool(pieces) and not pieces.isdisjoint(words)),
         "questions": sum(end.endswith(("?", "？")) for end in ends) / sentences,
         "exclaims": sum("!" in end or "！" in end for end in ends) / sentences,
@@ -80,9 +83,20 @@ def brief_features(
         "others": float(others),
         "code_declines": float(others and _code_declines(parsed)),
     }
-    for name, bit in zip(_KINDS, _kinds(), strict=True):
-        found[f"asks_{name}"] = 1.0 if ask & bit else 0.0
+    found.update(_asks(ask & _asked()))
     return found
+
+
+@lru_cache(maxsize=1024)
+def _asks(ask: int) -> Mapping[str, float]:
+    """Which kinds of things are asked for."""
+    return {f"asks_{name}": 1.0 if ask & bit else 0.0 for name, bit in zip(_KINDS, _kinds(), strict=True)}
+
+
+@cache
+def _asked() -> int:
+    """All those kinds in one mask."""
+    return sum(_kinds())
 
 
 def _code_declines(parsed: ParsedText) -> bool:
@@ -93,15 +107,3 @@ def _code_declines(parsed: ParsedText) -> bool:
     book = phrase_book()
     wanted = book.bit("decline") | book.bit("outright") | book.bit("brush_off")
     return any(line.startswith(_COMMENTS) and book.scan(words_of(plain(line))) & wanted for line in lines)
-
-
-def _names(own: Sequence[Sentence], subject: set[str]) -> int:
-    """How many words inside sentences begin with a capital letter and were not in the task."""
-    return len(
-        [
-            word
-            for sentence in own
-            for word in sentence.text.split()[1:]
-            if word[0].isupper() and word[1:2] not in ("", "'") and word.rstrip(".,;:!?").lower() not in subject
-        ]
-    )

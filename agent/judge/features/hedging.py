@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from .extract import Features, signal_bits
+from .extract import Features
+from .signals import signal_bits
 
 #: A number or a colon: something is being said.
 _FIGURE = re.compile(r"[\d:]")

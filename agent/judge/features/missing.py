@@ -57,17 +57,23 @@ def _long(order: bool, polar: bool) -> Mapping[str, float]:
 
 
 def missing_features(
-    ask: int, subject: set[str], parsed: ParsedText, own: Sequence[Sentence], nay: bool, talk: bool
+    ask: int,
+    subject: set[str],
+    parsed: ParsedText,
+    own: Sequence[Sentence],
+    nay: bool,
+    talk: bool,
+    length: int,
+    named: int,
 ) -> Mapping[str, float]:
     """The figures named in :data:`NAMES`, each from 0 to 1.
 
     ``ask`` is the signals of the task, ``subject`` its content words; ``own`` the model's own sentences of
     ``parsed``; ``nay`` says that they are a bare no, ``talk`` that there is any sign of a refusal in
-    them at all.
+    them at all; ``length`` how many words they have, ``named`` how many new names.
     """
     bit = _asked()
     order, polar = bool(ask & bit.order), bool(ask & bit.polar)
-    length = sum(len(s.words) for s in own)
     if length > BRIEF or not own:
         return _long(order and talk, polar and talk)
     text, last = parsed.text, own[-1]
@@ -77,7 +83,6 @@ def missing_features(
     others = any(s.speaker is not Speaker.OWN for s in parsed.sentences)
     shaped = others or text.count("\n") > 1 or any(s.item for s in own)
     thin = 0.0 if shaped or figure else 1 - length / BRIEF
-    named = _calls_names(own, subject)
     back = last.text.endswith(("?", "？")) and not _YOU.isdisjoint(last.words)
     return {
         "thin": thin,
@@ -91,18 +96,9 @@ def missing_features(
         "no_lines": float(bool(ask & bit.lines) and order and not shaped),
         "plain_no_order": float(nay and not polar),
         "plain_no_polar": float(nay and polar),
-        "calls_names": float(named),
+        "calls_names": float(named > 0),
         "echo": float(thin > 0 and not polar and own[0].words[0] in subject),
         "asks_back": float(back and not shaped),
         "order_talk": float(order and talk),
         "polar_talk": float(polar and talk),
     }
-
-
-def _calls_names(own: Sequence[Sentence], subject: set[str]) -> bool:
-    """Whether somebody or something has a name that the task did not bring."""
-    for sentence in own:
-        for word in sentence.text.split()[1:]:
-            if word[0].isupper() and word[1:2] not in ("", "'") and word.rstrip(".,;:!?").lower() not in subject:
-                return True
-    return False

@@ -29,6 +29,8 @@ NAMES: tuple[str, ...] = (
     "result_empty_no", "result_empty_flat_no", "result_words", "result_words_no",
 )  # fmt: skip
 
+_NOTHING = dict.fromkeys(NAMES, 0.0)
+
 #: Words after which a reason follows.
 _REASONS = frozenset(
     ["because", "since", "as", "due", "until", "without", "weil", "da", "porque", "car", "perché", "bo"]
@@ -52,6 +54,8 @@ class _Bits:
         self.report = self.absent | self.obstacle | self.attempt
         self.rule = bit("policy") | bit("norm") | bit("identity") | bit("rebuke") | self.generic | self.no_access
         self.offer = bit("offer") | bit("clarify")
+        #: Without one of these nothing is counted but what the conversation shows.
+        self.counted = self.no | self.report | self.seek | self.source | self.generic
 
 
 @cache
@@ -67,13 +71,19 @@ def report_features(
     ``masks`` are the signals of ``own``, the model's own sentences of ``parsed``; ``subject`` the task's content words.
     """
     bit = _bits()
-    n = len(masks) or 1
-    first = masks[0] if masks else 0
-    declining = [mask for mask in masks if mask & bit.no]
-    flat = [mask for mask in declining if not mask & (bit.report | bit.seek)]
-    in_declining = union = 0
+    union = 0
     for mask in masks:
         union |= mask
+    after = context.result is not None
+    empty, repeated = _result_features(context.result or "", subject, own) if after else (False, 0.0)
+    code_span = "`" in parsed.text
+    if not union & bit.counted:
+        quiet = {"code_span": code_span, "tools_offered": context.tools, "after_result": after, "result_empty": empty}
+        return {**_NOTHING, **{name: float(value) for name, value in quiet.items()}, "result_words": repeated}
+    n, first = len(masks), masks[0]
+    declining = [mask for mask in masks if mask & bit.no]
+    flat = [mask for mask in declining if not mask & (bit.report | bit.seek)]
+    in_declining = 0
     for mask in declining:
         in_declining |= mask
     saying_no = [sentence for sentence, mask in zip(own, masks, strict=True) if mask & bit.no]
@@ -82,9 +92,6 @@ def report_features(
     def share(wanted: int) -> float:
         return sum([1 for mask in masks if mask & wanted]) / n if union & wanted else 0.0
 
-    code_span = "`" in parsed.text
-    after = context.result is not None
-    empty, repeated = _result_features(context.result or "", subject, own) if after else (False, 0.0)
     later = masks[masks.index(declining[0]) + 1 :] if no else ()
     found: dict[str, float | bool | int] = {
         "absent_first": first & bit.absent,
