@@ -11,6 +11,7 @@ back. The room hears now and then that something is finished, and which brain ha
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -38,6 +39,8 @@ from uniwizard.world.soul import voice
 LABEL = "goal"
 #: Seconds in which a room hears of one finished step, and of one refusal.
 SPARINGLY = 30.0
+#: Seconds for which a goal that is over is still shown beside those under way.
+LATELY = 86_400.0
 #: What a goal of the game's own has in the place of its owner's number.
 OF_THE_GAME = "the game"
 
@@ -223,6 +226,33 @@ def checks(record: Record) -> Iterator[str]:
 def fitting(text: str, screen: Screen) -> list[str]:
     """A line of the game's own as wide as the screen; a client that wraps by itself gets it whole."""
     return [text] if screen.flows else telling.flowed(text, screen.width).split("\n")
+
+
+def queue(viewer: int | None) -> list[Record]:
+    """What is under way, the most urgent first, and what ended lately; of one account where ``viewer`` is one."""
+    lately = time.time() - LATELY
+    shown = [
+        record
+        for record in _desk or ()
+        if record.state != OFFERED
+        and (not record.over or record.ended > lately)
+        and (viewer is None or account_of(record) == viewer)
+    ]
+    return sorted(shown, key=lambda r: (r.over, -r.goal.priority, r.goal.deadline or float("inf"), r.began))
+
+
+def account_of(record: Record) -> int | None:
+    """The account that a goal is booked to; None for one of the game's own, and for what came through the door."""
+    who = owner_of(record)
+    return None if who is None else thinker.payer(who).account_id
+
+
+def whose(record: Record) -> str:
+    """Whose goal it is, for people."""
+    if record.owner.startswith("{"):
+        return f"token {json.loads(record.owner).get('door', '')}"
+    who = owner_of(record)
+    return str(who.key) if who is not None else record.owner.removeprefix(STANDING) or OF_THE_GAME
 
 
 def plan_told(record: Record) -> list[str]:

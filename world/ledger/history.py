@@ -47,8 +47,8 @@ class PastAttempt(NamedTuple):
 def mark_interrupted(owners: Collection[str | None] | None = None) -> int:
     """Attempts whose end the processes ``owners`` could not see, or nobody could; how many.
 
-    None among them stands for rows of before owners were known. Their requests had left: what stands in their rows since
-    then, as tokens and cost, is what they were expected to use.
+    None among them stands for rows of before owners were known. Their requests had left: what stands in their rows
+    since then, as tokens and cost, is what they were expected to use.
     """
     cut = Attempt.objects.filter(outcome=Outcome.UNDER_WAY)
     if owners is not None:
