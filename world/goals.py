@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred
 from uniwizard.agent import BudgetSpent, Router, RouteResult, Task
 from uniwizard.agent.core.events import Event, Refused
 from uniwizard.agent.goals import CHECK, OFFERED, REACHED, STANDING, STOPPED, Desk, Record, explained
-from uniwizard.world import identity, standing, telling, thinker
+from uniwizard.world import deeds, identity, standing, telling, thinker
 from uniwizard.world.harmless import line
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached
@@ -61,6 +61,7 @@ def wake(router: GameRouter) -> None:
     if _desk is not None:
         return
     _brain, _workshop = router.brain, router.obj
+    deeds.register_all()
     desk = _desk = Desk(_brain, GoalTable(recorder.the().writer), ask=_ask)
     desk.subscribe(_heard)
     _brain.events.subscribe(_listen)

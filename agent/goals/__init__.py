@@ -8,6 +8,7 @@ README.md beside this file says how; the names here are the room's public ones.
 """
 
 from .actions import Action, Doing, Library, register, register_check
+from .asking import StepFailed
 from .desk import Desk
 from .goal import ANSWERED, CHECK, Allowance, Check, Goal, InvalidGoal, check_of
 from .record import BEGUN, ENDS, OFFERED, PLANNED, REACHED, STOPPED, UNREACHABLE, WORKING, Record, Step
@@ -43,6 +44,7 @@ __all__ = [
     "SqliteStore",
     "Standing",
     "Step",
+    "StepFailed",
     "check_of",
     "explained",
     "latest",

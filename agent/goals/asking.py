@@ -224,8 +224,16 @@ class Doer:
         known = step.parts.get(name)
         if known is not None and known.backend:
             return known
-        task = Task(prompt, kind=step.kind or None, schema=schema, background=True, context=f"goal.{self._action.name}")
-        avoided = {*avoid, *self._apart(), *(key for fact in step.makes for key in record.avoid.get(fact, ()))}
+        down = record.turned_down_of(step)
+        avoided = {*avoid, *self._apart(), *down}
+        task = Task(
+            prompt,
+            kind=step.kind or None,
+            schema=schema,
+            background=True,
+            context=f"goal.{self._action.name}",
+            avoid=frozenset(down),
+        )
         pin = desk.lane(record, step, self._action, task.estimated_tokens, avoided, schema is not None)
         step.parts[name] = Part(task.id)
         step.backend = step.backend or pin

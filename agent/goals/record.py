@@ -142,6 +142,10 @@ class Record:
         """The step of that number, from 1."""
         return self.steps[number - 1]
 
+    def turned_down_of(self, step: Step) -> set[str]:
+        """The backends whose work for what ``step`` makes was turned down, or that would not do it."""
+        return {key for fact in step.makes for key in self.avoid.get(fact, ())}
+
     def make(self, step: Step, text: str) -> None:
         """What ``step`` makes is true, with ``text``."""
         step.state = DONE

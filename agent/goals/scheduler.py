@@ -124,7 +124,7 @@ class Scheduler:
         work = self._work(step, tokens, json)
         strategy = self.strategy_of(action)
         expiring = record.goal.spend == "expiring"
-        lane = self.lanes.free(work, strategy, avoid, expiring=expiring)
+        lane = self.lanes.free(work, strategy, avoid, record.turned_down_of(step), expiring=expiring)
         place = record.id, step.number
         if not lane.key:
             since = self._waiting.setdefault(place, self.clock.seconds())
@@ -137,7 +137,8 @@ class Scheduler:
         expected = self.router.registry.quota(lane.key).estimate.expected(work)
         if over := over_share(record, backend, expected):
             raise OverBudget(over)
-        return "" if strategy else lane.key
+        # A strategy knows nothing of whose work was turned down.
+        return "" if strategy and not avoid else lane.key
 
     async def ask(self, record: Record, step: Step, task: Task, pin: str, strategy: str) -> RouteResult:
         """Have the step's task done. Raises AllBackendsFailed, and Busy where nobody pays for it now."""
@@ -229,8 +230,7 @@ class Scheduler:
         if action is None or action.run is not None or not step.kind:
             return False
         try:
-            avoid = {key for fact in step.makes for key in record.avoid.get(fact, ())}
-            self.lane(record, step, action, action.tokens[0], avoid, action.schema)
+            self.lane(record, step, action, action.tokens[0], record.turned_down_of(step), action.schema)
         except Busy as busy:
             if not record.why and busy.args[0].startswith("nobody"):
                 record.why = str(busy)
