@@ -74,7 +74,7 @@ class CmdGoal(UniwizardCommand):
 
     def do(self, router: GameRouter) -> None:
         desk = goals.the()
-        if desk is None:
+        if desk is None or not desk.started:
             self.say(f"{soul().name} is still waking up. Try again in a moment.")
             return
         act = _ACTS.get(self.switches[0]) if self.switches else None
@@ -140,6 +140,7 @@ def _plan(command: UniwizardCommand, desk: Desk) -> None:
     if (goal := _wanted(command)) is None:
         return
     caller = command.caller
+    goals.forget_offers(caller)
 
     def offered(record: Record) -> None:
         if record.over:
@@ -155,17 +156,32 @@ def _plan(command: UniwizardCommand, desk: Desk) -> None:
     def answered(who: Any, prompt: str, typed: str, *_: Any, identifier: str = "", **__: Any) -> bool:
         now = goals.the()
         if now is None or identifier not in now:
-            return False
-        if _YES.fullmatch(typed.strip()):
-            who.attributes.remove(_NEXT[0], category=_NEXT[1])
-            _tell_begun(who, now[identifier])
-            now.begin(identifier)
-        else:
+            telling.tell(who, said("That plan is too old by now. Ask for it again."))
+        elif not _YES.fullmatch(typed.strip()):
             now.forget(identifier)
             telling.tell(who, said(f"{soul().name} lets it be."))
+        elif (full := _enough(who)) is not None:
+            telling.tell(who, said(full))
+        else:
+            _take(who, now, identifier)
         return False
 
     _add(command, desk.add(goal, str(caller.id), start=False), offered)
+
+
+def _take(who: Any, desk: Desk, identifier: str) -> None:
+    """Begin what was offered."""
+    try:
+        record = desk.begin(identifier)
+    except OverflowError as full:
+        telling.tell(who, said(_full(full)))
+        return
+    who.attributes.remove(_NEXT[0], category=_NEXT[1])
+    _tell_begun(who, record)
+
+
+def _full(why: BaseException | None) -> str:
+    return f"The wall above the bench is full: {line(str(why), 80)}."
 
 
 def _add(command: UniwizardCommand, adding: Any, then: Callable[[Record], None]) -> None:
@@ -173,7 +189,7 @@ def _add(command: UniwizardCommand, adding: Any, then: Callable[[Record], None])
 
     def failed(why: Failure) -> None:
         if why.check(OverflowError):
-            command.say(f"The wall above the bench is full: {line(why.getErrorMessage(), 80)}.")
+            command.say(_full(why.value))
         else:
             logger.log_err(f"Uniwizard: a goal cannot be begun: {why.getTraceback()}")
             command.say("|rSomething broke in the Workshop itself.|n It is in the server's log.")
@@ -184,23 +200,35 @@ def _add(command: UniwizardCommand, adding: Any, then: Callable[[Record], None])
 
 def _wanted(command: UniwizardCommand) -> Goal | None:
     """The goal that was typed, with what was said of it before; None, and told, where it cannot be."""
-    limits = settings.UNIWIZARD_GOAL_LIMITS
     text, most = command.task, settings.UNIWIZARD_MAX_TASK_LENGTH
-    under_way = [record for record in goals.of(command.caller) if not record.over]
-    if len(under_way) >= limits["at_once"]:
-        command.say(f"{soul().name} has {len(under_way)} goals of yours on the wall; that is enough for now.")
+    if (enough := _enough(command.caller)) is not None:
+        command.say(enough)
         return None
     if len(text) > min(most, 20_000):
         command.say(f"That is too long for a goal: {len(text):,} characters, {min(most, 20_000):,} are allowed.")
         return None
     kept = _next(command.caller)
-    usd = min(kept.get("usd") or limits["usd"], limits["usd"])
+    usd = _usd(kept)
     checks = tuple(Check("question", question) for question in kept.get("checks", ()))
     return Goal(text, checks=checks, budget=Allowance(usd=usd))
 
 
+def _enough(who: Any) -> str | None:
+    """Why no more goals of theirs may be under way; None where one more may."""
+    under_way = sum(not record.over for record in goals.of(who))
+    if under_way < settings.UNIWIZARD_GOAL_LIMITS["at_once"]:
+        return None
+    return f"{soul().name} has {under_way} goals of yours on the wall; that is enough for now."
+
+
 def _next(who: Any) -> dict[str, Any]:
     return dict(deserialize(who.attributes.get(_NEXT[0], category=_NEXT[1])) or {})
+
+
+def _usd(kept: dict[str, Any]) -> float:
+    """What somebody's next goal may cost: what they have said, 0 included, and no more than the game allows."""
+    most, own = float(settings.UNIWIZARD_GOAL_LIMITS["usd"]), kept.get("usd")
+    return most if own is None else min(float(own), most)
 
 
 def _check(command: UniwizardCommand, desk: Desk) -> None:
@@ -235,7 +263,7 @@ def _budget(command: UniwizardCommand, desk: Desk) -> None:
             command.say(f"A budget is a number of USD from 0 to {most:g}.")
             return
         command.caller.attributes.add(_NEXT[0], {**_next(command.caller), "usd": usd}, category=_NEXT[1])
-    command.say(f"Your next goal may cost ${_next(command.caller).get('usd') or most:g} at most.")
+    command.say(f"Your next goal may cost ${_usd(_next(command.caller)):g} at most.")
 
 
 def _one(command: UniwizardCommand, *, open_: bool = False) -> Record | None:
@@ -257,10 +285,7 @@ def _why(command: UniwizardCommand, desk: Desk) -> None:
     if (record := _one(command)) is None:
         return
     lines = [said(f"{record.state}: {line(record.goal.words, 120)}"), *goals.plan_told(record)]
-    lines += [
-        f"  {'passed' if f'check_{number}' in record.facts else 'not passed'}: {line(check.told, 160)}"
-        for number, check in enumerate(record.goal.checks, 1)
-    ]
+    lines += [f"  {check}" for check in goals.checks(record)]
     lines += [f"  turned down for: {line(lesson, 200)}" for lesson in record.lessons]
     if record.why:
         lines.append(
@@ -279,9 +304,9 @@ def _result(command: UniwizardCommand, desk: Desk) -> None:
     if not record.facts:
         command.say("Nothing of it is done yet.")
         return
-    head = said(f"You wanted: {line(record.goal.words, 100)}")
-    shown = goals.result(record, telling.screen_of(command.caller), parts=True)
-    telling.hand_over(command.caller, [head, *shown])
+    screen = telling.screen_of(command.caller)
+    head = goals.fitting(said(f"You wanted: {line(record.goal.words, 100)}"), screen)
+    telling.hand_over(command.caller, [*head, *goals.result(record, screen, parts=True)])
 
 
 def _share(command: UniwizardCommand, desk: Desk) -> None:

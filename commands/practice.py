@@ -22,6 +22,7 @@ class CmdPractice(UniwizardCommand):
       decline - a refusal in the provider's own field for it
       hedge   - a paragraph that says nothing
       empty   - a 200 OK with nothing in it
+      lie     - plausible, and about something else
       503     - overloaded
       429     - out of breath, asks for a pause
       slow    - answers after a while, word by word

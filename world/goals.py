@@ -11,6 +11,7 @@ back. The room hears now and then that something is finished, and which brain ha
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,8 +23,8 @@ from twisted.internet.defer import Deferred
 
 from uniwizard.agent import BudgetSpent, Router, RouteResult, Task
 from uniwizard.agent.core.events import Event, Refused
-from uniwizard.agent.goals import OFFERED, REACHED, STANDING, STOPPED, Desk, Record, explained
-from uniwizard.world import identity, standing, telling, thinker
+from uniwizard.agent.goals import CHECK, OFFERED, REACHED, STANDING, STOPPED, Desk, Record, explained
+from uniwizard.world import deeds, identity, standing, telling, thinker
 from uniwizard.world.harmless import line
 from uniwizard.world.ledger import recorder
 from uniwizard.world.ledger.budgets import BudgetReached
@@ -38,6 +39,8 @@ from uniwizard.world.soul import voice
 LABEL = "goal"
 #: Seconds in which a room hears of one finished step, and of one refusal.
 SPARINGLY = 30.0
+#: Seconds for which a goal that is over is still shown beside those under way.
+LATELY = 86_400.0
 #: What a goal of the game's own has in the place of its owner's number.
 OF_THE_GAME = "the game"
 
@@ -58,10 +61,11 @@ def wake(router: GameRouter) -> None:
     if _desk is not None:
         return
     _brain, _workshop = router.brain, router.obj
+    deeds.register_all()
     desk = _desk = Desk(_brain, GoalTable(recorder.the().writer), ask=_ask)
     desk.subscribe(_heard)
     _brain.events.subscribe(_listen)
-    started = Deferred.fromCoroutine(desk.start())
+    started = Deferred.fromCoroutine(desk.start(patient=True))
     started.addErrback(lambda why: logger.log_err(f"Uniwizard: goals cannot be taken up: {why.getErrorMessage()}"))
 
 
@@ -80,6 +84,13 @@ def sleep() -> None:
 def of(who: Any) -> list[Record]:
     """The goals of ``who``, oldest first; what was only offered is none."""
     return [record for record in _desk or () if record.owner == str(who.id) and record.state != OFFERED]
+
+
+def forget_offers(who: Any) -> None:
+    """Let go of what was offered to ``who`` and not taken: the next offer is in its place."""
+    for record in list(_desk or ()):
+        if record.state == OFFERED and record.owner == str(who.id) and _desk is not None:
+            _desk.forget(record.id)
 
 
 def owner_of(record: Record) -> Any:
@@ -171,7 +182,8 @@ def _tell_end(record: Record, *, late: bool = False) -> None:
         lines += result(record, telling.screen_of(who))
     else:
         lines = [said(voice.say("goal_missed", why=about)), *_why(record)]
-    telling.hand_over(who, lines)
+    screen = telling.screen_of(who)
+    telling.hand_over(who, [part for told in lines for part in fitting(told, screen)])
     _desk.changed(record, "told")
 
 
@@ -193,11 +205,55 @@ def result(record: Record, screen: Screen, *, parts: bool = False) -> list[str]:
     if parts:
         for step in record.steps:
             own = [fact for fact in step.makes if record.makers.get(fact) == step.number and record.facts.get(fact)]
-            if own and record.facts[own[0]] != record.result:
+            if own and not own[0].startswith(CHECK) and record.facts[own[0]] != record.result:
                 by = f" ({step.backend})" if step.backend else ""
                 lines += [said(f"{step.number}. {line(step.action, 40)}{by}"), ""]
                 lines += [*telling.body(record.facts[own[0]], screen), ""]
+        lines += [told for check in checks(record) for told in fitting(said(check), screen)]
+        lines.append("")
     return [*lines, said(f"|x{closing(record)}|n")]
+
+
+def checks(record: Record) -> Iterator[str]:
+    """Each check in a line: whether it is passed, by whose word, and the evidence."""
+    for number, check in enumerate(record.goal.checks, 1):
+        fact = f"{CHECK}{number}"
+        maker = record.makers.get(fact)
+        by = record.step(maker).backend if maker is not None else ""
+        evidence = f' ({by}: "{line(record.facts[fact], 120)}")' if by else ""
+        yield f"{'passed' if fact in record.facts else 'not passed'}: {line(check.told, 160)}{evidence}"
+
+
+def fitting(text: str, screen: Screen) -> list[str]:
+    """A line of the game's own as wide as the screen; a client that wraps by itself gets it whole."""
+    return [text] if screen.flows else telling.flowed(text, screen.width).split("\n")
+
+
+def queue(viewer: int | None) -> list[Record]:
+    """What is under way, the most urgent first, and what ended lately; of one account where ``viewer`` is one."""
+    lately = time.time() - LATELY
+    shown = [
+        record
+        for record in _desk or ()
+        if record.state != OFFERED
+        and (not record.over or record.ended > lately)
+        and (viewer is None or account_of(record) == viewer)
+    ]
+    return sorted(shown, key=lambda r: (r.over, -r.goal.priority, r.goal.deadline or float("inf"), r.began))
+
+
+def account_of(record: Record) -> int | None:
+    """The account that a goal is booked to; None for one of the game's own, and for what came through the door."""
+    who = owner_of(record)
+    return None if who is None else thinker.payer(who).account_id
+
+
+def whose(record: Record) -> str:
+    """Whose goal it is, for people."""
+    if record.owner.startswith("{"):
+        return f"token {json.loads(record.owner).get('door', '')}"
+    who = owner_of(record)
+    return str(who.key) if who is not None else record.owner.removeprefix(STANDING) or OF_THE_GAME
 
 
 def plan_told(record: Record) -> list[str]:

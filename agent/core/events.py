@@ -16,12 +16,16 @@ from dataclasses import dataclass, field
 
 from twisted.logger import Logger
 
+from .answer import Usage
 from .attempt import Attempt
 from .failures import FailureCode
 from .recollection import Recollection
 from .task import Message
 
 _log = Logger()
+
+#: What an attempt is expected to use, where nobody has said.
+NOT_KNOWN = Usage(estimated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,17 @@ class TaskEnded(TaskEvent):
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted(TaskEvent):
-    """A request is about to leave for ``backend``; ``number`` counts the task's attempts from 1."""
+    """A request is about to leave for ``backend``; ``number`` counts the task's attempts from 1.
+
+    ``expected`` is what it will most likely use, and ``expected_usd`` cost, where nobody ever comes to know its end.
+    """
 
     backend: str
     number: int
     model: str = ""
     practice: bool = False
+    expected: Usage = NOT_KNOWN
+    expected_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

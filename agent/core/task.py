@@ -186,6 +186,7 @@ class Task:
     identity     terms that must not leave (names, rooms, addresses); veiled in the text, scanned for in the bytes
     context      the caller's label of what the task is part of, such as ``supervisor.plan``; for strategies, never sent
     conversation which tasks belong together: an opaque token; they stay with their backend; never sent
+    avoid        keys of backends that are not turned to after others; who is asked first may be one of them
     background   nobody waits for it: it takes no place and no quota that a task of somebody's will want
     asker        who asks, as an opaque token that stays the same; for strategies, never sent
     tier         what whoever asks is entitled to, by a name that the config knows; for strategies, never sent
@@ -213,6 +214,7 @@ class Task:
     identity: frozenset[str] = frozenset()
     context: str = ""
     conversation: str = ""
+    avoid: frozenset[str] = frozenset()
     background: bool = False
     asker: str = ""
     tier: str = ""

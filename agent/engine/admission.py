@@ -15,10 +15,12 @@ from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.defer import TimeoutError as OutOfTime
 
 from ..backend_registry import Registry
+from ..core.answer import Usage
 from ..core.backend import Backend
 from ..core.clock import Clock, within
 from ..core.failures import HANDLING, FailureCode, UniwizardError
 from ..core.limits import answer_limit, room
+from ..core.pricing import cost_usd
 from ..health import Health
 from ..quota import QuotaReservation, QuotaTracker, Spend
 from .plan import Plan
@@ -140,6 +142,12 @@ class Reservation:
         health.begin()
         if sharing is not None:
             sharing.moved(health)
+
+    def expected(self) -> tuple[Usage, float]:
+        """What the attempt will most likely use, and cost in USD, from what was measured."""
+        spend = self._tracker.estimate.expected(self._work)
+        usage = Usage(round(spend.input_tokens), round(spend.output_tokens), estimated=True)
+        return usage, cost_usd(self.backend, usage)
 
     def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         """Count what the attempt has used, and let the backend's health know how it went."""

@@ -55,7 +55,7 @@ class NextBackend:
         return Step((keys[0],)) if keys else None
 
     def _may_follow(self, run: Run, key: str) -> bool:
-        if key in run.tried:
+        if key in run.tried or key in run.plan.task.avoid:
             return False
         backend = self._registry[key].backend
         return backend.max_context > run.overflowed and (not run.shown or "prefill" in backend.capabilities)

@@ -156,8 +156,8 @@ class Operations:
         """The key and the category (``health``, ``quota``, ``learned``) of everything that has a :meth:`snapshot`."""
         for health in self.registry:
             yield health.backend.key, "health"
-            if self.registry.quotas[health.backend.key].windows:
-                yield health.backend.key, "quota"
+            # Without windows, too: what its answers cost is known from one run to the next.
+            yield health.backend.key, "quota"
         if self._decider.learns:
             yield "outcomes", "learned"
 

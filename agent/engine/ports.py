@@ -11,7 +11,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from ..cloud_caller import Progress
-from ..core.answer import Answer
+from ..core.answer import Answer, Usage
 from ..core.backend import Backend
 from ..core.events import Event
 from ..core.failures import FailureCode
@@ -54,6 +54,9 @@ class Reservation(Protocol):
     backend: Backend
     #: The longest answer to ask for, in tokens, where that is less than task and backend would have; else None.
     limit: int | None
+
+    def expected(self) -> tuple[Usage, float]:
+        """What it will most likely use, and cost in USD."""
 
     def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         """The attempt is over. ``overdue``: the task's own deadline ended it, which says nothing of the backend."""

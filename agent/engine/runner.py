@@ -239,7 +239,8 @@ class TaskRunner:
         plan, backend, task_id = run.plan, reservation.backend, run.plan.task.id
         started = self._clock.seconds()
         run.begun += 1
-        self._emit(AttemptStarted(started, task_id, backend.key, run.begun, backend.model, backend.practice))
+        told = (backend.key, run.begun, backend.model, backend.practice, *reservation.expected())
+        self._emit(AttemptStarted(started, task_id, *told))
         continuation = None if whole and not run.shown else run.continuation
         task = task or (plan.redacted.task if continuation is None else continuation.begin())
         if reservation.limit is not None and task.max_tokens is None:

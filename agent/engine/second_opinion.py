@@ -104,7 +104,8 @@ class SecondOpinion:
         """One request, accounted for; None when nothing came of it."""
         backend, task_id, started = reservation.backend, asked.task.id, self._clock.seconds()
         number = len(run.attempts) + len(run.consulted) + 2
-        self._emit(AttemptStarted(started, task_id, backend.key, number, backend.model, backend.practice))
+        told = (backend.key, number, backend.model, backend.practice, *reservation.expected())
+        self._emit(AttemptStarted(started, task_id, *told))
         reply: Answer | None = None
         failed: AttemptFailed | None = None
         sent = cancelled = False

@@ -21,7 +21,7 @@ from twisted.web.http import Request
 
 from ..core.clock import Clock
 from ..core.task import Task
-from ..goals import Desk, Goal, InvalidGoal, Record, state_of
+from ..goals import OFFERED, WORKING, Desk, Goal, InvalidGoal, NotKept, Record, state_of
 from .answering import Answering, Headers
 from .auth import Caller
 from .errors import Rejected
@@ -58,7 +58,12 @@ class GoalDoor:
         if method == b"DELETE":
             desk.stop(identifier)
         elif method == b"POST":
-            desk.begin(identifier)
+            if record.state == OFFERED:
+                _see_room(desk, caller)
+            try:
+                desk.begin(identifier)
+            except OverflowError as full:
+                raise _full(full) from None
         elif _wants_events(request):
             await self._follow(request, headers, desk, record)
             return
@@ -66,7 +71,7 @@ class GoalDoor:
 
     def _open(self, caller: Caller) -> Desk:
         desk = self._desk()
-        if desk is None:
+        if desk is None or not desk.started:
             raise Rejected(503, "No goals are taken here (yet).", headers={"retry-after": "5"})
         self._callers[caller.label] = caller
         if self._paying is not desk:
@@ -77,19 +82,22 @@ class GoalDoor:
     async def _add(self, request: Request, headers: Headers, caller: Caller, desk: Desk, body: Any) -> None:
         said = dict(body) if isinstance(body, dict) else body
         plan_only = said.pop("plan_only", False) if isinstance(said, dict) else False
+        if not isinstance(plan_only, bool):
+            raise Rejected(400, "plan_only: is not true or false.", param="plan_only")
         try:
             goal = Goal.from_dict(said)
         except InvalidGoal as invalid:
-            raise Rejected(400, f"{invalid}.", param=str(invalid).partition(":")[0]) from None
-        under_way = [record for record in desk if _owner(record) == caller.label and not record.over]
-        if len(under_way) >= MOST:
-            raise Rejected(429, f"{MOST} goals of this key are under way.", code="rate_limit_exceeded")
+            raise Rejected(400, f"{invalid}.", param=invalid.field or None) from None
+        if not plan_only:
+            _see_room(desk, caller)
         limited = any(one.allowance.usd_per_month is not None for one in (caller, caller.owner) if one is not None)
         owner = json.dumps({"door": caller.label, "limited": limited})
         try:
             record = await desk.add(goal, owner, start=not plan_only)
         except OverflowError as full:
-            raise Rejected(503, f"Too much is under way: {full}.", headers={"retry-after": "60"}) from None
+            raise _full(full) from None
+        except NotKept:
+            raise Rejected(503, "The goal could not be written down.", headers={"retry-after": "60"}) from None
         put_json(request, 202, _told(record), {**headers, "location": f"/v1/goals/{record.id}"})
 
     def _pay(self, record: Record, task: Task) -> str:
@@ -140,6 +148,16 @@ class GoalDoor:
         finally:
             desk.unsubscribe(send)
             events.rest()
+
+
+def _see_room(desk: Desk, caller: Caller) -> None:
+    """Raises Rejected where the key has enough goals under way; what is only offered is not."""
+    if sum(record.state == WORKING and _owner(record) == caller.label for record in desk) >= MOST:
+        raise Rejected(429, f"{MOST} goals of this key are under way.", code="rate_limit_exceeded")
+
+
+def _full(why: OverflowError) -> Rejected:
+    return Rejected(503, f"Too much is under way: {why}.", headers={"retry-after": "60"})
 
 
 def _owner(record: Record) -> str:

@@ -5,8 +5,8 @@
     state.begin()          # from now on what changed is written, at most once in INTERVAL seconds
     state.write()          # at the end
 
-The file is JSON, written whole and then put in place, so that a kill leaves the old one or the new one. It holds
-figures alone: no text, no key, nobody's name.
+The file is JSON, its owner's alone (0600), written whole and then put in place, so that a kill leaves the old one or
+the new one. It holds figures alone: no text, no key, nobody's name.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ class KeptState:
         beside = self.path.with_suffix(".new")
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside.write_text(json.dumps({"version": _VERSION, "kept": kept}), "utf-8")
+            # A new file each time, which nobody but its owner may read from its first moment.
+            beside.unlink(missing_ok=True)
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                json.dump({"version": _VERSION, "kept": kept}, file)
             beside.replace(self.path)
         except OSError as error:
             if not self._complained:

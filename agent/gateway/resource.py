@@ -121,6 +121,7 @@ class Gateway(Resource):
         self._unguarded = unguarded
         self._answering = Answering(clock, book or NoUsageSink(), keep_alive)
         self._store = ResponseStore(clock.seconds, shelf)
+        self._desk = desk
         self._goals = GoalDoor(desk, self._answering, clock, keep_alive)
         self._metrics = metrics
         self._born = int(clock.seconds())
@@ -201,7 +202,10 @@ class Gateway(Resource):
             case "live":
                 put_json(request, 200, {"status": "ok"}, headers)
             case "ready":
-                status, told = ready(None if self._closing else self._brain(), closing=self._closing)
+                desk = self._desk()
+                taken_up = desk is None or desk.started
+                brain = None if self._closing else self._brain()
+                status, told = ready(brain, closing=self._closing, taken_up=taken_up)
                 put_json(request, status, told, headers)
             case "metrics":
                 self._show_metrics(request, headers, place, method)

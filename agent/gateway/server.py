@@ -17,11 +17,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as OutOfTime
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 
 from ..config.settings import Config
 from ..core.clock import within
 from ..core.events import Event
-from ..goals import Desk, SqliteStore
+from ..goals import Desk, NotKept, SqliteStore
 from ..router import Router, warm_up
 from ..telemetry import Telemetry
 from .auth import OneKey, open_door
@@ -29,6 +30,8 @@ from .kept_state import KeptState
 from .resource import Gateway
 from .response_file import ResponseFile
 from .site import GatewaySite
+
+_log = Logger()
 
 KEY_VARIABLE = "UNIWIZARD_SERVE_KEY"
 #: Seconds that requests under way are given when the server is told to stop, and then their last bytes.
@@ -121,7 +124,7 @@ class _Served:
         self.telemetry = Telemetry(self.router, reactor)
         check = OneKey(key) if key else open_door
         self.responses = ResponseFile(state.with_suffix(".responses.db3"), reactor) if state is not None else None
-        self.goals = SqliteStore(state.with_suffix(".goals.db3")) if state is not None else None
+        self.goals = _goals_beside(state) if state is not None else None
         self.desk = Desk(self.router, self.goals)
         self.gateway = Gateway(
             lambda: self.router,
@@ -157,7 +160,7 @@ class _Served:
         self.telemetry.start()
         started = Deferred.fromCoroutine(self.router.start())
         started.addCallback(lambda _: self._say())
-        started.addCallback(lambda _: Deferred.fromCoroutine(self.desk.start()))
+        started.addCallback(lambda _: Deferred.fromCoroutine(self.desk.start(patient=True)))
         started.addErrback(lambda why: why.printTraceback())
 
     def _say(self) -> None:
@@ -186,12 +189,22 @@ class _Served:
             self.gateway.abandon()
         with suppress(OutOfTime):
             await within(self.site.close(), LAST_BYTES, self.reactor)
-        await self.desk.close()
-        if self.goals is not None:
-            self.goals.close()
-        await self.telemetry.stop()
-        await self.router.stop()
-        if self.state is not None:
-            self.state.write()
-        if self.responses is not None:
-            await self.responses.close()
+        # Each of them, whatever comes of those before it.
+        closing: list[Callable[[], Any]] = [self.desk.close, self.telemetry.stop, self.router.stop]
+        closing += [self.goals.close] if self.goals is not None else []
+        closing += [self.state.write] if self.state is not None else []
+        closing += [self.responses.close] if self.responses is not None else []
+        for close in closing:
+            try:
+                if (over := close()) is not None:
+                    await over
+            except Exception:
+                _log.failure("a part of the server could not be closed")
+
+
+def _goals_beside(state: Path) -> SqliteStore:
+    """Raises NotServed."""
+    try:
+        return SqliteStore(state.with_suffix(".goals.db3"))
+    except NotKept as error:
+        raise NotServed(f"goals cannot be kept: {error}") from None

@@ -18,8 +18,13 @@ def health(router: Router, under_way: int) -> dict[str, Any]:
     return {"status": status, "backends": len(registry), "available": able, "under_way": under_way}
 
 
-def ready(router: Router | None, *, closing: bool) -> tuple[int, dict[str, str]]:
-    """The HTTP status that a load balancer looks at, and why: somebody can be asked, and the server is not stopping."""
+def ready(router: Router | None, *, closing: bool, taken_up: bool = True) -> tuple[int, dict[str, str]]:
+    """The HTTP status that a load balancer looks at, and why.
+
+    Somebody can be asked, the server is not stopping, and ``taken_up`` is what an earlier run of it left.
+    """
+    if router is not None and not taken_up:
+        return 503, {"status": "taking up what was left"}
     if router is not None and any(not health.available() for health in router.registry):
         return 200, {"status": "ok"}
     return 503, {"status": "stopping" if closing else "nobody can be asked"}

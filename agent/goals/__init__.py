@@ -8,17 +8,21 @@ README.md beside this file says how; the names here are the room's public ones.
 """
 
 from .actions import Action, Doing, Library, register, register_check
+from .asking import StepFailed
 from .desk import Desk
-from .goal import ANSWERED, Allowance, Check, Goal, InvalidGoal, check_of
-from .record import ENDS, OFFERED, REACHED, STOPPED, UNREACHABLE, WORKING, Record, Step
+from .goal import ANSWERED, CHECK, Allowance, Check, Goal, InvalidGoal, check_of
+from .record import BEGUN, ENDS, OFFERED, PLANNED, REACHED, STOPPED, UNREACHABLE, WORKING, Record, Step
 from .standing import STANDING, Material, Standing, latest, read_standing, tend
-from .store import GoalStore, MemoryStore, SqliteStore
+from .store import GoalStore, MemoryStore, NotKept, SqliteStore
 from .telling import explained, price, state_of
 
 __all__ = [
     "ANSWERED",
+    "BEGUN",
+    "CHECK",
     "ENDS",
     "OFFERED",
+    "PLANNED",
     "REACHED",
     "STANDING",
     "STOPPED",
@@ -35,10 +39,12 @@ __all__ = [
     "Library",
     "Material",
     "MemoryStore",
+    "NotKept",
     "Record",
     "SqliteStore",
     "Standing",
     "Step",
+    "StepFailed",
     "check_of",
     "explained",
     "latest",

@@ -25,6 +25,7 @@ from .actions import Action, Doing, check_named
 from .goal import CHECK, Check
 from .proposing import PROPOSAL, proposal_prompt
 from .record import Part, Record, Step
+from .store import NotKept
 
 #: The step in which a brain proposes others.
 PROPOSE = "propose"
@@ -80,11 +81,14 @@ class Bench(Protocol):
     def lane(self, record: Record, step: Step, action: Action, tokens: int, avoid: Collection[str], json: bool) -> str:
         """The backend to ask first; empty leaves it to the action's strategy. Raises Busy, or StepFailed."""
 
-    async def ask(self, record: Record, task: Task, pin: str, strategy: str) -> RouteResult:
-        """Have it done. Raises AllBackendsFailed."""
+    async def ask(self, record: Record, step: Step, task: Task, pin: str, strategy: str) -> RouteResult:
+        """Have it done. Raises AllBackendsFailed, and Busy."""
 
     def save(self, record: Record) -> Deferred[None]:
-        """Write it down; fires once that is durable."""
+        """Write it down; fires once that is durable. Fails with NotKept."""
+
+    def note(self, record: Record) -> None:
+        """Write it down, where nobody waits for that."""
 
     def judged(self, task_id: str, *, good: bool) -> None:
         """A check has found what the task brought good, or not."""
@@ -220,21 +224,32 @@ class Doer:
         known = step.parts.get(name)
         if known is not None and known.backend:
             return known
-        task = Task(prompt, kind=step.kind or None, schema=schema, background=True, context=f"goal.{self._action.name}")
-        avoided = {*avoid, *self._apart(), *(key for fact in step.makes for key in record.avoid.get(fact, ()))}
+        down = record.turned_down_of(step)
+        avoided = {*avoid, *self._apart(), *down}
+        task = Task(
+            prompt,
+            kind=step.kind or None,
+            schema=schema,
+            background=True,
+            context=f"goal.{self._action.name}",
+            avoid=frozenset(down),
+        )
         pin = desk.lane(record, step, self._action, task.estimated_tokens, avoided, schema is not None)
         step.parts[name] = Part(task.id)
         step.backend = step.backend or pin
-        # Written down before it happens.
-        await desk.save(record)
-        result = await desk.ask(record, task, pin, desk.strategy_of(self._action))
+        try:
+            # Written down before it happens, or it does not.
+            await desk.save(record)
+        except NotKept as why:
+            raise Busy(f"it cannot be written down: {why}") from None
+        result = await desk.ask(record, step, task, pin, desk.strategy_of(self._action))
         if result.refused:
             who = list(dict.fromkeys(attempt.backend for attempt in result.refusals))
             raise Refusing(who, f"{' and '.join(who)} decline: {result.text[:200]}")
         part = step.parts[name] = Part(task.id, result.backend, result.text, result.content)
         step.backend = result.backend if name == "1" else step.backend
         # In the same turn as the answer came, and before anything is made of it.
-        desk.save(record)
+        desk.note(record)
         return part
 
     def _apart(self) -> set[str]:

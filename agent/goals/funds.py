@@ -1,15 +1,22 @@
-"""What goals may spend: a :class:`~agent.engine.ports.Budget` over the goals whose tasks are under way.
+"""What goals may spend, and have spent: a :class:`~agent.engine.ports.Budget` over the goals whose tasks are under way.
 
-funds = Funds()
+funds = Funds(written_down)
 router.add_budget(funds)
+router.events.subscribe(funds)
 funds.open(task.id, record); funds.close(task.id)
+
+What an attempt will most likely cost is in its goal's record before the request leaves, and what it did cost in the
+turn in which it ends. Of one that a kill has cut off the provider alone knows the price: the estimate stands for it,
+as in the ledger.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ..core.backend import Backend
+from ..core.events import AttemptCancelled, AttemptEnded, AttemptStarted, Event
 from ..quota import Spend
 from .record import Record
 
@@ -18,9 +25,13 @@ _GRACE = 1e-9
 
 
 class Funds:
-    """Sets aside the most that each attempt can cost, so that no goal ever passes its budget."""
+    """Sets aside the most that each attempt can cost, so that no goal ever passes its budget.
 
-    def __init__(self) -> None:
+    changed  is told of a record whose costs have changed, in the turn in which the ledger is
+    """
+
+    def __init__(self, changed: Callable[[Record], None]) -> None:
+        self._changed = changed
         self._tasks: dict[str, Record] = {}
         self._held: dict[str, float] = {}
 
@@ -31,7 +42,31 @@ class Funds:
     def close(self, task_id: str) -> None:
         """Nothing more will come of the task."""
         self._held.pop(task_id, None)
-        self._tasks.pop(task_id, None)
+        record = self._tasks.pop(task_id, None)
+        # What has no end by now never left.
+        if record is not None and (left := _of(record, task_id)):
+            for key in left:
+                del record.leaving[key]
+            self._changed(record)
+
+    def __call__(self, event: Event) -> None:
+        """Listen to the router."""
+        match event:
+            case AttemptStarted(task_id=task, expected=expected) if (record := self._tasks.get(task)) is not None:
+                tokens = expected.input_tokens + expected.output_tokens
+                record.leaving[f"{task}/{event.number}"] = [event.expected_usd, tokens, event.backend]
+            case AttemptEnded(task_id=task) | AttemptCancelled(task_id=task) if (
+                record := self._tasks.get(task)
+            ) is not None:
+                attempt = event.attempt
+                left = [key for key in _of(record, task) if record.leaving[key][2] == attempt.backend]
+                used = attempt.usage.input_tokens + attempt.usage.output_tokens
+                key = left[0] if left else f"{task}/{len(record.spent) + 1}+"
+                record.spent[key] = [attempt.cost_usd, used, attempt.backend]
+                record.leaving.pop(key, None)
+            case _:
+                return
+        self._changed(record)
 
     def of(self, task_id: str) -> Record | None:
         """The goal that the task belongs to."""
@@ -85,3 +120,8 @@ def over_share(record: Record, backend: Backend, expected: Spend) -> str:
         if mine > budget.quota * quota.limit:
             return f"{mine / quota.limit:.1%} of {quota} of {backend.key} would be more than its {budget.quota:.1%}"
     return ""
+
+
+def _of(record: Record, task_id: str) -> list[str]:
+    """The attempts of a task that have left and not ended."""
+    return [key for key in record.leaving if key.startswith(f"{task_id}/")]

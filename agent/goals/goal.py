@@ -30,7 +30,14 @@ SPENDS = ("spare", "expiring")
 
 
 class InvalidGoal(UniwizardError, ValueError):
-    """No work can be done for it; the message says where it is wrong and what is allowed."""
+    """No work can be done for it; the message says where it is wrong and what is allowed.
+
+    field  where it is wrong, such as ``budget.usd`` or ``checks[0]``; empty where it is no object at all
+    """
+
+    def __init__(self, field: str, why: str):
+        self.field = field
+        super().__init__(f"{field}: {why}" if field else why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +143,15 @@ class Goal:
     def from_dict(cls, said: Any) -> Goal:
         """Read JSON that may come from anybody. Raises InvalidGoal."""
         if not isinstance(said, Mapping):
-            raise InvalidGoal("a goal is an object with a `goal`, what done looks like")
+            raise InvalidGoal("", "a goal is an object with a `goal`, what done looks like")
         if unknown := sorted(map(str, set(said) - _FIELDS)):
-            raise InvalidGoal(f"{unknown[0][:40]}: is unknown; allowed: {', '.join(sorted(_FIELDS))}")
+            raise InvalidGoal(unknown[0][:40], f"is unknown; allowed: {', '.join(sorted(_FIELDS))}")
         words = said.get("goal")
         if not isinstance(words, str) or not words.strip() or len(words) > MAX_WORDS:
-            raise InvalidGoal(f"goal: is not a text of 1 to {MAX_WORDS:,} characters")
+            raise InvalidGoal("goal", f"is not a text of 1 to {MAX_WORDS:,} characters")
         spend = said.get("spend", "spare")
         if spend not in SPENDS:
-            raise InvalidGoal(f"spend: {str(spend)[:40]!r} is unknown; allowed: {', '.join(SPENDS)}")
+            raise InvalidGoal("spend", f"{str(spend)[:40]!r} is unknown; allowed: {', '.join(SPENDS)}")
         return cls(
             words.strip(),
             _checks(said.get("checks")),
@@ -170,41 +177,41 @@ def check_of(said: Any, place: str = "check") -> Check:
         said = {"question": said}
     kinds = [kind for kind in CHECK_KINDS if isinstance(said, Mapping) and kind in said]
     if len(kinds) != 1 or set(said) - {kinds[0], "of", "sure"}:
-        raise InvalidGoal(f"{place}: is neither a question nor an object with one of {', '.join(CHECK_KINDS)}")
+        raise InvalidGoal(place, f"is neither a question nor an object with one of {', '.join(CHECK_KINDS)}")
     kind, value = kinds[0], said[kinds[0]]
     if kind == "schema":
         _schema(value, place)
     elif not isinstance(value, str) or not value.strip() or len(value) > MAX_CHECK:
-        raise InvalidGoal(f"{place}: {kind}: is not a text of 1 to {MAX_CHECK:,} characters")
+        raise InvalidGoal(place, f"{kind}: is not a text of 1 to {MAX_CHECK:,} characters")
     if kind == "pattern":
         try:
             linear(value)
         except UnsafePattern as unsafe:
-            raise InvalidGoal(f"{place}: pattern: {unsafe}") from None
+            raise InvalidGoal(place, f"pattern: {unsafe}") from None
     sure = said.get("sure", 1)
     if isinstance(sure, bool) or not isinstance(sure, int) or not 1 <= sure <= 3:
-        raise InvalidGoal(f"{place}: sure: is not a whole number from 1 to 3")
+        raise InvalidGoal(place, "sure: is not a whole number from 1 to 3")
     of = said.get("of", ANSWERED)
-    _fact(of, f"{place}: of")
+    _fact(of, f"{place}.of")
     return Check(kind, value, of, sure)
 
 
 def _checks(said: Any) -> tuple[Check, ...]:
     said = [] if said is None else said
     if not isinstance(said, list | tuple) or len(said) > MAX_CHECKS:
-        raise InvalidGoal(f"checks: is not a list of at most {MAX_CHECKS}")
+        raise InvalidGoal("checks", f"is not a list of at most {MAX_CHECKS}")
     return tuple(check_of(one, f"checks[{number}]") for number, one in enumerate(said))
 
 
 def _facts(said: Any, place: str) -> list[str]:
     if not isinstance(said, list | tuple) or not 1 <= len(said) <= MAX_WANTS:
-        raise InvalidGoal(f"{place}: is not a list of 1 to {MAX_WANTS} facts")
+        raise InvalidGoal(place, f"is not a list of 1 to {MAX_WANTS} facts")
     return [name for name in said if _fact(name, place)]
 
 
 def _fact(name: Any, place: str) -> bool:
     if not isinstance(name, str) or not FACT.fullmatch(name) or name.startswith(CHECK):
-        raise InvalidGoal(f"{place}: {str(name)[:40]!r} is no fact; allowed: a word in lower-case letters")
+        raise InvalidGoal(place, f"{str(name)[:40]!r} is no fact; allowed: a word in lower-case letters")
     return True
 
 
@@ -212,7 +219,7 @@ def _texts(said: Any, place: str) -> dict[str, str]:
     said = {} if said is None else said
     good = isinstance(said, Mapping) and len(said) <= MAX_WANTS
     if not good or not all(isinstance(part, str) for pair in said.items() for part in pair):
-        raise InvalidGoal(f"{place}: is not an object of at most {MAX_WANTS} texts")
+        raise InvalidGoal(place, f"is not an object of at most {MAX_WANTS} texts")
     return dict(said)
 
 
@@ -220,7 +227,7 @@ def _schema(said: Any, place: str) -> Mapping[str, Any]:
     try:
         check_schema(said)
     except InvalidSchema as bad:
-        raise InvalidGoal(f"{place}: {bad}") from None
+        raise InvalidGoal(place, str(bad)) from None
     assert isinstance(said, Mapping)
     return said
 
@@ -228,16 +235,16 @@ def _schema(said: Any, place: str) -> Mapping[str, Any]:
 def _allowance(said: Any) -> Allowance:
     said = {} if said is None else said
     if not isinstance(said, Mapping) or set(said) - {"usd", "tokens", "quota"}:
-        raise InvalidGoal("budget: is not an object with usd, tokens or quota")
-    tokens = _number(said, "tokens", 1, 1e12)
-    usd, quota = _number(said, "usd", 0.0, 1e9), _number(said, "quota", 0.0, 1.0)
+        raise InvalidGoal("budget", "is not an object with usd, tokens or quota")
+    tokens = _number(said, "tokens", 1, 1e12, "budget.")
+    usd, quota = _number(said, "usd", 0.0, 1e9, "budget."), _number(said, "quota", 0.0, 1.0, "budget.")
     return Allowance(usd, None if tokens is None else int(tokens), quota)
 
 
-def _number(said: Mapping[str, Any], name: str, least: float, most: float) -> float | None:
+def _number(said: Mapping[str, Any], name: str, least: float, most: float, within: str = "") -> float | None:
     value = said.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise InvalidGoal(f"{name}: is not a number from {least:g} to {most:g}")
+        raise InvalidGoal(f"{within}{name}", f"is not a number from {least:g} to {most:g}")
     return float(value)

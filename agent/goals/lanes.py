@@ -77,8 +77,19 @@ class Lanes:
                 self.given_way += 1
                 return
 
-    def free(self, work: Work, strategy: str = "", avoid: Collection[str] = (), *, expiring: bool = False) -> Lane:
-        """The best backend that has room for ``work`` now; those of ``avoid`` only where there is nobody else."""
+    def free(
+        self,
+        work: Work,
+        strategy: str = "",
+        avoid: Collection[str] = (),
+        last: Collection[str] = (),
+        *,
+        expiring: bool = False,
+    ) -> Lane:
+        """The best backend that has room for ``work`` now.
+
+        Those of ``avoid`` only where there is nobody else, and those of ``last`` only where there is none of those.
+        """
         if strategy:
             ranking = self._router.explain(Task("(a step)", kind=work.kind), strategy).ranking
         else:
@@ -86,7 +97,8 @@ class Lanes:
         if not ranking:
             return Lane("", self._nobody(work), busy=self._router.wait() is not None)
         able = [entry.backend for entry in ranking]
-        others = [key for key in able if key not in avoid] or able
+        others = [key for key in able if key not in avoid and key not in last]
+        others = others or [key for key in able if key not in last] or able
         for key in others:
             if self._has_place(key) and self._has_quota(key, work, expiring):
                 return Lane(key)

@@ -76,6 +76,8 @@ class Record:
     lessons   what it was turned down for
     proposed  the actions that a brain has proposed
     spent     by ``task/number`` of an attempt: [USD, tokens, backend]
+    leaving   the same of attempts that have not ended, as expected
+    estimated those of ``spent`` that a kill has cut off: what they were expected to cost, not what they did
     events    what happened: {"id", "at", "what", ...}
     """
 
@@ -100,6 +102,8 @@ class Record:
     proposed: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked_for_steps: bool = False
     spent: dict[str, list[Any]] = field(default_factory=dict)
+    leaving: dict[str, list[Any]] = field(default_factory=dict)
+    estimated: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -108,8 +112,19 @@ class Record:
 
     @property
     def cost_usd(self) -> float:
-        """USD of all attempts that were heard of."""
+        """USD of all attempts that are over, those included that a kill has cut off."""
         return sum(float(usd) for usd, *_ in self.spent.values())
+
+    @property
+    def estimated_usd(self) -> float:
+        """The part of :attr:`cost_usd` that is only estimated."""
+        return sum(float(self.spent[key][0]) for key in self.estimated if key in self.spent)
+
+    def cut_off(self) -> None:
+        """Whatever was under way will never be heard of: its requests had left, and are counted as expected."""
+        self.spent |= self.leaving
+        self.estimated += self.leaving
+        self.leaving = {}
 
     @property
     def tokens(self) -> int:
@@ -126,6 +141,10 @@ class Record:
     def step(self, number: int) -> Step:
         """The step of that number, from 1."""
         return self.steps[number - 1]
+
+    def turned_down_of(self, step: Step) -> set[str]:
+        """The backends whose work for what ``step`` makes was turned down, or that would not do it."""
+        return {key for fact in step.makes for key in self.avoid.get(fact, ())}
 
     def make(self, step: Step, text: str) -> None:
         """What ``step`` makes is true, with ``text``."""

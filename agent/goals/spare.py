@@ -24,8 +24,9 @@ from ..quota.demand import Demand
 
 #: What the forecast is raised by, and the share of the limit that is never taken, but for the last moments.
 MARGIN, FLOOR = 0.1, 0.003
-#: The last share of a window's time, over which what was held for a surge is given out.
-RELEASE = 0.04
+#: The last share of a window's time, over which what was held for a surge is given out: of a month, 22 hours, so that a
+#: rush of the whole last day has begun by then, and is seen by the forecast.
+RELEASE = 0.03
 #: A forecast is made anew after this share of the window's length.
 RENEWAL = 1.0 / 2000
 

@@ -14,6 +14,7 @@ configs/practice.yaml.
     script     what to say: replies, refusals, empty talk
     sums       sums, worked out
     facts      dates and units, worked out
+    looking    a yes or no about a work that is shown
     samples    the smallest instance of a JSON Schema
     tools      which tool to call, and with what
     responses  how each api wraps it: answers, calls, errors, lists of models

@@ -16,9 +16,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config.yaml_files import CONFIGS, read_checked
 from .facts import conversion_in, date_in
+from .looking import look
 from .sums import sum_in
 
 LABEL = "[practice] "
@@ -63,6 +65,7 @@ class Script:
     otherwise: tuple[str, ...]
     refusals: tuple[str, ...]
     hedges: tuple[str, ...]
+    lies: tuple[str, ...]
     stop_words: frozenset[str]
 
     @classmethod
@@ -80,6 +83,7 @@ class Script:
             tuple(said["otherwise"]),
             tuple(said["refusals"]),
             tuple(said["hedges"]),
+            tuple(said["lies"]),
             frozenset(said["stop_words"]),
         )
 
@@ -111,6 +115,21 @@ class Script:
         counts = [(sum(word in known.words for word in words), known) for known in self.languages]
         most, known = max(counts, key=lambda counted: counted[0])
         return known if most >= 2 and 4 * most >= len(words) else None
+
+    def verdict(self, question: str) -> dict[str, Any] | None:
+        """The yes or no about a work that the question shows, with evidence; None where it shows none."""
+        return look(question, self._telling, self.refusals)
+
+    def _telling(self, text: str) -> list[str]:
+        """The words that say what a text is about; none where it is not in English, which practice cannot judge."""
+        words = _WORD.findall(text.lower())
+        if not words or self._language(words) is not None or not text.isascii():
+            return []
+        return list(dict.fromkeys(word for word in words if len(word) >= _SHORT and word not in self.stop_words))
+
+    def lie(self, question: str) -> str:
+        """Plausible, and about something else."""
+        return LABEL + _pick(self.lies, question)
 
     def refusal(self, question: str) -> str:
         return LABEL + _pick(self.refusals, question)

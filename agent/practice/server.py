@@ -74,6 +74,8 @@ _ADDRESSES = tuple(
 class Scenario(StrEnum):
     """What a backend plays. ``refuse`` is prose in a 200; ``decline`` is the api's own field for it, if it has one.
 
+    ``lie`` says something plausible about something else, for the checks of goals.
+
     ``cut`` breaks off in mid-sentence, ``stall`` falls silent there, ``silent`` never begins.
     """
 
@@ -81,6 +83,7 @@ class Scenario(StrEnum):
     REFUSE = "refuse"
     DECLINE = "decline"
     HEDGE = "hedge"
+    LIE = "lie"
     EMPTY = "empty"
     UNAVAILABLE = "503"
     RATE_LIMITED = "429"
@@ -217,7 +220,10 @@ class PracticeServer:
         elif scene is Scenario.EMPTY:
             text = ""
         elif schema is not None:
-            text = json.dumps(sample(schema), ensure_ascii=False)
+            seen = self._script.verdict(question) if _asks_yes_or_no(schema) else None
+            text = json.dumps(sample(schema) if seen is None else seen, ensure_ascii=False)
+        elif scene is Scenario.LIE:
+            text = self._script.lie(question)
         elif (called := wish(question, offer, self._script.stop_words)) is not None:
             return dialect.call(model, question, *called)
         elif offer.results:
@@ -311,6 +317,11 @@ class PracticeServer:
         seen.paths.append(path)
         seen.headers.append(headers)
         seen.bodies.append(body)
+
+
+def _asks_yes_or_no(schema: object) -> bool:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    return isinstance(properties, dict) and {"yes", "evidence"} <= set(properties)
 
 
 def _split(address: str) -> tuple[str, str]:

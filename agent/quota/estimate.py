@@ -5,7 +5,8 @@
     estimate.learn(work, input_tokens=930, output_tokens=210)
 
 Input is counted from characters, which each provider's tokenizer turns into more or fewer tokens: the ratio of the
-reported to the estimated is a moving average per backend. So is the length of the answers, per kind of work.
+reported to the estimated is a moving average per backend. So is the length of the answers, per kind of work, which
+begins as the plain average of the first ones.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Estimate:
         self.deviation = 0.0
         #: Output tokens of an answer, by kind.
         self.answers: dict[str, float] = {}
+        #: Answers that were seen by kind, as far as that matters.
+        self._seen: dict[str, int] = {}
         #: The last answer of ``expected``: one choice asks for the same work several times.
         self._last: tuple[Work | None, Spend] = (None, Spend())
 
@@ -75,8 +78,9 @@ class Estimate:
             ratio = min(8.0, max(0.125, input_tokens / work.tokens))
             self.deviation += SMOOTHING * (abs(ratio - self.ratio) - self.deviation)
             self.ratio += SMOOTHING * (ratio - self.ratio)
-        before = self.answers.get(work.kind, float(min(TYPICAL_ANSWER, self.longest(work))))
-        self.answers[work.kind] = before + SMOOTHING * (output_tokens - before)
+        seen = self._seen[work.kind] = self._seen.get(work.kind, 0) + 1
+        before = self.answers.get(work.kind, 0.0)
+        self.answers[work.kind] = before + max(SMOOTHING, 1.0 / seen) * (output_tokens - before)
 
     def _spend(self, input_tokens: float, output_tokens: float) -> Spend:
         price = self.backend.price
@@ -98,6 +102,7 @@ class Estimate:
         if isinstance(answers, Mapping):
             known = {str(kind): _within(tokens, 0.0, 1e7, -1.0) for kind, tokens in answers.items()}
             self.answers.update({kind: tokens for kind, tokens in known.items() if tokens >= 0})
+            self._seen.update(dict.fromkeys(self.answers, round(1.0 / SMOOTHING)))
 
 
 def _within(value: Any, low: float, high: float, otherwise: float) -> float:

@@ -80,6 +80,8 @@ DEFAULTS: dict[str, Any] = {
     "UNIWIZARD_BUDGETS": None,
     # What a player's goal may cost at most, in USD, and how many of them may be under way at once; see `help goal`.
     "UNIWIZARD_GOAL_LIMITS": {"usd": 1.0, "at_once": 3},
+    # What goals may do in the world besides asking brains, with their owner's rights (world/deeds.py).
+    "UNIWIZARD_GOAL_ACTIONS": ("look", "go", "describe", "say", "build"),
     # Goals of the game's own that come back, relative to the game directory; "" looks for configs/goals.yaml there.
     # They use nothing but quota that would expire.
     "UNIWIZARD_STANDING_GOALS": "",

@@ -25,10 +25,10 @@ from evennia.objects.models import ObjectDB
 from uniwizard.agent import known_kinds
 from uniwizard.world.ledger import live
 from uniwizard.world.ledger.storage import day_of, moment, zone
-from uniwizard.world.overview import charts, tables
+from uniwizard.world.overview import charts, plans, tables
 from uniwizard.world.overview.asked import STEPS, Asked
 from uniwizard.world.overview.figures import Figures, read
-from uniwizard.world.overview.now import Now, look
+from uniwizard.world.overview.now import MOST_PLANS, Now, look
 
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'"
 
@@ -118,12 +118,18 @@ def _present(request: Any, asked: Asked) -> dict[str, Any]:
         "asked": asked,
         "now": found,
         "present": tables.present(asked, found, _whose),
+        "plans": [plans.drawn(_titled(row), row["plan"]) for row in found.goals if row["plan"]][:MOST_PLANS],
         "query": asked.query(),
         "other": asked.query(practice="" if asked.practice else "1"),
         "at": tables.when(moment(time.time())),
         "staff": not asked.own,
         "game": settings.SERVERNAME,
     }
+
+
+def _titled(row: dict[str, Any]) -> str:
+    about = f": {row['about']}" if row["about"] else ""
+    return f"{row['goal']}. {row['whose']}{about}"
 
 
 def _whose(scope: str, key: Any) -> str:

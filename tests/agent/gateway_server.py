@@ -163,6 +163,7 @@ class Aside(Served):
         reactor = self._aside.reactor
         self._router = Router(self._config, reactor, classifier=CLASSIFIER)
         self._desk = Desk(self._router)
+        self._desk.started = True
         self._gateway = Gateway(lambda: self._router, reactor, open_door, unguarded=True, desk=lambda: self._desk)
         self._site = GatewaySite(self._gateway, reactor)
         self._site.noisy = False

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import stat
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_llm import Reply, Request
-from gateway_server import Aside, Provider, says
+from gateway_server import Aside, Program, Provider, says
 
 LONG = "The moon pulls on the water of every sea, twice a day, and the harbour has learnt to wait for it."
 
@@ -25,7 +29,7 @@ def served() -> Iterator[tuple[Aside, Provider]]:
         yield aside, provider
 
 
-def call(served: Aside, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+def call(served: Any, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{served.url}{path}", data=data, method=method, headers=headers)
     try:
@@ -90,3 +94,67 @@ def test_what_cannot_be_a_goal_is_told_and_costs_nothing(served: tuple[Aside, Pr
 
 def test_a_goal_that_is_not_there_is_not_found(served: tuple[Aside, Provider]) -> None:
     assert call(served[0], "GET", "/goals/goal_nowhere")[0] == 404
+
+
+def test_offers_do_not_use_up_a_keys_goals_and_the_oldest_gives_way(served: tuple[Aside, Provider]) -> None:
+    aside, _ = served
+    offers = [call(aside, "POST", "/goals", {"goal": f"castle {n}", "plan_only": True}) for n in range(23)]
+    assert {status for status, _ in offers} == {202}
+    assert call(aside, "GET", f"/goals/{offers[0][1]['id']}")[0] == 404
+    assert call(aside, "GET", f"/goals/{offers[-1][1]['id']}")[1]["status"] == "offered"
+    status, begun = call(aside, "POST", "/goals", {"goal": "a line on the tides"})
+    assert (status, begun["status"]) == (202, "working")
+    call(aside, "GET", f"/goals/{begun['id']}?stream=true")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (None, None), ("a goal", None), (3, None), ({"goal": None}, "goal"), ({"goal": "x", "budget": 3}, "budget"),
+        ({"goal": "x", "budget": {"usd": "much"}}, "budget.usd"), ({"goal": "x", "deadline": []}, "deadline"),
+        ({"goal": "x", "checks": [3]}, "checks[0]"),
+        ({"goal": "x", "checks": [{"question": "?", "of": 3}]}, "checks[0].of"),
+        ({"goal": "x", "wants": "answered"}, "wants"), ({"goal": "x", "plan_only": "yes"}, "plan_only"),
+        ({"goal": "x", "spend": {}}, "spend"), ({"goal": "x", "schema": 3}, "schema"),
+    ],
+)  # fmt: skip
+def test_a_wrong_type_is_told_with_the_name_of_its_field(
+    served: tuple[Aside, Provider], body: Any, param: str | None
+) -> None:
+    request = urllib.request.Request(f"{served[0].url}/goals", data=json.dumps(body).encode(), method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert refused.value.code == 400
+    assert json.loads(refused.value.read())["error"]["param"] == param
+
+
+def test_a_server_that_has_not_taken_up_its_goals_is_not_ready(served: tuple[Aside, Provider]) -> None:
+    aside, _ = served
+    root = SimpleNamespace(url=aside.root)
+    assert call(root, "GET", "/health/ready")[0] == 200
+    aside._desk.started = False
+    try:
+        status, told = call(root, "GET", "/health/ready")
+        assert (status, told) == (503, {"status": "taking up what was left"})
+        assert call(aside, "GET", "/goals")[0] == 503
+    finally:
+        aside._desk.started = True
+
+
+@pytest.mark.slow
+def test_a_server_ends_in_good_order_and_keeps_what_it_has_to_itself_whatever_becomes_of_its_goals() -> None:
+    with Provider(default=brain) as provider, Program(provider.config("a", "b")) as served:
+        status, offer = call(served, "POST", "/goals", {"goal": "a castle", "plan_only": True})
+        assert status == 202
+        (goals,) = Path(served._directory.name).glob("uniwizard/*.goals.db3")
+        lock = sqlite3.connect(goals, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        status, told = call(served, "POST", "/goals", {"goal": "a line on the tides"})
+        assert (status, told["error"]["message"]) == (503, "The goal could not be written down.")
+        assert [goal["id"] for goal in call(served, "GET", "/goals")[1]["data"]] == [offer["id"]]
+        served.signal()
+        assert served.ended() == 0
+        lock.close()
+        files = {each.name: stat.S_IMODE(each.stat().st_mode) for each in goals.parent.iterdir()}
+        assert any(name.endswith(".json") for name in files), "what is written after the goals are closed"
+        assert set(files.values()) == {0o600}, files

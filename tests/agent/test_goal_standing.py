@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from fake_llm import answer
-from test_goals import LONG, YES, GoalTest
+from test_goals import LONG, YES, GoalTest, tick
 
 from uniwizard.agent.config.yaml_files import CONFIGS, ConfigError
 from uniwizard.agent.core.backend import Backend, Quota
 from uniwizard.agent.core.decision import Work
-from uniwizard.agent.goals import REACHED, Material, latest, read_standing, tend
+from uniwizard.agent.goals import REACHED, Goal, Material, latest, read_standing, spare, tend
 from uniwizard.agent.goals.spare import RELEASE, Spare
 from uniwizard.agent.quota import QuotaTracker, Spend
 from uniwizard.agent.quota.demand import DAY, HOUR
@@ -94,3 +94,21 @@ class Standing(GoalTest):
         assert await tend([one], desk, {"board": lambda: None}) == []
         await self.end_of(desk, second)
         assert json.loads(json.dumps(second.as_dict()))["goal"]["options"] == {"week": "7"}
+
+    async def test_it_takes_nothing_but_quota_that_is_about_to_expire(self) -> None:
+        self.server.script("one", lambda request: answer(YES if "Answer yes" in request.text else LONG))
+        one = replace(read_standing(CONFIGS / "goals.yaml", ("board", "room", "questions"))[0], every=0.0)
+        # Long before its reset, and then as it is in its last hours.
+        desk = self.desk(self.server.backend("one", quota=(Quota(1000, "requests", "day"),)))
+        self.patch(spare, "RELEASE", 0.0)
+        (record,) = await tend([one], desk, {"board": lambda: Material({"board": "Ada: the pier is mended."})})
+        for _ in range(50):
+            await tick()
+        assert (self.server.asked("one"), record.state) == (0, "working")
+        wanted = await desk.add(Goal("a line for somebody"))
+        await self.end_of(desk, wanted)
+        assert wanted.state == REACHED
+        assert all("a line for somebody" in request.text for request in self.server.requests["one"])
+        self.patch(spare, "RELEASE", 1.0)
+        await self.end_of(desk, record)
+        assert record.state == REACHED

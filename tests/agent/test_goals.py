@@ -229,6 +229,21 @@ class GivingWay(GoalTest):
             await self.end_of(desk, record)
             assert (record.state, record.plans) == (REACHED, 1)
 
+    async def test_whose_work_was_turned_down_is_not_turned_to_after_a_refusal(self) -> None:
+        self.server.script("liar", replies(lambda text: "It is all made of green cheese, whatever you may have read."))
+        self.server.script("refuser", refusal())
+        self.server.script("honest", replies(lambda text: LONG))
+        honest = self.server.backend("honest", max_parallel=1)
+        desk = self.desk(self.server.backend("liar"), self.server.backend("refuser"), honest)
+        place = desk.router._admission.slot(honest)
+        await place.acquire()
+        record = await desk.add(Goal("a line on the tides", checks=(Check("pattern", "moon"),)))
+        while not record.over and "refuser" not in record.avoid.get("answered", ()):
+            await tick()
+        place.release()
+        await self.end_of(desk, record)
+        assert (record.state, self.server.asked("liar"), self.server.asked("honest")) == (REACHED, 1, 1)
+
     async def test_a_place_is_kept_free_and_what_a_goal_uses_is_not_wanted_again(self) -> None:
         self.server.go.clear()
         backend = self.server.backend("one", max_parallel=3, quota=(Quota(1000, "requests", "day"),))
@@ -283,6 +298,30 @@ class Resuming(GoalTest):
             assert desk[record.id].state == REACHED
             assert self.server.asked("one") - before == in_all - answered
             assert desk[record.id].result == LONG
+
+    async def test_what_a_kill_cuts_off_is_counted_as_it_was_expected_to_cost(self) -> None:
+        store = MemoryStore()
+        self.server.script("one", replies(lambda text: LONG))
+        first = await self.ended(self.desk(self.priced("one"), store=store), "a line")
+        self.server.go.clear()
+        desk = self.desk(self.priced("one"), store=store)
+        record = await desk.add(Goal("another line"))
+        while self.server.asked("one") != 3:
+            await tick()
+        (expected,) = record.leaving.values()
+        assert record.cost_usd == 0.0 and expected[0] > 0.0
+        left = MemoryStore()
+        left.kept = dict(store.kept)
+        again = self.desk(self.priced("one"), store=left)
+        await again.start()
+        resumed = again[record.id]
+        assert (resumed.cost_usd, resumed.estimated_usd) == (expected[0], expected[0])
+        assert again[first.id].cost_usd == first.cost_usd
+        desk.stop(record.id)
+        self.server.go.set()
+        await self.end_of(again, resumed)
+        assert resumed.cost_usd > resumed.estimated_usd == expected[0]
+        assert not resumed.leaving
 
     async def test_a_record_that_is_broken_keeps_no_other_from_being_taken_up(self) -> None:
         store = MemoryStore()

@@ -174,7 +174,7 @@ class Scenes(PracticeCase):
 
     def test_a_word_that_is_no_scene_is_turned_down_with_those_that_are(self) -> None:
         with pytest.raises(
-            ValueError, match=r"'sulk'.*answer, refuse, decline, hedge, empty, 503, 429, slow, cut, stall, silent"
+            ValueError, match=r"'sulk'.*answer, refuse, decline, hedge, lie, empty, 503, 429, slow, cut, stall, silent"
         ):
             self.server.set_scenario("claude", "sulk")
         assert "claude" not in self.server.scenarios

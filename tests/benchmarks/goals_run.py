@@ -38,11 +38,17 @@ from wired import wired  # noqa: E402
 
 from uniwizard.agent import Router, load  # noqa: E402
 from uniwizard.agent.core.clock import sleep  # noqa: E402
+from uniwizard.agent.gateway.kept_state import KeptState  # noqa: E402
 from uniwizard.agent.goals import Allowance, Desk, Goal, SqliteStore  # noqa: E402
+from uniwizard.agent.router import warm_up  # noqa: E402
 from uniwizard.server.game.process import Game  # noqa: E402
 
-#: USD for 1,000 tokens, and for an answer; what every answer reports.
-PRICE, COST, USAGE = 0.01, 0.0003, {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+#: USD for 1,000 tokens.
+PRICE = 0.01
+#: Goals that are worked at before the first kill.
+FIRST = 7
+#: Characters of a token, as the provider counts.
+PER_TOKEN = 4.2
 #: Seconds that an answer takes at most.
 SLOW = 2.0
 _GOAL = re.compile(r"page (\d+) of the almanac")
@@ -62,53 +68,55 @@ def config(url: str) -> str:
 
 
 class Brains:
-    """What the four of them say. Every seventh page cannot be written: nothing passes its check."""
+    """What the four of them say. Every seventh page cannot be written: nothing passes its check.
+
+    bill  USD by backend, of every request that was worked at: as of a real provider, also of those whose client has
+          gone by the time that the answer is ready
+    """
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
         self._asked = 0
         self.dead = False
-        #: Requests that were answered with an error, by ``id``.
-        self.errors: set[int] = set()
+        self.bill: Counter[str] = Counter()
+        self.requests = 0
 
     def __call__(self, request: Request) -> Reply:
         if request.method != "POST":
             return answer("[]")
-        found = _GOAL.search(request.text)
-        page = found[1] if found else "0"
         with self._lock:
             key, wait = request.key, self._chance.uniform(0.3, SLOW)
-            if key == "refuser":
-                self._asked += 1
-                if self._asked % 3 == 0:
-                    return _after(said(REFUSAL), wait)
             if key == "mortal" and self.dead:
-                self.errors.add(id(request))
+                # Costs nothing.
                 return status(503)
-        if "Answer yes or no" in request.text:
-            good = f"The almanac, page {page}" in request.text.partition("<<<")[2] and int(page) % 7 != 0
-            evidence = "the page is there" if good else "this is no page of the almanac"
-            verdict = {"yes": good, "evidence": evidence}
-            return _after(said(json.dumps(verdict)), wait)
-        if "Propose at most" in request.text:
-            step = {"name": "hope", "needs": [], "makes": ["hoped"], "instruction": "Hope for the best."}
-            return _after(said(json.dumps({"steps": [step]})), wait)
-        if key == "liar":
-            return _after(
-                said("The weather was fine, the harvest was good, and everybody was content with it all."), wait
-            )
-        return _after(
-            said(f"The almanac, page {page}: the moon is full, the tides are high, and the pier holds."), wait
-        )
+            self._asked += key == "refuser"
+            text = REFUSAL if key == "refuser" and self._asked % 3 == 0 else _said(key, request.text)
+            given = sum(tokens(str(message["content"])) for message in request.json["messages"])
+            self.requests += 1
+            self.bill[key] += PRICE * (given + tokens(text)) / 1000.0
+        usage = {"prompt_tokens": given, "completion_tokens": tokens(text), "total_tokens": given + tokens(text)}
+        return Reply(answer(text, usage=usage).data, after=wait)
 
 
-def said(text: str) -> Reply:
-    return answer(text, usage=USAGE)
+def _said(key: str, asked: str) -> str:
+    found = _GOAL.search(asked)
+    page = found[1] if found else "0"
+    if "Answer yes or no" in asked:
+        good = f"The almanac, page {page}" in asked.partition("<<<")[2] and int(page) % 7 != 0
+        evidence = "the page is there" if good else "this is no page of the almanac"
+        return json.dumps({"yes": good, "evidence": evidence})
+    if "Propose at most" in asked:
+        step = {"name": "hope", "needs": [], "makes": ["hoped"], "instruction": "Hope for the best."}
+        return json.dumps({"steps": [step]})
+    if key == "liar":
+        return "The weather was fine, the harvest was good, and everybody was content with it all."
+    return f"The almanac, page {page}: the moon is full, the tides are high, and the pier holds."
 
 
-def _after(reply: Reply, seconds: float) -> Reply:
-    return Reply(reply.data, after=seconds)
+def tokens(text: str) -> int:
+    """As the provider counts them."""
+    return max(1, round(len(text) / PER_TOKEN))
 
 
 def state(game: Game) -> dict[str, Any]:
@@ -163,8 +171,12 @@ def beside(kills: int, count: int) -> None:
         (Path(directory) / "backends.yaml").write_text(config(upstream.url))
         command = [sys.executable, __file__, "--worker", directory, str(count)]
         environ = {**os.environ, "ONE_API_KEY": "sk-one"}
-        for number in range(kills + 1):
+        for number in range(-1, kills + 1):
             brains.dead = number >= kills // 3
+            if number < 0:
+                # Before the first kill it is known from some goals what an answer costs.
+                subprocess.run([*command[:-1], str(FIRST)], stdout=subprocess.DEVNULL, env=environ, check=True)
+                continue
             worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
             assert worker.stdout is not None and worker.stdout.readline() == "begun\n"
             if number < kills:
@@ -175,29 +187,36 @@ def beside(kills: int, count: int) -> None:
         store = SqliteStore(Path(directory) / "goals.db3")
         goals = [json.loads(text) for text in store.load().result]
         store.close()
-        # What the mortal one answered while it was dead was an error, which costs nothing.
-        answered = [r for r in upstream.log if r.method == "POST" and r.answered and id(r) not in brains.errors]
-        told = [usd for goal in goals for usd, *_ in goal["spent"].values()]
-        print(f"{time.monotonic() - began:6.0f} s: {len(answered)} answers", flush=True)
+        ours = sum(usd for goal in goals for usd, *_ in goal["spent"].values())
+        theirs = sum(brains.bill.values())
+        attempts = sum(len(goal["spent"]) for goal in goals)
+        cut = sum(len(goal["estimated"]) for goal in goals)
+        guessed = sum(goal["spent"][key][0] for goal in goals for key in goal["estimated"])
+        print(
+            f"{time.monotonic() - began:6.0f} s: {brains.requests} requests, {attempts} attempts, {cut} of them cut off"
+        )
+        print(
+            f"goals ${ours:.4f} (${guessed:.4f} estimated), provider ${theirs:.4f}: {ours / theirs - 1:+.2%}",
+            flush=True,
+        )
         for goal in goals:
             judge_end(goal)
         states = Counter(goal["state"] for goal in goals)
-        ours, theirs = sum(told), len(answered) * COST
-        assert len(goals) == count and abs(ours - theirs) <= 0.01 * theirs, (
-            f"${ours:.4f}, the provider says ${theirs:.4f}"
-        )
-        print(
-            f"{kills} kills: {states['reached']} reached, {states['unreachable']} told to be unreachable, 0 lost; "
-            f"goals ${ours:.4f}, provider ${theirs:.4f}"
-        )
+        assert len(goals) == count and abs(ours - theirs) <= 0.01 * theirs
+        print(f"{kills} kills: {states['reached']} reached, {states['unreachable']} told to be unreachable, 0 lost")
 
 
 def work(directory: Path, count: int) -> None:
     """The process that is killed: take up what is there, add what is missing, work until all of it is over."""
 
     async def whole(reactor: Any) -> None:
+        warm_up()
         router = Router(load(directory / "backends.yaml", os.environ), reactor)
         desk = Desk(router, SqliteStore(directory / "goals.db3"))
+        # As the server does: what answers cost on average is known from one run to the next.
+        kept = KeptState(directory / "state.json", router, reactor)
+        kept.restore()
+        kept.begin()
         await router.start()
         await desk.start()
         known = {record.goal.words for record in desk}
@@ -217,7 +236,9 @@ def judge_end(goal: dict[str, Any]) -> None:
     """Raises AssertionError where a goal did not end as it must."""
     page = int(goal["goal"]["goal"].split()[1])
     wanted = "unreachable" if page % 7 == 0 else "reached"
-    assert goal["state"] == wanted, f"page {page}: {goal['state']}, {goal['fact']}: {goal['why']}"
+    steps = [f"{s['number']} {s['action']} by {s['backend']} {s['state']}: {s['why'][:60]}" for s in goal["steps"]]
+    told = "\n".join([f"page {page}: {goal['state']}, {goal['fact']}: {goal['why']}", *steps])
+    assert goal["state"] == wanted, told
     assert wanted == "reached" or (goal["fact"] and goal["why"]), f"page {page} does not say why"
 
 

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ledger_tables import DAY, NOON, end
 
+from uniwizard.agent.goals import Allowance, Check, Goal, Record, Step, state_of
 from uniwizard.world.ledger.storage import Storage
-from uniwizard.world.overview import charts
+from uniwizard.world.overview import charts, plans
 from uniwizard.world.overview.asked import LONGEST, STEPS, Asked
 from uniwizard.world.overview.figures import read, troubles
 
@@ -106,6 +107,31 @@ class TestFigures:
         assert refused.backend == "gpt"
         assert [(each.backend, each.outcome) for each in road] == [("gpt", "refused"), ("claude", "answered")]
         assert troubles(asked(2)) == []
+
+
+class TestPlans:
+    def test_a_plan_shows_every_step_after_what_it_needs_what_is_done_and_the_cost_of_the_budget(self) -> None:
+        goal = Goal("<b>a poem</b>", checks=(Check("question", "Is it short?"),), budget=Allowance(usd=0.5))
+        record = Record("g1", goal)
+        price = {"usd": 0.01, "seconds": 2.0, "quota": 0.0}
+        record.steps = [
+            Step(1, "ask", [], ["answered"], 1, "done", "answer <i>at once</i>", "chat", "claude", price),
+            Step(2, "check_1", ["answered"], ["check_1"], 1, "begun", "see", "analysis", "gpt", price),
+        ]
+        record.spent = {"t/1": [0.125, 10, "claude"]}
+        drawn = str(plans.drawn("<b>ada</b>", state_of(record)))
+        assert not re.search(r"<(b|i)>", drawn)
+        assert drawn.count("<path") == 1 and 'class="step done"' in drawn and 'class="step begun"' in drawn
+        assert "$0.1250 of at most $0.5" in drawn
+        first, second = (int(x) for x in re.findall(r'rect x="(\d+)" y="8" width="138"', drawn))
+        assert second > first + 138
+        bar, paid = (float(x) for x in re.findall(r'class="(?:budget|paid)" x="8" y="\d+" width="([\d.]+)"', drawn))
+        assert paid / bar == pytest.approx(0.25, abs=0.01)
+
+    def test_a_plan_that_goes_round_in_a_circle_is_drawn_all_the_same(self) -> None:
+        record = Record("g1", Goal("x"))
+        record.steps = [Step(1, "a", ["q"], ["p"], 1), Step(2, "b", ["p"], ["q"], 1)]
+        assert str(plans.drawn("x", state_of(record))).count("<rect") == 4
 
 
 class TestCharts:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from uniwizard.agent import FailureCode
 from uniwizard.world.ledger.budgets import Who
@@ -46,7 +47,8 @@ class PastAttempt(NamedTuple):
 def mark_interrupted(owners: Collection[str | None] | None = None) -> int:
     """Attempts whose end the processes ``owners`` could not see, or nobody could; how many.
 
-    None among them stands for rows of before owners were known.
+    None among them stands for rows of before owners were known. Their requests had left: what stands in their rows
+    since then, as tokens and cost, is what they were expected to use.
     """
     cut = Attempt.objects.filter(outcome=Outcome.UNDER_WAY)
     if owners is not None:
@@ -77,17 +79,23 @@ def spending(since: float | None, own_since: float) -> Iterator[tuple[Who, float
     labelled = Attempt.objects.exclude(label="")
     if since is None or own_since < since:
         # The index is on the start; no attempt takes longer than a day.
-        rows = labelled.filter(ended__gte=moment(own_since), started__gte=moment(own_since - 86_400.0), cost_usd__gt=0)
-        yield from _spent(rows if since is None else rows.filter(ended__lt=moment(since)))
+        rows = _over(labelled, own_since)
+        yield from _spent(rows if since is None else rows.filter(over__lt=moment(since)))
     if since is not None:
-        rows = Attempt.objects.filter(ended__gte=moment(since), started__gte=moment(since - 86_400.0), cost_usd__gt=0)
-        yield from _spent(rows)
+        yield from _spent(_over(Attempt.objects.all(), since))
+
+
+def _over(rows: Any, since: float) -> Any:
+    """What was paid since then; what was cut off, at what it was expected to cost when it began."""
+    # The index is on the start; no attempt takes longer than a day.
+    known = rows.filter(started__gte=moment(since - 86_400.0), cost_usd__gt=0).exclude(outcome=Outcome.UNDER_WAY)
+    return known.annotate(over=Coalesce("ended", "started")).filter(over__gte=moment(since))
 
 
 def _spent(rows: Any) -> Iterator[tuple[Who, float, float]]:
-    columns = ("account_id", "account", "character_id", "character", "payer", "label", "cost_usd", "ended")
-    for *who, usd, ended in rows.order_by().values_list(*columns).iterator(2000):
-        yield Who(*who), usd, ended.timestamp()
+    columns = ("account_id", "account", "character_id", "character", "payer", "label", "cost_usd", "over")
+    for *who, usd, over in rows.order_by().values_list(*columns).iterator(2000):
+        yield Who(*who), usd, over.timestamp()
 
 
 def attempts_since(backend: str, since: float) -> Iterator[PastAttempt]:

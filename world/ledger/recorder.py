@@ -142,7 +142,9 @@ class Recorder:
         self.budgets.release(task)
         asked = self._asked.pop(task, None)
         for row in asked.open.values() if asked is not None else ():
-            self.writer.put("end", {**row, "outcome": Outcome.STOPPED, "ended": time.time(), "estimated": True})
+            # It never left.
+            unused = {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "estimated": True}
+            self.writer.put("end", {**row, **unused, "outcome": Outcome.STOPPED, "ended": time.time()})
 
     def answered(self, task: str, text: str) -> None:
         """Keep the text of the answer, if the operator wants texts kept. In the turn in which the task ended."""
@@ -192,6 +194,9 @@ class Recorder:
             asked = self._asked.get(event.task_id) or self._remember(event.task_id, _Asked(_NOBODY))
             row = self._row(event.task_id, asked, event.number, event.backend, event.at)
             row |= {"outcome": str(Outcome.UNDER_WAY), "model": event.model, "practice": event.practice}
+            # What stands there if a kill keeps its end from being known: the request will have left.
+            row |= {"input_tokens": event.expected.input_tokens, "output_tokens": event.expected.output_tokens}
+            row |= {"cost_usd": event.expected_usd, "estimated": True}
             asked.open[event.backend] = row
             self.writer.put("start", row)
         elif isinstance(event, AttemptEnded):

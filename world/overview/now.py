@@ -10,13 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from uniwizard.world import routers, watching
+from django.conf import settings
+
+from uniwizard.agent.goals import BEGUN, PLANNED, state_of
+from uniwizard.world import goals, routers, watching
+from uniwizard.world.harmless import plain
 from uniwizard.world.ledger import live, recorder
 from uniwizard.world.ledger.budgets import Who
 from uniwizard.world.ledger.storage import moment, zone
 
 #: Budgets that are shown, the most used first; and how much of a window must be over before its pace says anything.
 MOST_BUDGETS, SOME_TIME = 12, 0.02
+#: Goals that are shown, and of how many of them the plan is drawn.
+MOST_GOALS, MOST_PLANS = 50, 12
 
 
 @dataclass(slots=True)
@@ -25,6 +31,7 @@ class Now:
 
     backends: list[dict[str, Any]] = field(default_factory=list)
     in_flight: list[dict[str, Any]] = field(default_factory=list)
+    goals: list[dict[str, Any]] = field(default_factory=list)
     budgets: list[dict[str, Any]] = field(default_factory=list)
     quotas: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
@@ -72,12 +79,40 @@ def look(viewer: int | None) -> Now:
                     "practice": bool(row.get("practice")),
                 }
             )
+    now.goals = _goals(viewer)
     now.budgets = _budgets(viewer, at)
     if viewer is None:
         now.quotas = [quota for state in states for quota in _quotas(brain, state.key)] if brain is not None else []
         now.alerts = [{"time": moment(when), "alert": alert.text} for when, alert in watching.recent()[:20]]
         now.faults = list(routers.config_faults)
     return now
+
+
+def _goals(viewer: int | None) -> list[dict[str, Any]]:
+    """The queue. What others want is shown to nobody, but where the game keeps texts anyway."""
+    rows = []
+    texts = viewer is not None or settings.UNIWIZARD_LEDGER_TEXTS
+    for number, record in enumerate(goals.queue(viewer)[:MOST_GOALS], 1):
+        usd = record.goal.budget.usd
+        rows.append(
+            {
+                "goal": number,
+                "state": record.state,
+                "whose": goals.whose(record),
+                "about": plain(record.goal.words, 120) if texts else None,
+                "done": f"{len(record.goal.facts & record.facts.keys())} of {len(record.goal.facts)}",
+                "under_way": sum(step.state == BEGUN for step in record.steps),
+                "waiting": sum(step.state == PLANNED for step in record.steps),
+                "plans": record.plans,
+                "cost_usd": record.cost_usd,
+                "estimated_usd": record.estimated_usd,
+                "budget_usd": usd,
+                "used": record.cost_usd / usd if usd else None,
+                "began": moment(record.began),
+                "plan": None if record.over else state_of(record),
+            }
+        )
+    return rows
 
 
 def _budgets(viewer: int | None, at: float) -> list[dict[str, Any]]:

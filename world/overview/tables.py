@@ -208,6 +208,26 @@ def present(asked: Asked, now: Now, names: Callable[[str, Any], str]) -> list[Ta
         now.in_flight,
         "Nothing is under way.",
     )
+    goals = Table(
+        "goals",
+        "Goals",
+        (
+            Column("goal", "No.", count, True),
+            Column("state", "Stands"),
+            Column("whose", "Whose"),
+            Column("about", "What done looks like"),
+            Column("done", "Facts"),
+            Column("under_way", "Steps under way", count, True),
+            Column("waiting", "Waiting", count, True),
+            Column("plans", "Plans", count, True),
+            Column("cost_usd", "Cost", usd, True),
+            Column("budget_usd", "Of at most", usd, True),
+            Column("used", "Used", percent, True),
+            Column("began", "Since", when),
+        ),
+        now.goals,
+        "Nobody wants anything that takes long.",
+    )
     budgets = Table(
         "budgets",
         "Budgets",
@@ -242,4 +262,5 @@ def present(asked: Asked, now: Now, names: Callable[[str, Any], str]) -> list[Ta
     alerts = Table(
         "alerts", "Alerts", (Column("time", "When", when), Column("alert", "What")), now.alerts, "All is well."
     )
-    return [backends, flying, budgets] if asked.own else [backends, flying, budgets, quotas, alerts]
+    shown = [backends, flying, goals, budgets]
+    return shown if asked.own else [*shown, quotas, alerts]
