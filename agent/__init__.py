@@ -10,7 +10,7 @@ in ``__all__`` are the public API, together with :mod:`agent.core.events` and :m
 move. README.md beside this file shows the way of a task, room by room.
 """
 
-from .config import CONFIGS, Config, ConfigError, Fault, load, read_checked, read_voice
+from .config import CONFIGS, Config, ConfigError, Fault, leave_out, load, phrase_faults, read_checked, read_voice
 from .core import events
 from .core.attempt import Attempt
 from .core.backend import Quota
@@ -24,6 +24,7 @@ from .core.task import KINDS, Image, Message, Task, Tool, known_kinds
 from .engine.answer_stream import AnswerStream
 from .engine.plan import Plan
 from .health import Health
+from .judge.text.phrases import phrase_book
 from .memory import Entry as MemoryEntry
 from .memory import Store as MemoryStore
 from .practice import Scenario, practised, sum_in
@@ -72,7 +73,10 @@ __all__ = [
     "UniwizardError",
     "events",
     "known_kinds",
+    "leave_out",
     "load",
+    "phrase_book",
+    "phrase_faults",
     "practised",
     "read_checked",
     "read_voice",

@@ -156,6 +156,8 @@ def _untouched(start: Any) -> bool:
         and start.db.desc == str(LIMBO_DESC).strip()
         and not start.tags.all()
         and not start.aliases.all()
+        and not start.scripts.all()
+        and all(attribute.key == "desc" for attribute in start.attributes.all())
         # The owner's character is the one other object, and the one account is the owner's.
         and ObjectDB.objects.count() <= 2
         and AccountDB.objects.count() <= 1

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -25,7 +24,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from uniwizard.agent import CONFIGS, ConfigError, Fault, read_voice
+from uniwizard.agent import CONFIGS, ConfigError, Fault, phrase_faults, read_voice
 
 #: The soul that comes with the plugin.
 OWN = Path(__file__).with_name("SOUL.md")
@@ -106,23 +105,10 @@ def _check(path: Path, text: str, front: Any) -> None:
         line = text[: found.start()].count("\n") + 2 if found else 1
         where = ".".join(map(str, error.absolute_path))
         faults.append(Fault(str(path), line, where, f"does not fit ({error.validator})", "configs/soul.schema.json"))
-    words = set(_fields(front)) if not faults else set()
-    if unknown := words - _KNOWN:
-        faults.append(Fault(str(path), 1, "voice", f"{{{min(unknown)}}} is unknown", ", ".join(sorted(_KNOWN))))
+    if not faults:
+        faults += phrase_faults(path, "voice", front.get("voice", {}))
     if faults:
         raise ConfigError(faults)
-
-
-#: What a phrase may have put in.
-_KNOWN = {"soul", "he", "him", "his", "He", "name", "key", "to", "why", "time", "count", "about"}
-
-
-def _fields(front: Any) -> list[str]:
-    phrases = [phrase for told in front.get("voice", {}).values() for phrase in told] if isinstance(front, dict) else []
-    try:
-        return [name for phrase in phrases for _, name, _, _ in string.Formatter().parse(phrase) if name is not None]
-    except ValueError:
-        return ["?"]
 
 
 # -- the one in force --------------------------------------------------------------------------------------------------
@@ -206,7 +192,8 @@ class Voice:
             phrases = {**self._moments, **{name: told for name, told in soul.voice.items() if name in self._moments}}
             self._phrases, self._of = {name: cycle(told) for name, told in phrases.items()}, soul
         he, him, his = soul.pronouns
-        own = {"soul": soul.name, "he": he, "him": him, "his": his, "He": he[:1].upper() + he[1:]}
+        own = {"soul": soul.name, "he": he, "him": him, "his": his}
+        own |= {word.title(): said[:1].upper() + said[1:] for word, said in own.items() if word != "soul"}
         return next(self._phrases[moment]).format(**{**own, **words})
 
     def failure(self, failure: str) -> str:

@@ -4,9 +4,10 @@ config = load("configs/backends.yaml", os.environ)     # a Config; raises Config
 voice = read_checked(CONFIGS / "voice.yaml", "voice")  # any data file, valid by configs/voice.schema.json
 """
 
+from .extensions import leave_out
 from .loader import load
 from .settings import Config, Headroom, MemoryRule, MemorySettings, Refusals, Rule
-from .voice import read_voice
+from .voice import phrase_faults, read_voice
 from .yaml_files import CONFIGS, ConfigError, Fault, read_checked
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "MemorySettings",
     "Refusals",
     "Rule",
+    "leave_out",
     "load",
+    "phrase_faults",
     "read_checked",
     "read_voice",
 ]

@@ -49,6 +49,7 @@ _apis: dict[str, ModuleType] = {}
 _code: list[ModuleType] = []
 _strategies: dict[str, Any] = {}
 _packaged = False
+_left_out: frozenset[Path] = frozenset()
 
 
 def files_of(what: str) -> tuple[Path, ...]:
@@ -76,6 +77,20 @@ def added_strategy(name: str) -> Any:
     return _strategies.get(name)
 
 
+def leave_out(files: Iterable[str | Path]) -> list[Path]:
+    """Do without those of ``files`` that are extensions, until this is called again; which these are.
+
+    For a program that goes on when a file has a fault: nobody reads it then, and :func:`take_up` passes it over.
+    """
+    global _left_out
+    # A Python file with a fault is not registered, and neither is the backends file.
+    known = {*_files, *_left_out}
+    _left_out = frozenset(path for path in map(Path, files) if path in known or path.suffix == ".py")
+    for path in _left_out:
+        _files.pop(path, None)
+    return sorted(_left_out)
+
+
 def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
     """Register ``files``, and whatever installed packages declare; what cannot be used is added to ``faults``."""
     global _packaged
@@ -97,7 +112,7 @@ def take_up(files: Iterable[Path], faults: list[Fault]) -> None:
 
 def _take_up(path: Path) -> Iterator[Fault]:
     path = path.resolve()
-    if path in _files:
+    if path in _files or path in _left_out:
         return
     if path.suffix == ".py":
         yield from _python(path)

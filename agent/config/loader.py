@@ -46,10 +46,13 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 
-def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path] = ()) -> Config:
+def load(
+    path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path] = (), beside: str | Path | None = None
+) -> Config:
     """Read and check the file at ``path``; ``env`` fills in ``${NAME}`` and ``${NAME:-default}``.
 
-    ``extensions`` are taken up besides those that the file names (:mod:`agent.config.extensions`).
+    ``extensions`` are taken up besides those that the file names (:mod:`agent.config.extensions`); those lie ``beside``
+    another file where this one is a copy of it.
 
     Raises ConfigError with every fault found.
     """
@@ -57,7 +60,7 @@ def load(path: str | Path, env: Mapping[str, str], *, extensions: Iterable[Path]
     faults: list[Fault] = []
     document, lines = read_yaml(path, faults, known=keys_of("backends"))
     faults += _lay_providers_under(document, lines, name)
-    _take_up_extensions(document, path, extensions, faults)
+    _take_up_extensions(document, beside or path, extensions, faults)
     missing = _interpolate(document, env)
     of_schema = [
         (place, fault)

@@ -54,18 +54,26 @@ def read_voice() -> dict[str, Any]:
     own = CONFIGS / "voice.yaml"
     voice: dict[str, Any] = json.loads(json.dumps(read_checked(own, "voice")))
     faults = list(_faults(own, voice["moments"], dict.fromkeys(voice["moments"], WORDS)))
-    used = _used(voice["moments"]) if not faults else {}
+    known = voice["moments"] if not faults else {}
     for file in files_of("voice"):
         more = read_checked(file, "voice_added")
-        unknown = sorted(set(more.get("moments", {})) - set(voice["moments"]))
-        known = ", ".join(voice["moments"])
-        faults += [Fault(str(file), 0, f"moments.{moment}", "is no moment", known) for moment in unknown]
-        faults += _faults(file, more.get("moments", {}), used)
+        faults += _added(file, "moments", more.get("moments", {}), known)
         for part, said in more.items():
             voice[part].update(said)
     if faults:
         raise ConfigError(faults)
     return voice
+
+
+def phrase_faults(path: Path, where: str, moments: Mapping[str, list[str]]) -> list[Fault]:
+    """What is wrong with phrases for ``moments`` that stand at ``where`` in a file; none when they can be said."""
+    return list(_added(path, where, moments, read_checked(CONFIGS / "voice.yaml", "voice")["moments"]))
+
+
+def _added(path: Path, where: str, moments: Mapping[str, list[str]], known: Mapping[str, list[str]]) -> Iterator[Fault]:
+    for moment in sorted(set(moments) - set(known)):
+        yield Fault(str(path), 0, f"{where}.{moment}", "is no moment", ", ".join(known))
+    yield from _faults(path, moments, _used(known), where)
 
 
 def _used(moments: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
@@ -77,13 +85,15 @@ def _used(moments: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
     return used
 
 
-def _faults(path: Path, moments: Mapping[str, list[str]], used: Mapping[str, tuple[str, ...]]) -> Iterator[Fault]:
+def _faults(
+    path: Path, moments: Mapping[str, list[str]], used: Mapping[str, tuple[str, ...]], at: str = "moments"
+) -> Iterator[Fault]:
     """Words in braces that nothing is put in for; they would break a thought when their turn comes."""
     for moment, phrases in moments.items():
         allowed = (*used.get(moment, OF_MOMENT.get(moment, WORDS)), *SOUL)
         shown = " ".join(f"{{{word}}}" for word in allowed) or "no words in braces"
         for number, phrase in enumerate(phrases):
-            where = f"moments.{moment}[{number}]"
+            where = f"{at}.{moment}[{number}]"
             try:
                 parts = list(Formatter().parse(phrase))
             except ValueError as error:

@@ -43,6 +43,9 @@ _NEEDED = {
     "yaml": "pyyaml",
     "jsonschema": "jsonschema",
     "json_repair": "json-repair",
+    "re2": "google-re2",
+    "genai_prices": "genai-prices",
+    "prometheus_client": "prometheus-client",
     "OpenSSL": "twisted[tls]",
     "markdown_it": "markdown-it-py",
 }

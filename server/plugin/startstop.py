@@ -15,7 +15,7 @@ from evennia.utils import logger
 from uniwizard.agent import warm_up
 from uniwizard.server.game.addresses import forget, report
 from uniwizard.server.game.private import databases, keep_private
-from uniwizard.server.plugin import sessionless
+from uniwizard.server.plugin import bare_scripts, sessionless
 from uniwizard.world import fault_notice
 
 _LOADED = time.time()
@@ -30,6 +30,7 @@ def at_server_init() -> None:
         from uniwizard.server.plugin.upgrade import bring_over
 
         bring_over()
+        bare_scripts.dress()
     except Exception:
         # A new game has no tables yet.
         logger.log_trace("Uniwizard could not look for stored paths of an older version.")

@@ -93,6 +93,26 @@ def test_an_edit_of_an_attribute_is_taken_as_far_as_it_is_right_and_the_page_say
         py(wizard, f"{FIND}; print([r.heed_edits(), r.brain.state('one').disabled])", "[[], False]")
 
 
+def test_the_page_for_a_new_script_makes_none_and_a_row_without_a_typeclass_ends_no_start(
+    wizard: Telnet, game: Game
+) -> None:
+    count = "from evennia.scripts.models import ScriptDB\nprint(ScriptDB.objects.count())"
+    before = game.python(count)
+    with Browser(game.web_url) as browser:
+        browser.login(game.superuser.name, game.superuser.password)
+        assert "Add Script" in browser.get("/admin/scripts/scriptdb/add/").text
+    assert game.python(count) == before
+    # As Evennia's own page makes it.
+    bare = int(game.python("from evennia.scripts.models import ScriptDB\nx = ScriptDB(); x.save(); print(x.id)"))
+    log = game.directory / "server" / "logs" / "server.log"
+    seen = len(log.read_text())
+    game.reload()
+    until(lambda: f"script #{bare} has no typeclass" in log.read_text()[seen:], 20)
+    assert "at_server_start" not in log.read_text()[seen:]
+    assert "Traceback" not in log.read_text()[seen:]
+    py(wizard, f"from evennia.scripts.models import ScriptDB; ScriptDB.objects.get(id={bare}).delete()")
+
+
 def test_what_the_end_of_the_server_cuts_off_is_asked_again_and_what_is_cancelled_is_not(
     wizard: Telnet, game: Game, upstream: FakeLLMThread
 ) -> None:

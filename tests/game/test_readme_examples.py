@@ -19,7 +19,7 @@ from uniwizard.server.game.telnet import Telnet
 README = Path(__file__).resolve().parents[2] / "world" / "README.md"
 EXAMPLE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: A backend that speaks the README's own wire format is asked where nothing else is.
-PLAIN = {"api": "plain", "url": "${UPSTREAM}", "capabilities": []}
+PLAIN = {"api": "plain", "url": "${UPSTREAM}", "capabilities": [], "max_context": 16_000}
 
 
 def examples() -> dict[str, str]:
@@ -84,7 +84,7 @@ def look_until(session: Telnet, wanted: str) -> None:
 
 def test_every_example_stands_in_the_readme_once() -> None:
     paths = [path for path, _ in EXAMPLE.findall(README.read_text("utf-8"))]
-    assert len(paths) == len(set(paths)) == 9
+    assert len(paths) == len(set(paths)) == 10
 
 
 def test_a_command_asks_with_a_persona_of_its_own_and_asks_the_same_once(
@@ -181,6 +181,12 @@ def test_a_wire_format_of_the_games_own_is_spoken(player: Telnet, upstream: Fake
     shown = (player.send("think/with plain how do tides work?"), player.expect(CLOSING))[1]
     assert asked(upstream)[-1].path.endswith("/generate")
     assert "Spoken plainly." in shown
+
+
+def test_a_strategy_of_the_games_own_decides(wizard: Telnet) -> None:
+    find = "from uniwizard.world import routers; r = routers.find()"
+    wizard.send(f"py {find}; print([r.brain.route('hello'), r.brain.route('hello', 'roomiest')])")
+    wizard.expect("['one', 'plain']")
 
 
 @pytest.fixture

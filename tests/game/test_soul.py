@@ -47,6 +47,7 @@ look: Tall.
 secret: [Nibelheim]
 voice:
   thinking: ["{soul} closes {his} eyes."]
+  idle: ["{His} eyes are closed; wake {Him}."]
 ---
 She is old.
 """
@@ -60,6 +61,7 @@ def test_another_soul_md_is_another_character(tmp_path: Path, monkeypatch: pytes
     assert soul.the().names == ("Brunhilde", "Hilde")
     assert "Nibelheim" in soul.the().hidden
     assert voice.say("thinking") == "Brunhilde closes her eyes."
+    assert voice.say("idle") == "Her eyes are closed; wake Her."
     assert "Brunhilde" in voice.say("stopped") and "Timmy" not in voice.say("stopped")
     assert not soul.refresh()
     file.write_text(SOUL.replace("Brunhilde", "Siegfried the Smith"))
@@ -78,11 +80,17 @@ def test_another_soul_md_is_another_character(tmp_path: Path, monkeypatch: pytes
         ("aliases: [Hilde]|aliases: Hilde", "SOUL.md:3"),
         ("{his} eyes|{hiss} eyes", "hiss"),
         ("look: Tall.|look: [", "not YAML"),
+        ("thinking:|refused:|{his}|{time}", "voice.refused[0]: {time} is unknown; allowed: {key} {why} {soul}"),
+        ("thinking:|unheard_of:", "voice.unheard_of: is no moment"),
+        ("{his}|{his.__class__}", "{his.__class__} is unknown"),
     ],
 )
 def test_a_fault_in_a_soul_names_its_line(tmp_path: Path, changed: str, told: str) -> None:
     file = tmp_path / "SOUL.md"
-    file.write_text(SOUL.replace(*changed.split("|")))
+    text, parts = SOUL, changed.split("|")
+    for former, now in zip(parts[::2], parts[1::2], strict=True):
+        text = text.replace(former, now)
+    file.write_text(text)
     with pytest.raises(ConfigError) as caught:
         soul.read(file)
     assert told in str(caught.value)

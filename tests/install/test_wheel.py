@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from uniwizard.server.game.install import _NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = re.compile(r"(_API_KEY|_KEY|_TOKEN)$")
@@ -113,6 +116,12 @@ def test_the_wheel_holds_the_rooms_and_their_data_and_none_of_evennias_files(whe
     } <= names
     assert "uniwizard/typeclasses/rooms.py" not in names
     assert not [name for name in names if name.startswith(("uniwizard/server/conf", "tests"))]
+
+
+def test_install_looks_for_all_that_the_wheel_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["game"]]
+    assert {re.split(r"[<>=]", each)[0] for each in needed} == set(_NEEDED.values())
 
 
 def test_installed_it_checks_its_config(run) -> None:  # type: ignore[no-untyped-def]

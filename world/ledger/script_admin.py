@@ -1,6 +1,8 @@
 """An admin's edit of a BackendRouter's Attributes: what can be used counts at once, of the rest the page says why.
 
-It wraps whatever page the game has for scripts; those of other scripts are as they were.
+It wraps whatever page the game has for scripts; those of other scripts are as they were. To open the page for a new
+script makes none: Evennia's own page asks for the string that it is stored by, and for that saves a row without a
+typeclass, which breaks the next start (:mod:`uniwizard.server.plugin.bare_scripts`).
 """
 
 from __future__ import annotations
@@ -42,6 +44,11 @@ def register() -> None:
             if saved and ScriptDB.objects.filter(id=object_id, db_key=routers.KEY).exists():
                 self._tell(request)
             return answer
+
+        def serialized_string(self, obj: Any) -> str:
+            return "-" if obj is None or obj.pk is None else super().serialized_string(obj)
+
+        serialized_string.help_text = of_game.serialized_string.help_text  # type: ignore[attr-defined]
 
         def _tell(self, request: Any) -> None:
             for fault in live.ask(_heed_edits) or ():
