@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -51,11 +52,17 @@ OF_MOMENT: Mapping[str, tuple[str, ...]] = {
 
 def read_voice() -> dict[str, Any]:
     """The phrases by moment, and the words for features and failures. Raises ConfigError with every fault found."""
-    own = CONFIGS / "voice.yaml"
-    voice: dict[str, Any] = json.loads(json.dumps(read_checked(own, "voice")))
+    voice: dict[str, Any] = json.loads(_read(CONFIGS / "voice.yaml", files_of("voice")))
+    return voice
+
+
+@lru_cache(maxsize=4)
+def _read(own: Path, added: tuple[Path, ...]) -> str:
+    """The same as JSON; read once for as long as no file is added."""
+    voice: dict[str, Any] = read_checked(own, "voice")
     faults = list(_faults(own, voice["moments"], dict.fromkeys(voice["moments"], WORDS)))
     used = _used(voice["moments"]) if not faults else {}
-    for file in files_of("voice"):
+    for file in added:
         more = read_checked(file, "voice_added")
         unknown = sorted(set(more.get("moments", {})) - set(voice["moments"]))
         known = ", ".join(voice["moments"])
@@ -65,7 +72,7 @@ def read_voice() -> dict[str, Any]:
             voice[part].update(said)
     if faults:
         raise ConfigError(faults)
-    return voice
+    return json.dumps(voice)
 
 
 def _used(moments: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
