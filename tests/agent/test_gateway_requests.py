@@ -7,9 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from examples import examples
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from uniwizard.agent.core.task import Image, Message, Task, Thought
 from uniwizard.agent.gateway.asked import Asked, Asking
@@ -396,46 +393,3 @@ def test_who_speaks_for_the_house_stands_first() -> None:
         ("gemini", {"system_instruction": {"parts": [{"text": "Be plain."}]}}),
     ):
         assert understood(door, **said).turns[0] == Message("system", "Be plain.")
-
-
-# -- arbitrary input ---------------------------------------------------------------------------------------------
-
-WORDS = (
-    "a auto user model assistant system tool text image document tool_use tool_result thinking redacted_thinking"
-    " search_result base64 url content input_text input_image input_file message function_call reasoning custom"
-    " function_call_output function allowed_tools required any ANY NONE json_schema application/json uw1:W10= weather"
-)
-KEYS = (
-    "role type text content source data media_type url title name id call_id input output arguments tool_use_id"
-    " input_schema parameters schema format definition parts functionCall functionResponse inlineData mimeType"
-    " fileData fileUri args response thought thoughtSignature functionDeclarations encrypted_content image_url"
-    " file_data thinking"
-)
-FIELDS = (
-    "messages system tools tool_choice output_config thinking metadata max_tokens stop_sequences input instructions"
-    " text reasoning contents systemInstruction generationConfig toolConfig stream prompt suffix stop temperature"
-)
-leaves = (
-    st.none() | st.booleans() | st.integers(-3, 10**12) | st.floats(allow_nan=False) | st.sampled_from(WORDS.split())
-)
-values = st.recursive(
-    leaves,
-    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.sampled_from(KEYS.split()), below, max_size=4),
-    max_leaves=12,
-)
-bodies = st.fixed_dictionaries(
-    {"model": st.just("a") | values}, optional=dict.fromkeys(FIELDS.split(), st.lists(values, max_size=3) | values)
-)
-
-
-@pytest.mark.parametrize("door", sorted(set(DOORS) - {"chat"}))
-@settings(max_examples=examples(300), deadline=None)
-@given(node=bodies | values)
-def test_at_every_door_every_json_is_a_task_or_an_error_of_the_400s(door: str, node: Any) -> None:
-    try:
-        got = DOORS[door].read(node, NAMES, Asking())
-    except Rejected as rejected:
-        assert 400 <= rejected.status < 500
-        json.dumps(DOORS[door].error(rejected))
-    else:
-        assert got.task.turns
