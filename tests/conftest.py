@@ -7,9 +7,12 @@ that says so itself. Whatever has none of them is run by ``make quick``, where t
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import os
+import ssl
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import examples
@@ -17,6 +20,11 @@ import pytest
 
 # Before numpy is imported: for small matrices a thread costs more than it brings, and every core has a worker already.
 os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
+
+# What the tests' tools read anew each time although it stays the same: pytest asks for Twisted's version at every test
+# (1 ms), and every HTTP client reads the certificates of all authorities (20 ms).
+importlib.metadata.version = cache(importlib.metadata.version)
+ssl.create_default_context = cache(ssl.create_default_context)
 
 #: What every test of a folder is.
 FOLDERS = {"witnesses": "witness", "install": "slow"}

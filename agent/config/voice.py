@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -51,18 +52,26 @@ OF_MOMENT: Mapping[str, tuple[str, ...]] = {
 
 def read_voice() -> dict[str, Any]:
     """The phrases by moment, and the words for features and failures. Raises ConfigError with every fault found."""
-    own = CONFIGS / "voice.yaml"
-    voice: dict[str, Any] = json.loads(json.dumps(read_checked(own, "voice")))
+    own, added = CONFIGS / "voice.yaml", files_of("voice")
+    written = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in (own, *added))
+    voice: dict[str, Any] = json.loads(_read(own, added, written))
+    return voice
+
+
+@lru_cache(maxsize=4)
+def _read(own: Path, added: tuple[Path, ...], _written: tuple[int, ...]) -> str:
+    """The same as JSON; read once for as long as no file is added or written anew."""
+    voice: dict[str, Any] = read_checked(own, "voice")
     faults = list(_faults(own, voice["moments"], dict.fromkeys(voice["moments"], WORDS)))
     known = voice["moments"] if not faults else {}
-    for file in files_of("voice"):
+    for file in added:
         more = read_checked(file, "voice_added")
         faults += _added(file, "moments", more.get("moments", {}), known)
         for part, said in more.items():
             voice[part].update(said)
     if faults:
         raise ConfigError(faults)
-    return voice
+    return json.dumps(voice)
 
 
 def phrase_faults(path: Path, where: str, moments: Mapping[str, list[str]]) -> list[Fault]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 import pytest
-from gateway_server import Program, create
+from gateway_server import Aside, create
 from twisted.internet.task import Clock
 
 from uniwizard.agent import FailureCode, Router, Task
@@ -55,11 +55,10 @@ def test_it_decides_as_it_says(path: Path) -> None:
         assert brain.route("How do tides work?") != decision.backend
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_practice_answers_in_its_place(path: Path) -> None:
     text = path.read_text().replace("version: 1", "version: 1\npractice: always", 1)
-    with Program(text) as served, openai.OpenAI(base_url=served.url, api_key="any", max_retries=0) as sdk:
+    with Aside(text) as served, openai.OpenAI(base_url=served.url, api_key="any", max_retries=0) as sdk:
         answer = create(sdk, model="auto")
         assert answer.model_extra is not None and answer.model_extra["uniwizard"]["practice"]
         for alias in {"strong-and-weak": ["gpt-4", "router-mf-0.11593"], "many-by-health": ["gpt-oss-120b"]}.get(

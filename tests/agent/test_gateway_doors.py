@@ -11,7 +11,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from gateway_server import ASKED, REFUSAL, TIDES, WEATHER, Program, Provider, Served, create, error, says, streams
+from gateway_server import ASKED, REFUSAL, TIDES, WEATHER, Aside, Provider, Served, create, error, says, streams
 from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types
@@ -314,10 +314,9 @@ class TestPassingOn:
         assert answer.choices[0].message.tool_calls[0].function.name == "weather"
         assert provider.seen["a"][-1]["tool_choice"] == "required"
 
-    @pytest.mark.slow
     def test_a_single_backends_refusal_is_an_answer(self, provider: Provider) -> None:
         provider.say("a", says(REFUSAL))
-        with Program(provider.config("a")) as served:
+        with Aside(provider.config("a")) as served:
             choice = create(served.sdk()).choices[0]
         assert (choice.message.refusal, choice.finish_reason) == (REFUSAL, "stop")
 

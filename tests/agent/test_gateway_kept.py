@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_server import Program, Provider, Served, says
-
-pytestmark = pytest.mark.slow
+from gateway_server import Aside, Program, Provider, Served, says
 
 QUOTA = "    quota: [{limit: 3, unit: requests, per: month}]\n"
 
@@ -44,6 +42,7 @@ def with_quota(provider: Provider) -> str:
     return text.replace("    retries: 0\n", f"    retries: 0\n{QUOTA}", 1)
 
 
+@pytest.mark.slow
 def test_a_restart_forgets_no_quota_and_quota_is_answered_with_429_and_when(provider: Provider, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     with Program(with_quota(provider), "--state", str(state)) as served:
@@ -59,13 +58,14 @@ def test_a_restart_forgets_no_quota_and_quota_is_answered_with_429_and_when(prov
 
 def test_where_health_is_the_obstacle_it_is_503(provider: Provider) -> None:
     provider.say("a", (401, {}, {"error": {"message": "no", "code": "invalid_api_key"}}))
-    with Program(with_quota(provider), "--state", "/dev/null") as served:
+    with Aside(with_quota(provider)) as served:
         chat(served)
         status, headers, _ = chat(served)
     assert status == 503
     assert "retry-after" not in headers
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_read_is_told_and_begun_anew(provider: Provider, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text('{"version": 1, "kept": {"quota": {"a": {"windows": 3}}}}')
@@ -76,7 +76,7 @@ def test_a_state_that_cannot_be_read_is_told_and_begun_anew(provider: Provider, 
 
 def test_evennias_contrib_is_answered_in_its_own_format(provider: Provider) -> None:
     provider.say("a", says("Bread and ale."))
-    with Program(provider.config("a")) as served:
+    with Aside(provider.config("a")) as served:
         prompt = "You are roleplaying as Mira.\nAnna: Hello\nMira: Good day.\nAnna: What is there to eat?"
         status, _, body = post(
             served, "/api/v1/generate", {"prompt": prompt, "max_new_tokens": 250, "temperature": 0.7}

@@ -12,7 +12,7 @@ import openai
 import pytest
 from fake_llm import Reply, response
 from fake_llm.streams import HEAD, LAST_CHUNK, chunk, chunked, sse
-from gateway_server import ASKED, TIDES, WEATHER, Aside, Program, Provider, Served, create, error, says
+from gateway_server import ASKED, TIDES, WEATHER, Aside, Provider, Served, create, error, says
 from twisted.internet.task import Clock
 
 from uniwizard.agent.engine.affinity import KEPT, MOST, WARM, Affinity
@@ -143,10 +143,9 @@ def test_odd_histories_are_accepted(sdk: openai.OpenAI, provider: Provider) -> N
     assert "iVBORw0KGgo" in json.dumps(provider.seen["c"][-1])
 
 
-@pytest.mark.slow
 def test_who_must_wait_is_told_how_long(provider: Provider) -> None:
     provider.say("a", error(429, retry_after="17"))
-    with Program(provider.config("a").replace("cooldown_time: 0.001", "cooldown_time: 30")) as served:
+    with Aside(provider.config("a").replace("cooldown_time: 0.001", "cooldown_time: 30")) as served:
         for _ in range(2):
             # Limited, and then resting: as long as the provider has said.
             with pytest.raises((openai.RateLimitError, openai.InternalServerError)) as caught:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from attacks.crowd import crowd
 from examples import examples
-from gateway_server import ASKED, TIDES, Program, Provider, Served, says
+from gateway_server import ASKED, TIDES, Aside, Program, Provider, Served, says
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gateway_wire import ask, body, post, response
@@ -51,9 +51,8 @@ class TestHeaders:
                 status = int(connection.recv(12)[9:])
             assert status in (200, 400, 401, 403, 404, 405, 415, 503), status
 
-    @pytest.mark.slow
     def test_a_key_of_odd_bytes_is_a_wrong_key(self, provider: Provider) -> None:
-        with Program(provider.config("a"), key="secret") as served:
+        with Aside(provider.config("a"), key="secret") as served:
             for key in (b"Bearer \xff", b"Bearer \xc3\x28", b"\xfe\xff", b"Bearer"):
                 sent = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: " + key
                 status, _, told = ask(served, sent + b"\r\nContent-Length: 2\r\n\r\n{}")
@@ -71,9 +70,8 @@ class TestHeaders:
 
 
 class TestBodies:
-    @pytest.mark.slow
     def test_nothing_is_held_of_a_body_that_nobody_may_send(self, provider: Provider) -> None:
-        with Program(provider.config("a"), key="secret") as served:
+        with Aside(provider.config("a"), key="secret") as served:
             before = set(Path(tempfile.gettempdir()).iterdir())
             half = post(b"x" * 1_000_000).replace(b"Content-Length: 1000000", b"Content-Length: 19000000")
             held = [socket.create_connection(served.address) for _ in range(5)]
@@ -95,10 +93,9 @@ class TestBodies:
                     if expected == 401:
                         assert b'"authentication_error"' in told and connection.recv(10_000) == b""
 
-    @pytest.mark.slow
     def test_more_bodies_than_there_is_room_for_are_asked_to_come_again(self, provider: Provider) -> None:
         text = yaml.safe_load(provider.config("a")) | {"gateway": {"max_held_mb": 1}}
-        with Program(json.dumps(text)) as served:
+        with Aside(json.dumps(text)) as served:
             status, headers, told = ask(served, post(b'"' + b"x" * 2_000_000 + b'"'))
             assert (status, headers["retry-after"], told["error"]["code"]) == (503, "1", "overloaded")
             assert ask(served, post(body()))[0] == 200
@@ -114,11 +111,10 @@ class TestBodies:
         assert (status, told["error"]["code"]) == (400, "too_many_values")
 
 
-@pytest.mark.slow
 class TestCrowds:
     def test_connections_beyond_the_bound_are_answered_and_none_is_cut(self, provider: Provider) -> None:
         text = yaml.safe_load(provider.config("a")) | {"gateway": {"max_connections": 20}}
-        with Program(json.dumps(text)) as served:
+        with Aside(json.dumps(text)) as served:
             crowd = [socket.create_connection(served.address, timeout=30) for _ in range(60)]
             for connection in crowd:
                 connection.sendall(post(body()))
@@ -133,6 +129,7 @@ class TestCrowds:
                 assert time.monotonic() < until, "there is no room though all have gone"
             assert status == 200
 
+    @pytest.mark.slow
     def test_of_a_thousand_at_once_none_is_cut(self, provider: Provider) -> None:
         provider.default = replace(says(), after=1.0)
         text = yaml.safe_load(provider.config("a")) | {"gateway": {"max_requests": 300}}
@@ -143,11 +140,10 @@ class TestCrowds:
         assert told["200"] >= 300
 
 
-@pytest.mark.slow
 class TestCors:
     def test_only_the_pages_that_are_named_may_ask(self, provider: Provider) -> None:
         text = yaml.safe_load(provider.config("a")) | {"gateway": {"cors_origins": ["https://app.example"]}}
-        with Program(json.dumps(text)) as served:
+        with Aside(json.dumps(text)) as served:
             status, headers, _ = ask(served, post(body(), "Origin: https://app.example"))
             assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
             assert ask(served, post(body(), "Origin: https://evil.example"))[0] == 403

@@ -43,7 +43,9 @@ def test_a_served_door_shows_metrics_readiness_and_a_line_a_request() -> None:
         assert get(served.root, "/v1/models?key=secret")[0] == 200
         served.signal()
         served.ended()
-        rows = [json.loads(line) for line in served.log.read_text().splitlines()]
+        logged = served.log.read_text()
+    assert "secret" not in logged
+    rows = [json.loads(line) for line in logged.splitlines()]
     assert {"event": "fell_back", "backend": "a", "to": "b", "failure": "overloaded"}.items() <= rows[0].items()
     asked = rows[1]
     assert (asked["method"], asked["path"], asked["status"]) == ("POST", "/v1/chat/completions", 200)

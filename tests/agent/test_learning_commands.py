@@ -9,19 +9,20 @@ import sqlite3
 import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("numpy")
-pytest.importorskip("sklearn")
 
 from uniwizard.agent.__main__ import main
 from uniwizard.agent.config import load
 from uniwizard.agent.strategies.learning.files import load_model
 from uniwizard.agent.strategies.learning.models import USES
 from uniwizard.agent.strategies.tree import Tree
+
+# Looked for and not imported: that takes a second, and every worker of pytest-xdist collects every file.
+pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed")
 
 WORDS = {
     "sums": [

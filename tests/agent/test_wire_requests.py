@@ -10,7 +10,7 @@ import pytest
 
 from uniwizard.agent.core.backend import APIS, Backend
 from uniwizard.agent.core.failures import AttemptFailed, FailureCode
-from uniwizard.agent.core.task import Image, Message, Task, ToolCall
+from uniwizard.agent.core.task import Image, Message, Sampling, Task, Thought, Tool, ToolCall
 from uniwizard.agent.wire import encode, probe
 
 
@@ -165,3 +165,64 @@ def test_sounds_go_where_there_is_a_form_for_them_and_nowhere_else() -> None:
 def test_a_tuned_model_of_gemini_stands_in_the_path_as_it_is() -> None:
     backend = Backend("k", "gemini", "http://h/v1beta/", "tunedModels/my one")
     assert encode(Task("x"), backend).url == "http://h/v1beta/tunedModels/my%20one:generateContent"
+
+
+@pytest.mark.parametrize(
+    ("tools", "must", "one", "choice"),
+    [
+        (("weather",), True, False, {"type": "tool", "name": "weather"}),
+        (("weather", "clock"), True, False, {"type": "any"}),
+        (("weather", "clock"), False, True, {"type": "auto", "disable_parallel_tool_use": True}),
+        (("weather",), True, True, {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}),
+        (("weather",), False, False, None),
+    ],
+)
+def test_anthropic_is_told_which_call_must_be_made(tools: tuple[str, ...], must: bool, one: bool, choice: Any) -> None:
+    task = Task("x", tools=tuple(Tool(name, "", NUMBER) for name in tools), must_call=must, one_call=one)
+    assert body_of(task, "anthropic").get("tool_choice") == choice
+
+
+@pytest.mark.parametrize(
+    ("sampling", "told"),
+    [
+        (Sampling(thinking=0), {"thinking": {"type": "disabled"}}),
+        (Sampling(effort="none"), {"thinking": {"type": "disabled"}}),
+        (Sampling(thinking=-1), {"thinking": {"type": "adaptive"}}),
+        (Sampling(thinking=2000), {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        (Sampling(thinking=9), {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+        (Sampling(thinking=99_999), {"thinking": {"type": "enabled", "budget_tokens": 3999}}),
+        (Sampling(effort="high"), {"output_config": {"effort": "high"}}),
+        (Sampling(stop=("END", " ")), {"stop_sequences": ["END"]}),
+    ],
+)
+def test_anthropic_thinks_as_much_as_it_is_asked_to(sampling: Sampling, told: dict[str, Any]) -> None:
+    body = body_of(Task("x", max_tokens=4000, sampling=sampling), "anthropic")
+    assert {name: body.get(name) for name in told} == told
+
+
+def test_anthropic_does_not_think_before_a_call_that_must_be_made() -> None:
+    task = Task("x", tools=(Tool("weather", "", NUMBER),), must_call=True, sampling=Sampling(thinking=2000))
+    assert "thinking" not in body_of(task, "anthropic")
+
+
+def test_anthropic_gets_its_own_thoughts_back_and_pictures_as_they_came() -> None:
+    thoughts = (Thought("Moon?", "anthropic", "s"), Thought("", "anthropic", sealed="xyz"))
+    pictures = (Image("image/*", url="https://h/x.png"), Image("application/pdf", b"%PDF"))
+    turns = (Message("user", "x"), Message("assistant", "The moon.", thoughts=thoughts))
+    said = body_of(Task("And this?", messages=turns, images=pictures), "anthropic")["messages"]
+    assert said[1]["content"][:2] == [
+        {"type": "thinking", "thinking": "Moon?", "signature": "s"},
+        {"type": "redacted_thinking", "data": "xyz"},
+    ]
+    sources = {block["type"]: block["source"] for block in said[2]["content"] if "source" in block}
+    assert sources["image"] == {"type": "url", "url": "https://h/x.png"}
+    assert sources["document"]["media_type"] == "application/pdf"
+
+
+def test_anthropic_closes_a_strict_tools_schema_and_says_so() -> None:
+    either = {"oneOf": [NUMBER, {"type": "string", "minLength": 3}]}
+    schema = {"type": "object", "properties": {"what": either, "any": True}}
+    (tool,) = body_of(Task("x", tools=(Tool("weather", "", schema, strict=True),)), "anthropic")["tools"]
+    assert tool["strict"] is True
+    assert tool["input_schema"]["additionalProperties"] is False
+    assert tool["input_schema"]["properties"] == {"what": {"anyOf": [NUMBER, {"type": "string"}]}, "any": True}

@@ -6,10 +6,15 @@ with tables(tmp_path):
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+
+WAL = "PRAGMA journal_mode=WAL;"
 
 
 def _configure() -> None:
@@ -41,29 +46,42 @@ def _configure() -> None:
 
 
 @contextmanager
-def tables(directory: Path, pages: int = 0) -> Iterator[Path]:
-    """A fresh ledger in ``directory``, of at most so many pages of 4 kB; its file."""
-    _configure()
-    from django.core.management import call_command
+def _database(file: Path, **options: Any) -> Iterator[None]:
+    """Django's connection leads to ``file``."""
     from django.db import connections
 
-    file = directory / "ledger.db3"
     saved = dict(connections["default"].settings_dict)
     connections["default"].close()
-    init = "PRAGMA journal_mode=WAL;"
-    options = {"timeout": 0.2, "transaction_mode": "IMMEDIATE", "init_command": init}
     connections.settings["default"].update(NAME=str(file), OPTIONS=options)
     del connections["default"]
     try:
-        call_command("migrate", verbosity=0)
-        if pages:
-            connections["default"].close()
-            options["init_command"] = init + f"PRAGMA max_page_count={pages};"
-        yield file
+        yield
     finally:
         connections["default"].close()
         connections.settings["default"].update(saved)
         del connections["default"]
+
+
+@cache
+def _migrated() -> bytes:
+    """The file of an empty ledger. To migrate takes half a second, so it is done once."""
+    from django.core.management import call_command
+
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "ledger.db3"
+        with _database(file, init_command=WAL):
+            call_command("migrate", verbosity=0)
+        return file.read_bytes()
+
+
+@contextmanager
+def tables(directory: Path, pages: int = 0) -> Iterator[Path]:
+    """A fresh ledger in ``directory``, of at most so many pages of 4 kB; its file."""
+    file = directory / "ledger.db3"
+    file.write_bytes(_migrated())
+    init = WAL + (f"PRAGMA max_page_count={pages};" if pages else "")
+    with _database(file, timeout=0.2, transaction_mode="IMMEDIATE", init_command=init):
+        yield file
 
 
 _configure()

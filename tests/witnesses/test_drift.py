@@ -8,8 +8,6 @@ import pytest
 
 from uniwizard.agent.telemetry.drift import Cusum
 
-drift = pytest.importorskip("river.drift", reason="pip install river")
-
 
 def stream(seed: int, *rates: tuple[int, float]) -> list[bool]:
     rng = random.Random(seed)
@@ -26,6 +24,7 @@ def ours(hits: list[bool]) -> list[int]:
 
 
 def adwins(hits: list[bool]) -> list[int]:
+    drift = pytest.importorskip("river.drift", reason="pip install river")
     watched, found = drift.ADWIN(delta=0.0001), []
     for number, hit in enumerate(hits):
         watched.update(float(hit))
