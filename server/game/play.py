@@ -33,6 +33,13 @@ def play(game: Game) -> None:
         print("Uniwizard is running already; nothing to do.")
         _print_addresses(running)
         return
+    if "portal" in game.processes():
+        with _step("Starting the server again under its portal"):
+            running = game.revive()
+        if running is not None:
+            print("Uniwizard is running again; whoever was connected still is.")
+            _print_addresses(running)
+            return
     with _step("Laying out the game directory"):
         report = install(game.directory)
     for line in report.lines():

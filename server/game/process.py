@@ -148,6 +148,17 @@ class Game:
             with self._launch("start") as launcher, suppress(_PortalAlone):
                 return self._wait_until_up(launcher, deadline - time.monotonic())
 
+    def revive(self, timeout: float = START_TIMEOUT) -> Running | None:
+        """Start a server that died under a portal that lives; its players stay connected. None where that is not so."""
+        alive = self.processes()
+        if "portal" not in alive or "server" in alive:
+            return None
+        self._pid_file("server").unlink(missing_ok=True)
+        forget(self.directory)
+        with self._launch("start") as launcher, suppress(GameFailed, _PortalAlone):
+            return self._wait_until_up(launcher, timeout)
+        return None
+
     def reload(self, timeout: float = START_TIMEOUT) -> Running:
         """Reload the server as ``evennia reload`` does; players stay connected. Raises GameFailed."""
         before = self._up().pid

@@ -20,6 +20,7 @@ from evennia import settings_default
 from hypothesis import given
 from hypothesis import strategies as st
 from prepared import copied
+from wired import newcomer
 
 from uniwizard.server.game import install as installing
 from uniwizard.server.game import uninstall as uninstalling
@@ -374,10 +375,15 @@ def test_play_recovers_from_a_kill_9(game: Game, play: Play) -> None:
 
 def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None:
     portal = game.processes()["portal"]
-    os.kill(game.processes()["server"], signal.SIGKILL)
-    said = play(game)
-    assert (said.returncode, said.stderr) == (0, "")
-    assert game.processes()["portal"] != portal
+    with newcomer(game, "Steadfast") as player:
+        os.kill(game.processes()["server"], signal.SIGKILL)
+        player.expect("The lights go out:")
+        said = play(game)
+        assert (said.returncode, said.stderr) == (0, "")
+        player.expect("The lights come on again:")
+        player.send("look")
+        player.expect("Workshop")
+    assert game.processes()["portal"] == portal
 
 
 @pytest.mark.game
