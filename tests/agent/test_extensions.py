@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import uniwizard
 
 from uniwizard.agent.config import CONFIGS
 
-#: Most of them start the command line.
+#: Most of them run the command line in a process of its own.
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,9 +52,7 @@ def agent(directory: Path, files: dict[str, str], *arguments: str, more: str = "
         (directory / name).write_text(text)
     config = directory / "backends.yaml"
     config.write_text(f"{BACKENDS}{more}extensions: [{', '.join(files)}]\n")
-    command = [sys.executable, "-m", "uniwizard.agent", *arguments, "--config", str(config)]
-    environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120)
+    return uniwizard(*arguments, "--config", str(config))
 
 
 def test_a_kind_of_a_games_own_is_classified_preferred_and_prompted(tmp_path: Path) -> None:
@@ -72,8 +71,7 @@ def test_a_wire_format_of_a_games_own_may_stand_in_the_backends_file(tmp_path: P
     (tmp_path / "plain.py").write_text(API)
     text = BACKENDS.replace("two: {api: openai", "two: {api: plain")
     (tmp_path / "backends.yaml").write_text(f"{text}{more}extensions: [plain.py]\n")
-    command = [sys.executable, "-m", "uniwizard.agent", "check", "--config", str(tmp_path / "backends.yaml")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = uniwizard("check", "--config", str(tmp_path / "backends.yaml"))
     assert done.returncode == 0, done.stderr
     assert "(plain)" in done.stdout
 
@@ -147,8 +145,7 @@ def test_a_fault_in_the_use_of_ones_own_strategy_is_one_line(tmp_path: Path, sai
 def test_a_fault_in_an_extension_is_one_line_at_check(tmp_path: Path, name: str, text: str | None, said: str) -> None:
     if text is None:
         (tmp_path / "backends.yaml").write_text(f"{BACKENDS}extensions: [{name}]\n")
-        command = [sys.executable, "-m", "uniwizard.agent", "check", "--config", str(tmp_path / "backends.yaml")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = uniwizard("check", "--config", str(tmp_path / "backends.yaml"))
     else:
         done = agent(tmp_path, {name: text}, "check")
     assert (done.returncode, done.stdout) == (2, "")
@@ -186,8 +183,7 @@ def test_what_a_wire_format_of_a_games_own_raises_is_a_failure_of_the_attempt(
 
 def test_an_api_that_nobody_speaks_is_a_fault_with_those_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "backends.yaml").write_text(BACKENDS.replace("two: {api: openai", "two: {api: plain"))
-    command = [sys.executable, "-m", "uniwizard.agent", "check", "--config", str(tmp_path / "backends.yaml")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = uniwizard("check", "--config", str(tmp_path / "backends.yaml"))
     assert 'backends.two.api: "plain" is unknown; allowed: openai, anthropic, gemini, ollama' in done.stderr
 
 

@@ -106,6 +106,13 @@ def test_what_are_no_vectors_is_malformed(api: str, node: Any, why: str) -> None
     assert caught.value.failure is FailureCode.MALFORMED
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN"])
+def test_a_vector_out_of_all_bounds_is_malformed(number: str) -> None:
+    with pytest.raises(AttemptFailed) as caught:
+        decode_embeddings(backend("openai"), 1, 200, {}, f'{{"data": [{{"embedding": [1, {number}]}}]}}'.encode())
+    assert caught.value.failure is FailureCode.MALFORMED
+
+
 def test_the_best_document_comes_first() -> None:
     results = [{"index": 0, "relevance_score": 0.1}, {"index": 1, "relevance_score": 1}]
     made = reranked({"results": results, "usage": {"total_tokens": 9}})
