@@ -1,9 +1,11 @@
 """Plays what a player finds in the Workshop, in a game of its own, and prints it::
 
     PYTHONPATH=tests:tests/game python tests/game/transcripts.py
+    PYTHONPATH=tests:tests/game python tests/game/transcripts.py --goal
 
 A first visit, a paste of 200 lines, a picture, a conversation of ten turns over three brains, and a talk with Timmy
-without any brain. The brains are a provider on this machine that says what it was asked and how many turns it read;
+without any brain; or, with ``--goal``, one goal from the wish to the result, with practice brains of which one lies and
+one refuses. Otherwise the brains are a provider on this machine that says what it was asked and how many turns it read;
 all else is the game's.
 """
 
@@ -74,6 +76,21 @@ def goal(player: Telnet) -> Iterator[str]:
     yield from play(player, "goals", "goal/why", "goal/result", "goal/share")
 
 
+def practised_goal(game: Game) -> Iterator[str]:
+    """A goal in a game in which nobody has a key."""
+    with game.telnet() as wizard:
+        wizard.login(game.superuser.name, game.superuser.password)
+        for key, scene in (("kimi", "lie"), ("claude", "refuse")):
+            wizard.send(f"practice {key} = {scene}")
+            wizard.expect("in the place of")
+        with newcomer(game, "Ada") as ada:
+            yield from play(ada, "goal/check Does it mention the moon?", "goal/budget 0.50")
+            yield from play(ada, "goal/plan a page on tides for children")
+            ada.send("yes")
+            yield f"> yes\n{ada.expect(GOAL_ENDS, 90).strip()}\n"
+            yield from play(ada, "goals", "goal/why", "goal/result")
+
+
 def visits(game: Game) -> Iterator[str]:
     """The five of them, a piece at a time."""
     yield "# A first visit\n"
@@ -118,6 +135,12 @@ def visits(game: Game) -> Iterator[str]:
 
 def main() -> int:
     """The command line; returns the exit status."""
+    if "--goal" in sys.argv:
+        text = backends(prefer=("kimi", "claude", "gpt"), kimi={}, claude={}, gpt={}).replace("never", "auto")
+        text = re.sub(r"  one:\n(    .*\n)+", "", text).replace("ONE_API_KEY", "NOBODYS_API_KEY")
+        with tempfile.TemporaryDirectory() as directory, wired(Path(directory) / "game", text, UPSTREAM="") as game:
+            print("\n".join(practised_goal(game)))
+        return 0
     text = backends({"capabilities": ["images"]}, two={}, three={})
     text = text.replace("rules:\n", "rules:\n" + "".join(f"- {json.dumps(rule)}\n" for rule in _PREFER), 1)
     with (
