@@ -54,7 +54,7 @@ def spent(game: Game) -> float:
     """What the ledger says that goals cost."""
     told = game.python(
         "from django.db.models import Sum\nfrom uniwizard.world.ledger.models import Attempt\n"
-        "print(Attempt.objects.filter(label='goal').aggregate(Sum('cost_usd'))['cost_usd__sum'])"
+        "print(Attempt.objects.filter(label='goal').aggregate(Sum('cost_usd'))['cost_usd__sum'] or 0)"
     )
     return float(told.strip())
 
@@ -124,7 +124,7 @@ def test_what_fails_its_check_is_done_in_another_way_and_the_price_is_the_ledger
     player.send("goal/result")
     shown = player.expect(ENDED)
     assert "research" in shown and "critique" in shown, "the parts"
-    assert 'passed: Is there a lamp in it? (two: "the lamp is there")' in " ".join(shown.split())
+    assert re.search(r'passed: Is there a lamp in it\? \((one|two): "the lamp is there"\)', " ".join(shown.split()))
     assert "check 1" not in shown and "check_1" not in shown
 
 
@@ -168,7 +168,8 @@ def test_goals_look_go_say_and_build_with_their_owners_rights(
     wizard.send("back")
     with newcomer(game, "Dora") as dora:
         deed(wizard, "Dora", goal="a greeting", wants=["said", "answered"])
-        assert POEM in wizard.expect("for Dora") + wizard.quiet(1.0)
+        wizard.expect("for Dora")
+        assert POEM in " ".join(wizard.quiet(1.0).split())
         dora.expect(ENDED)
         for wants, options, why in (
             (["built"], {}, "may not change"),
