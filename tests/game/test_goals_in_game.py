@@ -144,10 +144,9 @@ def test_a_refusal_is_seen_and_a_result_waits_for_whoever_is_away(
         assert f"{MARK} While you were away" in shown or "cannot be reached" in shown
 
 
-def deed(wizard: Telnet, who: str, **goal: object) -> str:
-    """What ``who`` is told of a goal of theirs that code has given."""
+def deed(wizard: Telnet, who: str, **goal: object) -> None:
+    """Have code give ``who`` a goal."""
     wizard.send(BY_CODE.format(goal=goal, who=who))
-    return wizard.quiet(0.2)
 
 
 def test_goals_look_go_say_and_build_with_their_owners_rights(

@@ -25,6 +25,7 @@ from test_pictures import png
 from wired import CLOSING, address, newcomer, wired
 from wired import config as backends
 
+from uniwizard.agent.config.yaml_files import CONFIGS
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
 
@@ -65,7 +66,7 @@ def play(player: Telnet, *commands: str) -> Iterator[str]:
         player.send(command)
         thinks = re.match(r"think(/more|/with \w+)? |\.$", command) is not None
         shown = player.expect(CLOSING) + player.quiet(0.5) if thinks else player.quiet(3.0)
-        yield f"> {command}\n{shown.strip()}\n"
+        yield f"> {command}\n{shown.strip(chr(10))}\n"
 
 
 def goal(player: Telnet) -> Iterator[str]:
@@ -80,10 +81,11 @@ def practised_goal(game: Game) -> Iterator[str]:
     """A goal in a game in which nobody has a key."""
     with game.telnet() as wizard:
         wizard.login(game.superuser.name, game.superuser.password)
-        for key, scene in (("kimi", "lie"), ("claude", "refuse")):
+        for key, scene in (("local", "lie"), ("claude", "refuse"), ("gpt", "refuse")):
             wizard.send(f"practice {key} = {scene}")
             wizard.expect("in the place of")
         with newcomer(game, "Ada") as ada:
+            ada.quiet(3.0)
             yield from play(ada, "goal/check Does it mention the moon?", "goal/budget 0.50")
             yield from play(ada, "goal/plan a page on tides for children")
             ada.send("yes")
@@ -136,9 +138,8 @@ def visits(game: Game) -> Iterator[str]:
 def main() -> int:
     """The command line; returns the exit status."""
     if "--goal" in sys.argv:
-        text = backends(prefer=("kimi", "claude", "gpt"), kimi={}, claude={}, gpt={}).replace("never", "auto")
-        text = re.sub(r"  one:\n(    .*\n)+", "", text).replace("ONE_API_KEY", "NOBODYS_API_KEY")
-        with tempfile.TemporaryDirectory() as directory, wired(Path(directory) / "game", text, UPSTREAM="") as game:
+        text = (CONFIGS / "backends.yaml").read_text()
+        with tempfile.TemporaryDirectory() as directory, wired(Path(directory) / "game", text) as game:
             print("\n".join(practised_goal(game)))
         return 0
     text = backends({"capabilities": ["images"]}, two={}, three={})
