@@ -293,7 +293,8 @@ def _why(command: UniwizardCommand, desk: Desk) -> None:
         )
     usd = record.goal.budget.usd
     of = f" of at most ${usd:g}" if usd is not None else ""
-    lines.append(said(f"|x${record.cost_usd:.4f}{of}, {record.plans} plans|n"))
+    guessed = f" (${record.estimated_usd:.4f} of it estimated)" if record.estimated_usd else ""
+    lines.append(said(f"|x${record.cost_usd:.4f}{of}{guessed}, {record.plans} plans|n"))
     command.say("\n".join(lines))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from ..config.loader import load
-from ..goals import REACHED, Desk, Goal, InvalidGoal, Record, SqliteStore, explained, price, state_of
+from ..goals import REACHED, Desk, Goal, InvalidGoal, NotKept, Record, SqliteStore, explained, price, state_of
 from ..router import Router
 from .base import Command, UsageError
 from .files import standard_input, text_of
@@ -41,7 +41,10 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, os.environ)
-    store = SqliteStore(arguments.store or state_file())
+    try:
+        store = SqliteStore(arguments.store or state_file())
+    except NotKept as why:
+        raise UsageError(f"goals cannot be kept: {why}") from None
 
     async def work(router: Router) -> int:
         desk = Desk(router, store)
@@ -67,6 +70,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     try:
         return with_router(config, work)
+    except NotKept as why:
+        raise UsageError(f"the goal cannot be written down: {why}") from None
     finally:
         store.close()
 

@@ -145,7 +145,7 @@ class Reservation:
 
     def expected(self) -> tuple[Usage, float]:
         """What the attempt will most likely use, and cost in USD, from what was measured."""
-        spend = self._tracker.estimate.expected(self._work)
+        spend = self._tracker.estimate.likely(self._work)
         usage = Usage(round(spend.input_tokens), round(spend.output_tokens), estimated=True)
         return usage, cost_usd(self.backend, usage)
 

@@ -210,13 +210,17 @@ class Scheduler:
                 pursuit.end(UNREACHABLE, fact, "the deadline has passed")
         self._queue.sort(key=_urgency)
         queue, self._queue = self._queue, []
-        for pursuit, step in queue:
+        for place, (pursuit, step) in enumerate(queue, start=1):
             if pursuit.record.over or step.state != PLANNED:
                 continue
             if len(self._under_way) >= MOST_AT_ONCE or self._resting(pursuit, step, now):
                 self._queue.append((pursuit, step))
                 continue
             self._begin(pursuit, step)
+            # One a turn: each is written to the disk, and what is written down shall leave before the next is.
+            self._queue += queue[place:]
+            self._look_soon(0.0)
+            return
         if self._queue or self._any_deadline():
             self._look_soon(LOOK)
 

@@ -17,7 +17,8 @@ def state_of(record: Record) -> dict[str, Any]:
 
     ``plan.nodes`` are its steps: ``{"id", "action", "state", "why", "needs", "makes", "backend", "price", "seconds"}``;
     ``plan.edges`` say which step waits for which: ``[[before, after], ...]``. ``price`` is what the steps of the latest
-    plan are expected to cost, ``cost_usd`` what was paid by now.
+    plan are expected to cost, ``cost_usd`` what was paid by now, of which
+    ``estimated_usd`` for attempts that a kill cut off.
     """
     shown = [step for step in record.steps if step.state != DROPPED]
     makers = {fact: step.number for step in shown for fact in step.makes}
@@ -41,6 +42,7 @@ def state_of(record: Record) -> dict[str, Any]:
         },
         "price": price(record),
         "cost_usd": round(record.cost_usd, 6),
+        "estimated_usd": round(record.estimated_usd, 6),
         "tokens": record.tokens,
         "budget": record.goal.budget.as_dict(),
         "deadline": record.goal.deadline,

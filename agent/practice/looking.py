@@ -44,7 +44,10 @@ def look(question: str, telling: Callable[[str], Collection[str]], refusals: Col
         return None
     work = shown["work"].strip()
     why = _fault(shown["wanted"], work, shown["question"], telling, refusals)
-    return {"yes": not why, "evidence": f"[practice] {why or _praise(shown['wanted'], work, telling)}"}
+    return {
+        "yes": not why,
+        "evidence": f"[practice] {why or _praise(shown['wanted'], shown['question'], work, telling)}",
+    }
 
 
 def _fault(
@@ -76,8 +79,9 @@ def _shows(asked: str) -> bool:
     return not re.search(r"\b(?:in full|what was asked for|nothing|everything|every|all)\b", asked, re.IGNORECASE)
 
 
-def _praise(wanted: str, work: str, telling: Callable[[str], Collection[str]]) -> str:
-    found = _of(telling(wanted), work)
+def _praise(wanted: str, asked: str, work: str, telling: Callable[[str], Collection[str]]) -> str:
+    named = _NAMED.search(asked) if _shows(asked) else None
+    found = _of(telling(named["what"] or named["there"] or "") if named is not None else telling(wanted), work)
     return f"it speaks of {', '.join(found[:3])}" if found else f'it says: "{work[:60]}"'
 
 

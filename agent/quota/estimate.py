@@ -61,6 +61,13 @@ class Estimate:
             self._last = (work, self._spend(work.tokens * self.ratio, output))
         return self._last[1]
 
+    def likely(self, work: Work) -> Spend:
+        """The same, of a kind of work that is not known by what is known of others; for the books."""
+        if work.kind in self.answers or not self.answers:
+            return self.expected(work)
+        output = min(sum(self.answers.values()) / len(self.answers), self.longest(work))
+        return self._spend(work.tokens * self.ratio, output)
+
     def most(self, work: Work) -> Spend:
         """What the call can use at most, as far as can be known: its longest answer, and input with a margin."""
         ratio = self.ratio + 3.0 * self.deviation

@@ -289,3 +289,16 @@ class OnTheRoad(RouterTest):
         await router.call_with_fallback(QUESTION)
         router.reload(Config({"a": one, "b": self.server.backend("b")}, practice="never"))
         assert self.quota_of(router) == 1.0
+
+
+def test_what_an_unknown_kind_will_cost_is_told_by_the_known_ones_and_the_first_answers_count_most() -> None:
+    counted = meter(Quota(1, "usd", "day"))
+    assert counted.estimate.likely(WORK).output_tokens == counted.estimate.expected(WORK).output_tokens
+    for tokens in (10, 20):
+        counted.estimate.learn(WORK, 100, tokens)
+    assert counted.estimate.expected(WORK).output_tokens == 15
+    assert counted.estimate.likely(Work("analysis", 100)).output_tokens == 15
+    kept = meter(Quota(1, "usd", "day"))
+    kept.estimate.restore(counted.estimate.snapshot())
+    kept.estimate.learn(WORK, 100, 35)
+    assert kept.estimate.expected(WORK).output_tokens == 16

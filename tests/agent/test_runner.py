@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
 from uniwizard.agent import AllBackendsFailed, BudgetSpent, Decision, Task
-from uniwizard.agent.core.answer import Answer
+from uniwizard.agent.core.answer import Answer, Usage
 from uniwizard.agent.core.backend import Backend
 from uniwizard.agent.core.decision import Work
 from uniwizard.agent.core.events import Event
@@ -56,6 +56,9 @@ class FakeReservation:
         self.backend = backend
         self.book = book
         self.limit = None
+
+    def expected(self) -> tuple[Usage, float]:
+        return Usage(10, 20, estimated=True), 0.01
 
     def settle(self, outcome: AttemptOutcome, *, overdue: bool) -> None:
         self.book.append(f"settled {self.backend.key} {outcome.failure}")

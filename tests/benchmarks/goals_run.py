@@ -141,7 +141,7 @@ def in_a_game(kills: int, count: int) -> None:
         wired(Path(directory) / "game", config(upstream.url), settings) as game,
     ):
         with game.telnet() as player:
-            player.create_account("Almanac", "tjo-hopp-99")
+            player.create_account("Keeper", "tjo-hopp-99")
             for page in range(1, count + 1):
                 player.send(f"goal page {page} of the almanac")
                 player.expect("pins it to the wall", 30)

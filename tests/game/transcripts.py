@@ -1,9 +1,11 @@
 """Plays what a player finds in the Workshop, in a game of its own, and prints it::
 
     PYTHONPATH=tests:tests/game python tests/game/transcripts.py
+    PYTHONPATH=tests:tests/game python tests/game/transcripts.py --goal
 
 A first visit, a paste of 200 lines, a picture, a conversation of ten turns over three brains, and a talk with Timmy
-without any brain. The brains are a provider on this machine that says what it was asked and how many turns it read;
+without any brain; or, with ``--goal``, one goal from the wish to the result, with practice brains of which one lies and
+one refuses. Otherwise the brains are a provider on this machine that says what it was asked and how many turns it read;
 all else is the game's.
 """
 
@@ -23,6 +25,7 @@ from test_pictures import png
 from wired import CLOSING, address, newcomer, wired
 from wired import config as backends
 
+from uniwizard.agent.config.yaml_files import CONFIGS
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
 
@@ -63,7 +66,7 @@ def play(player: Telnet, *commands: str) -> Iterator[str]:
         player.send(command)
         thinks = re.match(r"think(/more|/with \w+)? |\.$", command) is not None
         shown = player.expect(CLOSING) + player.quiet(0.5) if thinks else player.quiet(3.0)
-        yield f"> {command}\n{shown.strip()}\n"
+        yield f"> {command}\n{shown.strip(chr(10))}\n"
 
 
 def goal(player: Telnet) -> Iterator[str]:
@@ -72,6 +75,22 @@ def goal(player: Telnet) -> Iterator[str]:
     player.send("yes")
     yield f"> yes\n{player.expect(GOAL_ENDS, 60).strip()}\n"
     yield from play(player, "goals", "goal/why", "goal/result", "goal/share")
+
+
+def practised_goal(game: Game) -> Iterator[str]:
+    """A goal in a game in which nobody has a key."""
+    with game.telnet() as wizard:
+        wizard.login(game.superuser.name, game.superuser.password)
+        for key, scene in (("local", "lie"), ("claude", "refuse"), ("gpt", "refuse")):
+            wizard.send(f"practice {key} = {scene}")
+            wizard.expect("in the place of")
+        with newcomer(game, "Ada") as ada:
+            ada.quiet(3.0)
+            yield from play(ada, "goal/check Does it mention the moon?", "goal/budget 0.50")
+            yield from play(ada, "goal/plan a page on tides for children")
+            ada.send("yes")
+            yield f"> yes\n{ada.expect(GOAL_ENDS, 90).strip()}\n"
+            yield from play(ada, "goals", "goal/why", "goal/result")
 
 
 def visits(game: Game) -> Iterator[str]:
@@ -118,6 +137,11 @@ def visits(game: Game) -> Iterator[str]:
 
 def main() -> int:
     """The command line; returns the exit status."""
+    if "--goal" in sys.argv:
+        text = (CONFIGS / "backends.yaml").read_text()
+        with tempfile.TemporaryDirectory() as directory, wired(Path(directory) / "game", text) as game:
+            print("\n".join(practised_goal(game)))
+        return 0
     text = backends({"capabilities": ["images"]}, two={}, three={})
     text = text.replace("rules:\n", "rules:\n" + "".join(f"- {json.dumps(rule)}\n" for rule in _PREFER), 1)
     with (

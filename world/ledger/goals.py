@@ -6,7 +6,9 @@ Desk(router, GoalTable(recorder.the().writer))
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
+from uniwizard.agent.goals import NotKept
 from uniwizard.world.ledger.models import WorkedGoal
 from uniwizard.world.ledger.writer import Writer
 
@@ -22,10 +24,14 @@ class GoalTable:
         return self._writer.written()
 
     def load(self) -> Deferred[list[str]]:
-        return self._writer.read(read)
+        return self._writer.read(read).addErrback(_not_read)
 
     def forget(self, identifier: str) -> None:
         self._writer.put("ungoal", identifier)
+
+
+def _not_read(why: Failure) -> list[str]:
+    raise NotKept(f"the ledger cannot be read: {why.getErrorMessage()}") from None
 
 
 def read() -> list[str]:
