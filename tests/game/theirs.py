@@ -127,7 +127,7 @@ class TheirGame:
             # On a busy machine the launcher waits for the portal in vain, and leaves the server to a second call.
             self.evennia("start")
             try:
-                wait(self._greets, 90 if again == 3 else 25, self.log)
+                wait(self._greets, 120 if again == 3 else 60, self.log)
                 return
             except AssertionError:
                 if again == 3:
