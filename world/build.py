@@ -164,6 +164,19 @@ def _untouched(start: Any) -> bool:
     )
 
 
+def note_former() -> None:
+    """Note of the starting place that version 0.1 has made the Workshop what it was before: Evennia's own Limbo.
+
+    That version looked at its key and typeclass alone and kept no copy, so a description of somebody's is lost.
+    """
+    start = ObjectDB.objects.get_id(settings.START_LOCATION)
+    if start is None or not start.tags.has("workshop", category=TAG) or start.attributes.has("before", category=TAG):
+        return
+    stored = {name: getattr(start, name) for name in _KEPT}
+    stored |= {"db_key": STOCK_START, "db_typeclass_path": settings.BASE_ROOM_TYPECLASS}
+    start.attributes.add("before", {"desc": str(LIMBO_DESC).strip(), "stored": stored}, category=TAG)
+
+
 def give_back(room: Any) -> None:
     """Make the Workshop again the room that it was before it was built. It is not to be used after that."""
     before = deserialize(room.attributes.get("before", category=TAG))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.db.models.signals import m2m_changed, post_save, pre_delete
 from evennia.accounts.models import AccountDB
 from evennia.objects.models import ObjectDB
@@ -31,6 +32,8 @@ FORMER = "uniwizard_former_names"
 MOST_FORMER = 20
 #: Where Evennia keeps the characters of an account, and the address that somebody was created from.
 _CHARACTERS, _ADDRESS = "_playable_characters", "creator_ip"
+#: What Evennia notes of a character that an account has made, and of one that somebody has played.
+_MADE, _PLAYED, _LATEST = "creator_id", "prelogout_location", "_last_puppet"
 #: The machine's own address names nobody, and stands in every task about networking.
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -83,9 +86,11 @@ class GameIdentity:
 
     def gather(self) -> dict[_Owner, set[str]]:
         """Everybody's names as they stand in the database. Blocks; may run in any thread."""
-        listed = Attribute.objects.filter(db_key=_CHARACTERS, db_model="accountdb")
-        for value in listed.values_list("db_value", flat=True):
-            self._characters.update(_ids_in(value))
+        builders = _builders(AccountDB.objects.all())
+        listed = AccountDB.objects.filter(db_attributes__db_key=_CHARACTERS)
+        for account, value in listed.values_list("id", "db_attributes__db_value"):
+            characters = set(_ids_in(value))
+            self._characters.update(_played(characters, account) if account in builders else characters)
         terms: dict[_Owner, set[str]] = {}
         for account, username, email in AccountDB.objects.values_list("id", "username", "email"):
             self._called["account", account] = username
@@ -143,6 +148,8 @@ class GameIdentity:
 
     def _object(self, thing: Any) -> None:
         whose = ("object", thing.id)
+        if thing.db_account_id is not None:
+            self._characters.add(thing.id)
         if thing.id in self._characters:
             address = thing.attributes.get(_ADDRESS)
             former = self._former_of(whose, thing.key)
@@ -180,12 +187,14 @@ class GameIdentity:
             logger.log_trace("Uniwizard could not take note of a name.")
 
     def _listed(self, attribute: Any) -> None:
-        for number in _ids_in(attribute.db_value):
-            if number not in self._characters:
-                self._characters.add(number)
-                thing = ObjectDB.objects.filter(id=number).first()
-                if thing is not None:
-                    self._object(thing)
+        new = set(_ids_in(attribute.db_value)) - self._characters
+        for builder in _builders(AccountDB.objects.filter(db_attributes=attribute.id)) if new else ():
+            new = _played(new, builder)
+        for number in new:
+            self._characters.add(number)
+            thing = ObjectDB.objects.filter(id=number).first()
+            if thing is not None:
+                self._object(thing)
 
     def _tagged(self, sender: Any, instance: Any, action: str, **kwargs: Any) -> None:
         if action.startswith("post_") and isinstance(instance, ObjectDB | AccountDB):
@@ -212,7 +221,7 @@ class GameIdentity:
             self._know(("session", session.sessid), ())
 
 
-_KEYS = frozenset({"db_key", "username", "email", "db_typeclass_path"})
+_KEYS = frozenset({"db_key", "username", "email", "db_typeclass_path", "db_account"})
 _identity: GameIdentity | None = None
 
 
@@ -260,6 +269,11 @@ def of_thinker(thinker: Any, text: str) -> frozenset[str]:
     return frozenset(term for term in terms if term and term not in _LOOPBACK)
 
 
+def is_character(thing: Any) -> bool:
+    """Whether ``thing`` is a character that some player has."""
+    return isinstance(thing, ObjectDB) and _the().is_character(thing)
+
+
 def _aliases(entity: Any) -> list[str]:
     """From the database: the handler's own cache is only up to date after what it tells has been told."""
     return list(entity.db_tags.filter(db_tagtype="alias").values_list("db_key", flat=True))
@@ -278,3 +292,24 @@ def _ids_in(value: Any) -> Iterator[int]:
     elif isinstance(value, list | tuple | set):
         for item in value:
             yield from _ids_in(item)
+
+
+def _builders(accounts: Any) -> set[int]:
+    """Those of ``accounts``, a query, that may use ``create``, as far as their permissions say."""
+    levels = [level.lower() for level in settings.PERMISSION_HIERARCHY]
+    above = levels[levels.index("builder") :] if "builder" in levels else []
+    names = [*above, *(f"{level}s" for level in above), "create"]
+    permitted = accounts.filter(db_tags__db_tagtype="permission", db_tags__db_key__in=names)
+    return {*accounts.filter(is_superuser=True).values_list("id", flat=True), *permitted.values_list("id", flat=True)}
+
+
+def _played(listed: set[int], builder: int) -> set[int]:
+    """Those of the characters ``listed`` with an account that are a player's, and not what a builder has made."""
+    noted = ObjectDB.objects.filter(id__in=listed, db_account__isnull=True)
+    made = set(noted.filter(db_attributes__db_key=_MADE).values_list("id", flat=True))
+    # Who comes from somewhere was made as a character to play.
+    made -= set(noted.filter(db_attributes__db_key__in=(_ADDRESS, _PLAYED)).values_list("id", flat=True))
+    latest = AccountDB.objects.filter(id=builder, db_attributes__db_key=_LATEST)
+    for value in latest.values_list("db_attributes__db_value", flat=True):
+        made -= set(_ids_in(value))
+    return listed - made

@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,9 +49,6 @@ REMEMBERED = 1000
 
 #: A function that takes up a question of an earlier run of the server: ``resume(who, outcome, note)``.
 Resume = Callable[[Any, "RouteResult | Failure", Any], None]
-
-#: The accounts that a character's lock lets play it.
-_OWNER = re.compile(r"pid\((\d+)\)")
 
 _kept: OrderedDict[str, tuple[float, RouteResult]] = OrderedDict()
 #: Whether the server is about to end: then nobody hears how anything ended, for its next run to take up.
@@ -223,13 +219,7 @@ def payer(who: Any, label: str = "") -> Who:
 
 def is_person(thing: Any) -> bool:
     """Whether a player is or can be behind it; the names of others are no secret."""
-    if isinstance(thing, AccountDB) or getattr(thing, "has_account", False):
-        return True
-    if not isinstance(thing, ObjectDB):
-        return False
-    # Builders' creations carry their account in the lock, too; the characters that it plays are another matter.
-    owners = AccountDB.objects.filter(id__in=map(int, _OWNER.findall(thing.locks.get("puppet"))))
-    return any(thing in owner.characters.all() for owner in owners)
+    return isinstance(thing, AccountDB) or bool(getattr(thing, "has_account", False)) or identity.is_character(thing)
 
 
 def _terms(who: Any, hearers: tuple[Any, ...], asked: _Asked) -> frozenset[str]:

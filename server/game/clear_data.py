@@ -39,6 +39,9 @@ def main(arguments: list[str]) -> int:
     import evennia
 
     evennia._init()
+    from uniwizard.world.build import note_former
+
+    note_former()
     found = list(_counted())
     if arguments == ["clear"]:
         _clear()

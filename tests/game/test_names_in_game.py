@@ -83,6 +83,26 @@ def test_a_cook_who_becomes_somebodys_character_is_one(game: Game, asked: Asked)
     assert asked("Is Puzzolan in?") == "Is Person1Q in?"
 
 
+def test_a_cook_whom_a_builder_creates_is_one_until_somebody_plays_it(game: Game, asked: Asked) -> None:
+    for key in ("Tide", "Rat"):
+        asked.wizard.send(f"create/drop {key}:typeclasses.characters.Character")
+        asked.wizard.expect(f"You create a new Character: {key}")
+    question = "Does a rat swim with the tide, Tide?"
+    assert asked(question) == question
+    asked.wizard.send("ic Tide")
+    asked.wizard.expect("You become Tide")
+    assert asked("Is Tide in, Rat?") == "Is Person1Q in, Rat?"
+    asked.wizard.send(f"ic {game.superuser.name}")
+    asked.wizard.expect(f"You become {game.superuser.name}")
+    # What was once a player's name stays one, and what was not is not read for one at the next start either.
+    asked.wizard.close()
+    game.reload()
+    with game.telnet() as wizard:
+        wizard.login(game.superuser.name, game.superuser.password)
+        all_said(wizard)
+        assert Asked(wizard, asked.upstream)("Is Tide in, Rat?") == "Is Person1Q in, Rat?"
+
+
 def test_characters_with_awkward_names_think_of_each_other(game: Game, upstream: FakeLLMThread) -> None:
     report = run(game, upstream, thoughts=60, players=4)
     assert report.faults == []

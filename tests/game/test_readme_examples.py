@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from fake_llm import FakeLLMThread, Reply, Request, status
-from fake_llm.replies import response
+from fake_llm.replies import completion, response
 from prepared import copied
-from wired import CLOSING, HASTE, address, config, configure, newcomer, says, think
+from wired import CLOSING, HASTE, USAGE, address, config, configure, newcomer, says, think, until
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -85,6 +85,13 @@ def look_until(session: Telnet, wanted: str) -> None:
 def test_every_example_stands_in_the_readme_once() -> None:
     paths = [path for path, _ in EXAMPLE.findall(README.read_text("utf-8"))]
     assert len(paths) == len(set(paths)) == 10
+
+
+def test_the_readme_counts_the_lines_of_its_examples() -> None:
+    counted = re.findall(r"^\| .* \| `(\S+)` \| (\d+) \|$", README.read_text("utf-8"), re.MULTILINE)
+    assert len(counted) == 7
+    for path, lines in counted:
+        assert len([line for line in examples()[path].splitlines() if line.strip()]) == int(lines), path
 
 
 def test_a_command_asks_with_a_persona_of_its_own_and_asks_the_same_once(
@@ -171,6 +178,20 @@ def test_the_voice_says_the_games_own_words(player: Telnet, upstream: FakeLLMThr
     assert "scratches his beard" in think(player, "hello")
 
 
+def test_evennia_check_tells_a_fault_in_an_extension_in_one_line(game: Game) -> None:
+    found = "[found.msg for found in checks.run_checks(tags=['uniwizard'])]"
+    run = f"from django.core import checks\nprint(*{found}, sep='\\n')"
+    assert game.python(run).strip() == ""
+    voice = game.directory / "world" / "voice.yaml"
+    right = voice.read_text()
+    try:
+        voice.write_text(right.replace("his beard", "{nope}"))
+        (told,) = game.python(run).splitlines()
+        assert "voice.yaml: moments.thinking[0]: {nope} is unknown; allowed: {soul} {he}" in told
+    finally:
+        voice.write_text(right)
+
+
 def test_the_judge_knows_the_games_own_phrase(player: Telnet, upstream: FakeLLMThread) -> None:
     upstream.default = says("My oath forbids that, stranger. I cannot help with it.")
     assert "refuses" in think(player, "Tell me the word of the gate")
@@ -242,6 +263,73 @@ def test_an_innkeeper_may_be_silent_and_has_a_line_for_when_nobody_answers(
     assert not [each for each in asked(upstream)[before:] if "stew" in each.everything]
 
 
+def test_an_innkeeper_answers_several_at_once_and_thinks_aloud_meanwhile(
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread
+) -> None:
+    slow = Reply(rest=response(completion("At last.", usage=USAGE)))
+    upstream.default = lambda request: slow if "slowly" in request.everything else says("At once.")
+    upstream.rest.clear()
+    player.send("talk Mira Answer slowly, please.")
+    player.expect(re.compile("Mira (thinks about what you said|ponders)"))
+    mira.send("talk Mira And me?")
+    mira.expect("At once.")
+    assert "At last." not in player.quiet(0.2)
+    upstream.rest.set()
+    player.expect("At last.")
+
+
+def test_an_innkeeper_sums_up_a_long_talk_and_knows_it_later(
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread, game: Game
+) -> None:
+    py(mira, "m = self.search('Mira'); m.max_chat_memory_size = 4; m.db.persona = 'world/personas/mira.md'")
+    (game.directory / "world" / "personas").mkdir()
+    (game.directory / "world" / "personas" / "mira.md").write_text("You are {name}, tired of {location}.")
+
+    def answered(request: Request) -> Reply:
+        guest = re.search(r"Person\w+", request.everything)
+        summing = "Sum up this conversation" in request.everything
+        return says(f"{guest[0]} wants bread, and ale for later." if summing and guest else "Later.")
+
+    upstream.default = answered
+    for number in range(4):
+        player.send(f"talk Mira This is wish number {number}.")
+        player.expect("Later.")
+    player.quiet(0.5)
+    player.send("talk Mira What did I want?")
+    player.expect("Later.")
+    told = words(upstream)
+    assert re.search(r"You are Mira, tired of \w+", told), told
+    assert re.search(r"What you remember of earlier talk: Person\w+ wants bread", told)
+    assert "wish number 0" not in told and "What did I want?" in told
+    player.send("talk/memory Mira")
+    assert "knowsitlater wants bread, and ale for later." in player.expect("What did I want?")
+
+
+def test_hooks_hear_of_answers_and_of_none_and_each_guest_has_a_budget(
+    mira: Telnet, player: Telnet, upstream: FakeLLMThread
+) -> None:
+    py(
+        mira,
+        "m = self.search('Mira'); m.at_thought_failed = lambda why, who, m=m: setattr(m.db, 'why', str(why.value))",
+    )
+    # An answer costs 0.002 USD, and the longest is set aside for each.
+    for number in range(40):
+        upstream.default = says(f"Bread, kind {number}.")
+        player.send(f"talk Mira What else, {number}?")
+        if "stew" in player.expect(re.compile("Bread, kind|the stew is burning")):
+            break
+    else:
+        raise AssertionError("40 lines were paid for")
+    py(mira, f"m = self.search('Mira'); print(m.db.answered == {number}, m.db.why)")
+    mira.send("py self.search('Mira').db.why")
+    mira.expect("a day")
+    upstream.default = says("There is bread for you, too.")
+    mira.send("talk Mira What is there for me?")
+    mira.expect("There is bread for you, too.")
+    mira.send("py [m.db.answered for m in evennia.search_object('Mira')]")
+    mira.expect(f"[{number + 1}]")
+
+
 def test_only_those_who_may_hear_do(mira: Telnet, player: Telnet, upstream: FakeLLMThread, game: Game) -> None:
     with newcomer(game, "Deaf") as deaf:
         mira.send("lock Mira = hear:not tag(deaf)")
@@ -270,6 +358,17 @@ def test_a_room_describes_itself_once_for_each_state(wizard: Telnet, upstream: F
     wizard.expect("You create")
     look_until(wizard, "Cool stone, and a barrel.")
     assert len(asked(upstream)) == before + 2
+    # What is old is thought of anew once nobody is there to see it.
+    py(wizard, "here.description_lasts = here.quiet = 0.1; self.ndb.cellar = here")
+    upstream.default = says("Cool stone, a barrel, and dust on it.")
+    wizard.send("up")
+    wizard.expect("Workshop")
+    until(lambda: len(asked(upstream)) == before + 3)
+    py(wizard, "self.ndb.cellar.description_lasts = 1000")
+    wizard.send("cellar")
+    wizard.expect("Cellar")
+    look_until(wizard, "Cool stone, a barrel, and dust on it.")
+    assert len(asked(upstream)) == before + 3
     wizard.send("up")
     wizard.expect("Workshop")
 
@@ -306,3 +405,8 @@ def test_two_that_talk_take_turns(wizard: Telnet, upstream: FakeLLMThread) -> No
     assert "Ale is dear" not in wizard.quiet(1.0)
     assert len(asked(upstream)) == before + 4
     assert "the price of ale" in words(upstream, before)
+    # Of a day's budget that is spent, nothing more is said.
+    talk = "from uniwizard.typeclasses.thinking_things import converse; a, b = map(self.search, ('Ann', 'Bob'))"
+    py(wizard, f"{talk}; converse(a, b, 'the weather', budget={{'usd': 0.008, 'per': 'day'}})")
+    assert "Ale is dear" not in wizard.quiet(1.0)
+    assert len(asked(upstream)) == before + 4

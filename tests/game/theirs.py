@@ -66,10 +66,10 @@ BUILT: dict[str, tuple[str, ...]] = {
 
 
 class TheirGame:
-    """A game directory that is somebody else's, and its processes."""
+    """A game directory that is somebody else's, and its processes; ``interpreter`` is the Python that runs it."""
 
-    def __init__(self, name: str, directory: Path):
-        self.name, self.directory = name, directory
+    def __init__(self, name: str, directory: Path, interpreter: str = sys.executable):
+        self.name, self.directory, self.interpreter = name, directory, interpreter
         self.ports: dict[str, int] = _free_ports()
 
     def make(self) -> None:
@@ -107,13 +107,13 @@ class TheirGame:
         return self.run("-m", f"uniwizard.server.game.{command}", str(self.directory), *arguments)
 
     def run(self, *arguments: str, typed: str = "", cwd: Path | None = None) -> str:
-        environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        environ = {**os.environ, "PATH": f"{Path(self.interpreter).parent}{os.pathsep}{os.environ['PATH']}"}
         environ.pop("DJANGO_SETTINGS_MODULE", None)
         # To a file: a daemon inherits what is open.
         log = self.directory.parent / f"{self.directory.name}.log"
         with log.open("w+b") as out:
             done = subprocess.run(
-                [sys.executable, *arguments], input=typed.encode(), stdout=out, stderr=subprocess.STDOUT,
+                [self.interpreter, *arguments], input=typed.encode(), stdout=out, stderr=subprocess.STDOUT,
                 cwd=cwd or self.directory, env=environ, timeout=240, start_new_session=True,
             )  # fmt: skip
             out.seek(0)
@@ -127,7 +127,7 @@ class TheirGame:
             # On a busy machine the launcher waits for the portal in vain, and leaves the server to a second call.
             self.evennia("start")
             try:
-                wait(self._greets, 90 if again == 3 else 25, self.log)
+                wait(self._greets, 120 if again == 3 else 60, self.log)
                 return
             except AssertionError:
                 if again == 3:
@@ -209,7 +209,11 @@ def wait(done: Callable[[], bool], seconds: float, said: Callable[[], str]) -> N
 #: Rows that every start and login writes anew, by table.
 _VOLATILE_TABLES = {"sqlite_sequence", "django_session", "django_admin_log"}
 _VOLATILE_COLUMNS = {"last_login", "id", "db_date_created"}
-_VOLATILE_KEYS = {"server_epoch", "runtime", "server_restart_mode", "last_initial_setup_step", "server_starting_mode"}
+_VOLATILE_KEYS = {
+    *("server_epoch", "runtime", "server_restart_mode", "last_initial_setup_step", "server_starting_mode"),
+    # What is to be called when; with the times of the present run.
+    "ticker_storage",
+}
 
 
 def contents(game: TheirGame) -> Counter[Any]:
