@@ -21,7 +21,7 @@ def test_what_holds_of_the_contribs_character_holds_of_ours_and_its_own_tests_pa
     shutil.copy(Path(__file__).with_name("contrib_rows.py"), game.directory / "world" / "contrib_rows.py")
     launcher = "from evennia.server.evennia_launcher import main; main()"
     command = [sys.executable, "-c", launcher, "test", "--settings", "settings.py", "world.contrib_rows"]
-    done = subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=game.directory, capture_output=True, text=True, timeout=600)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-4000:]
     ran = re.search(r"Ran (\d+) tests", said)

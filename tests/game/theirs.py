@@ -216,6 +216,10 @@ _VOLATILE_KEYS = {
 }
 
 
+#: Typeclasses of what moves by itself: tutorial_world's apparition walks wherever nobody stops it.
+_ALIVE = ("evennia.contrib.tutorials.tutorial_world.mob.Mob",)
+
+
 def contents(game: TheirGame) -> Counter[Any]:
     """Every row of the game's database, told apart by table and content; ids count where something points at them."""
     found: Counter[Any] = Counter()
@@ -224,12 +228,16 @@ def contents(game: TheirGame) -> Counter[Any]:
         tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         attributes = {row["id"]: _plain(row) for row in database.execute("SELECT * FROM typeclasses_attribute")}
         tags = {row["id"]: _plain(row) for row in database.execute("SELECT * FROM typeclasses_tag")}
+        typed = database.execute("SELECT id, db_typeclass_path FROM objects_objectdb")
+        alive = {row["id"] for row in typed if row["db_typeclass_path"] in _ALIVE}
         for table in tables:
             if table in _VOLATILE_TABLES or table in ("typeclasses_attribute", "typeclasses_tag"):
                 continue
             for row in database.execute(f"SELECT * FROM {table}"):
                 said = dict(row)
                 if table == "server_serverconfig" and said["db_key"] in _VOLATILE_KEYS:
+                    continue
+                if (said["id"] if table == "objects_objectdb" else said.get("objectdb_id")) in alive:
                     continue
                 own_id = said["id"] if table.endswith(("objectdb", "scriptdb", "accountdb", "channeldb")) else None
                 said["own"] = own_id
