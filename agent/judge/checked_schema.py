@@ -11,6 +11,7 @@ validation takes no more than :data:`MAX_STEPS` keywords, whatever both of them 
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -43,6 +44,20 @@ _REMEMBERED = 256
 #: Keywords whose schemas see the same value as their own.
 _IN_PLACE_LISTS = ("allOf", "anyOf", "oneOf")
 _IN_PLACE = ("not", "if", "then", "else")
+
+#: A place in a list, as a reference names it. No list is longer, and Python reads no number of thousands of digits.
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+
+#: What a validator may raise for a value it was not made for: of numbers too large for a float, OverflowError.
+_UNREADABLE = (
+    RecursionError,
+    Unresolvable,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    ArithmeticError,
+)
 
 _NO_SCHEMA = "is not a JSON Schema"
 
@@ -90,7 +105,7 @@ def _check(schema: dict[str, Any]) -> None:
         dialect.check_schema(schema, format_checker=None)
     except SchemaError as bad:
         raise InvalidSchema(f"is invalid at {_place(bad)}: {bad.message[:200]}") from None
-    except (RecursionError, Unresolvable, ValueError, TypeError, AttributeError, KeyError) as bad:
+    except _UNREADABLE as bad:
         raise InvalidSchema(f"cannot be read: {type(bad).__name__}") from None
     patterned = unevaluated = False
     for keyword, value in _keywords(schema):
@@ -155,7 +170,7 @@ def _referred(root: Mapping[str, Any], reference: object) -> Any:
         step = step.replace("~1", "/").replace("~0", "~").replace("%25", "%").replace("%24", "$")
         if isinstance(node, Mapping) and step in node:
             node = node[step]
-        elif isinstance(node, list) and step.isdecimal() and int(step) < len(node):
+        elif isinstance(node, list) and _INDEX.fullmatch(step) and int(step) < len(node):
             node = node[int(step)]
         else:
             raise InvalidSchema(f"refers to {reference[:80]}, which is not in it")
@@ -261,7 +276,7 @@ def first_fault(value: Any, schema: Mapping[str, Any]) -> str | None:
         error = best_match(islice(_validator(schema).iter_errors(value), _FAULTS))
     except TooMuchWork as much:
         return f"schema: {much}"
-    except (RecursionError, Unresolvable, ValueError, TypeError, AttributeError, KeyError) as bad:
+    except _UNREADABLE as bad:
         return f"schema: {type(bad).__name__}: {str(bad)[:200]}"
     return None if error is None else f"{error.json_path}: {error.message[:300]}"
 

@@ -40,7 +40,7 @@ def confidence(task: str, text: str, content: object = None, logprob: float | No
         if isinstance(content, Mapping):
             field = content.get("confidence")
             if isinstance(field, int | float) and not isinstance(field, bool):
-                return _fraction(float(field))
+                return _fraction(field)
         stated = list(_STATED.finditer(text[-2000:]))
         if stated:
             value, unit = float(stated[-1][1]), (stated[-1][2] or "").replace(" ", "")
@@ -52,10 +52,13 @@ def confidence(task: str, text: str, content: object = None, logprob: float | No
 
 
 def _fraction(value: float) -> float | None:
-    """A stated figure as 0 to 1; above 1 it was meant in per cent; outside 0 to 100 it means nothing."""
-    if math.isnan(value) or not 0 <= value <= 100:
+    """A stated figure as 0 to 1; above 1 it was meant in per cent; outside 0 to 100 it means nothing.
+
+    It may be any number that JSON can hold: one of hundreds of digits, too large for a float, means nothing either.
+    """
+    if not 0 <= value <= 100:
         return None
-    return value / 100 if value > 1 else value
+    return value / 100 if value > 1 else float(value)
 
 
 def logit(p: float) -> float:

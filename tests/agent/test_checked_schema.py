@@ -97,6 +97,34 @@ def test_a_schema_may_refer_to_itself_further_down() -> None:
     assert first_fault({"left": {"left": {"n": "x"}}}, tree) is not None
 
 
+LONG = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "says"),
+    [
+        ({"$ref": "#/allOf/" + "9" * 5000, "allOf": [{}]}, {}, "refers to #/allOf/999"),
+        ({"$ref": "#/allOf/٠", "allOf": [{}]}, {}, "which is not in it"),
+        ({"$ref": "#/allOf/00", "allOf": [{}]}, {}, "which is not in it"),
+        ({"multipleOf": 0.5}, int(LONG), "OverflowError"),
+        ({"multipleOf": int(LONG)}, 1.5, "OverflowError"),
+        ({"maximum": 1.5}, int(LONG), "$: 999"),
+    ],
+)
+def test_a_number_of_any_length_is_a_fault_and_no_exception(schema: Any, value: Any, says: str) -> None:
+    try:
+        fault = first_fault(value, schema)
+    except InvalidSchema as invalid:
+        fault = str(invalid)
+    assert fault is not None and says in fault
+
+
+def test_a_reference_to_a_place_in_a_list_is_followed() -> None:
+    schema = {"anyOf": [{"$ref": "#/$defs/all/allOf/1"}], "$defs": {"all": {"allOf": [{}, {"type": "string"}]}}}
+    assert first_fault("x", schema) is None
+    assert first_fault(1, schema) is not None
+
+
 def test_a_large_answer_is_looked_at_no_longer_than_the_limit() -> None:
     deep: dict[str, Any] = {"items": {"anyOf": [{"type": "string"}, {"type": "integer"}] * 20}}
     looked = first_fault([[]] * MAX_STEPS, deep)

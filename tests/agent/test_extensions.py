@@ -131,6 +131,7 @@ def test_a_fault_in_the_use_of_ones_own_strategy_is_one_line(tmp_path: Path, sai
         ("voice.yaml", 'moments: {refused: ["{key.__class__}"]}', "{key.__class__} is unknown"),
         ("voice.yaml", 'moments: {unheard_of: ["x"]}', "moments.unheard_of: is no moment"),
         ("phrases.yaml", "language: en\nphrases: {decline: [\"i <nowhere> it\"]}", "<nowhere> is no list of this file"),
+        ("phrases.yaml", "language: en\nphrases: {decline: [\"i ..9999999999 it\"]}", "is a gap of more than 20 words"),
         ("phrases.yaml", "language: en\nphrases: {no_such_signal: [a]}", "no_such_signal"),
         ("phrases.yaml", "language: en\nphrases: {decline: [\"a ..x b\"]}", "phrases.decline[0]"),
         ("api.py", "API = 'plain'\n", "API plain: lacks PROBE, path"),

@@ -194,6 +194,8 @@ def test_a_pattern_that_would_explode_elsewhere_is_checked() -> None:
         ("Lima. confidence = 8/10", None, 0.8),
         ("", {"answer": "Lima", "confidence": 0.25}, 0.25),
         ("Confidence: 200%", None, None),
+        ("", {"confidence": int("9" * 400)}, None),
+        ("", {"confidence": float("nan")}, None),
         ("Lima.", None, None),
     ],
 )

@@ -33,6 +33,9 @@ from ..data import FOLDER, load
 #: Deterministic states remembered before the memory is emptied: a bound on memory, met by no ordinary traffic.
 MAX_STATES = 20_000
 
+#: The longest gap a phrase may have, in words: each is a position of the automaton.
+MAX_GAP = 20
+
 _OTHER = None  # the symbol of every word that no phrase contains
 _START, _END = "^", "$"
 _ANY: frozenset[str] = frozenset()  # a wildcard edge
@@ -181,7 +184,9 @@ def _compile(nfa: _Automaton, lists: Mapping[str, Sequence[str]], phrase: str, f
         if part.startswith(".."):
             ends |= froms
             last = froms
-            for _ in range(int(part[2:])):
+            if (gap := int(part[2:])) > MAX_GAP:
+                raise ValueError(f"{part[:20]} is a gap of more than {MAX_GAP} words")
+            for _ in range(gap):
                 last = {nfa.add(last, _ANY)}
                 ends |= last
         else:
