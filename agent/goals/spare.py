@@ -6,12 +6,10 @@
 
 Theory of operation
     What is left of a window belongs to whoever will ask before its reset: the forecast of :mod:`agent.quota.demand`,
-    with
-    :data:`MARGIN` on top, is theirs. No forecast sees a surge before it begins, so work that can wait (``expiring``)
-    leaves alone what a surge could want as well: the whole window while more than :data:`RELEASE` of its time is left,
-    and then a share that falls to nothing at the reset. So it takes nothing early in a window, and over its last hours
-    as
-    much as can be burnt. Other work, which somebody wants soon, takes what the forecast leaves.
+    with :data:`MARGIN` on top, is theirs. No forecast sees a surge before it begins, so work that can wait
+    (``expiring``) leaves alone what a surge could want as well: the whole window while more than :data:`RELEASE` of its
+    time is left, and then a share that falls to nothing at the reset. So it takes nothing early in a window, and over
+    its last hours as much as can be burnt. Other work, which somebody wants soon, takes what the forecast leaves.
 """
 
 from __future__ import annotations

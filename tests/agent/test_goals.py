@@ -258,7 +258,8 @@ class GivingWay(GoalTest):
         assert not desk.router.registry.quota("one").windows[0].demand.slots
 
     async def test_what_is_kept_for_others_is_not_taken(self) -> None:
-        backend = self.server.backend("one", quota=(Quota(10, "requests", "day"),))
+        # Its horizon is a day whatever the hour at which this runs.
+        backend = self.server.backend("one", quota=(Quota(10, "requests", "day", rolling=True),))
         desk = self.desk(backend)
         demand = desk.router.registry.quota("one").windows[0].demand
         now = desk.clock.seconds()
