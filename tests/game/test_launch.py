@@ -381,6 +381,9 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
         said = play(game)
         assert (said.returncode, said.stderr) == (0, "")
         player.expect("The lights come on again:")
+        player.expect("ic takes you back in")
+        player.send("ic")
+        player.expect("You become")
         player.send("look")
         player.expect("Workshop")
     assert game.processes()["portal"] == portal
