@@ -1,13 +1,15 @@
 """A page for many lines: ``think`` without a task opens it, and a paste is gathered on it.
 
 Whatever is typed is a line of it, as it stands, until a line of its own says what to do. The page is kept on the
-character, so it survives a reload, a crash and a lost connection. The portal is told that a page is open
+character, so it survives a reload. Whoever comes back from a lost connection or a crash finds it laid aside: what they
+type are commands again, they are told of it, and ``think`` goes on with it. The portal is told that a page is open
 (:mod:`uniwizard.server.plugin.bursts`), so that a paste comes whole and not line by line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -38,12 +40,15 @@ def begin(
     follows: bool = False,
     lines: Iterable[str] = (),
 ) -> None:
-    """Open a page for ``caller``, with ``lines`` on it already where they were pasted."""
-    page: dict[str, Any] = {"lines": (pasted := list(lines)), "pin": pin, "follows": follows, "pasted": bool(pasted)}
-    caller.attributes.add(_KEY, page, category=_CATEGORY)
-    caller.cmdset.add(CMDSET, persistent=True)
-    _tell_portal(caller, True)
+    """Open a page for ``caller``: with ``lines`` on it where they were pasted, else the one that was laid aside."""
     most = limit(router)
+    kept = caller.attributes.get(_KEY, category=_CATEGORY)
+    if kept is not None and not lines:
+        _open(caller, {**kept, "aside": False})
+        tell(caller, said(f"Your page is as you left it, {_lines(kept)}. Write on.\n  {_HOW}"))
+        return
+    page: dict[str, Any] = {"lines": (pasted := list(lines)), "pin": pin, "follows": follows, "pasted": bool(pasted)}
+    _open(caller, page)
     if pasted:
         size = sum(len(written) + 1 for written in pasted)
         told = f"You pasted {len(pasted)} lines ({size:,} characters). Is this one question?"
@@ -55,7 +60,38 @@ def begin(
 
 def is_open(caller: Any) -> bool:
     """Whether ``caller`` writes on a page."""
-    return caller.attributes.get(_KEY, category=_CATEGORY) is not None
+    page = caller.attributes.get(_KEY, category=_CATEGORY)
+    return page is not None and not page.get("aside")
+
+
+def install() -> None:
+    """Lay the pages of those aside who come in anew, and tell them."""
+    from evennia.server.signals import SIGNAL_OBJECT_POST_PUPPET
+
+    SIGNAL_OBJECT_POST_PUPPET.connect(_came, dispatch_uid="uniwizard.page")
+
+
+def _came(sender: Any, session: Any = None, **_: Any) -> None:
+    page = sender.attributes.get(_KEY, category=_CATEGORY)
+    # Who is there in a second session as well goes on writing in the first.
+    if page is None or len(sender.sessions.all()) > 1:
+        return
+    if not page.get("aside"):
+        sender.attributes.add(_KEY, {**page, "aside": True}, category=_CATEGORY)
+        sender.cmdset.remove(CMDSET)
+        _tell_portal(sender, False)
+    sender.msg(said(f"A page of yours lies on the bench, {_lines(page)}: |wthink|n goes on with it."), session=session)
+
+
+def _open(caller: Any, page: dict[str, Any]) -> None:
+    caller.attributes.add(_KEY, page, category=_CATEGORY)
+    caller.cmdset.add(CMDSET, persistent=True)
+    _tell_portal(caller, True)
+
+
+def _lines(page: Mapping[str, Any]) -> str:
+    count = len(page["lines"])
+    return "empty" if not count else f"with {count} line{'s' * (count != 1)}"
 
 
 def limit(router: GameRouter) -> int:
@@ -95,6 +131,9 @@ def write(caller: Any, lines: Iterable[str]) -> None:
     if router := routers.find(caller.location):
         _warn_if_long(caller, sum(len(text) + 1 for text in written), limit(router))
 
+
+#: A line that is a command about thoughts, and none of a pasted question.
+_COMMAND = re.compile(r"\s*think(?:/[a-z]+\b|\s|$)", re.IGNORECASE)
 
 _ORDERS = (".", ".q", ".u", ".l", ".each")
 
@@ -191,6 +230,10 @@ def burst(caller: Any, session: Any, lines: list[str], *, whole: bool) -> None:
         write(caller, lines)
     elif len(lines) == 1 or whole:
         caller.execute_cmd("\n".join(lines), session=session)
+    elif all(map(_COMMAND.match, lines[1:])):
+        # A client's alias that sends several.
+        for text in lines[:_COMMANDS]:
+            caller.execute_cmd(text, session=session)
     elif lines[0].strip().casefold() in ("think", "think/more"):
         # Whoever types ahead, or has a client do it.
         caller.execute_cmd(lines[0], session=session)

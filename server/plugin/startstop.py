@@ -13,6 +13,7 @@ from evennia.server.models import ServerConfig
 from evennia.utils import logger
 
 from uniwizard.agent import warm_up
+from uniwizard.commands import writing
 from uniwizard.server.game.addresses import forget, report
 from uniwizard.server.game.private import databases, keep_private
 from uniwizard.server.plugin import bare_scripts, sessionless
@@ -26,6 +27,7 @@ def at_server_init() -> None:
     keep_private(databases(settings))
     sessionless.install()
     fault_notice.install()
+    writing.install()
     try:
         from uniwizard.server.plugin.upgrade import bring_over
 

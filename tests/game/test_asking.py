@@ -12,7 +12,7 @@ import pytest
 from fake_llm import FakeLLMThread, Request
 from fake_llm.replies import Reply
 from test_pictures import SECRET, chunk, png
-from wired import CLOSING, address, config, newcomer, says, think, until, wired
+from wired import CLOSING, PASSWORD, address, config, connected, newcomer, says, think, until, wired
 
 from uniwizard.server.game.process import Game
 from uniwizard.server.game.telnet import Telnet
@@ -92,6 +92,33 @@ def test_a_page_survives_a_reload(game: Game, player: Telnet, upstream: FakeLLMT
     player.send(".")
     player.expect(CLOSING)
     assert asked(upstream)[-1]["content"] == "first line\nsecond line"
+
+
+def test_a_page_is_laid_aside_for_who_comes_back(game: Game, upstream: FakeLLMThread) -> None:
+    with newcomer(game, "Penna") as gone:
+        gone.send("think")
+        gone.expect("up to")
+        gone.send("first line")
+        gone.quiet(0.5)
+    until(lambda: not connected(game, "Penna"))
+    with game.telnet() as back:
+        assert "A page of yours lies on the bench, with 1 line:" in back.login("Penna", PASSWORD) + back.quiet(0.5)
+        back.send("look")
+        back.expect("Workshop")
+        back.send("think")
+        back.expect("as you left it, with 1 line.")
+        back.send("second line")
+        back.quiet(0.5)
+        back.send(".")
+        back.expect(CLOSING)
+    assert asked(upstream)[-1]["content"] == "first line\nsecond line"
+
+
+def test_commands_about_thoughts_that_come_at_once_are_no_page(player: Telnet, upstream: FakeLLMThread) -> None:
+    player._socket.sendall(b"think one of two\r\nthink/history\r\n")
+    assert "pasted" not in player.expect("There is no answer yet") + player.expect(CLOSING)
+    player.send("look")
+    player.expect("Workshop")
 
 
 def test_a_conversation_goes_on(player: Telnet, upstream: FakeLLMThread) -> None:
