@@ -266,7 +266,12 @@ class Task:
 
     def with_turns(self, turns: tuple[Message, ...]) -> Task:
         """The same task with other words: the last user turn becomes the prompt, the rest the messages."""
-        if turns and turns[-1].role == "user":
-            last = turns[-1]
-            return replace(self, messages=turns[:-1], prompt=last.text, images=last.images, cache=last.cache)
-        return replace(self, messages=turns, prompt="", images=(), cache="")
+        return replace(self, **spoken_as(turns))
+
+
+def spoken_as(turns: tuple[Message, ...]) -> dict[str, Any]:
+    """The fields of a :class:`Task` whose turns are ``turns``."""
+    if turns and turns[-1].role == "user":
+        last = turns[-1]
+        return {"messages": turns[:-1], "prompt": last.text, "images": last.images, "cache": last.cache}
+    return {"messages": turns, "prompt": "", "images": (), "cache": ""}

@@ -10,7 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+#: What an answer's headers tell of it: the column, the header, and how it is read.
+_TOLD: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+    ("backend", "x-uniwizard-backend", str),
+    ("kind", "x-uniwizard-kind", str),
+    ("attempts", "x-uniwizard-attempts", int),
+    ("cost_usd", "x-uniwizard-cost-usd", float),
+    ("request", "x-request-id", str),
+)
 
 #: Characters of a path that are shown; what stands behind a ``?`` may be a key, and is not.
 _LONGEST = 200
@@ -33,22 +43,26 @@ class AccessLog:
         """What is known of the request, as plain data; seconds and USD."""
         now = self._now()
         path = (request.path or b"").decode("utf-8", "replace")[:_LONGEST]
+        if " " in path or not path.isprintable():
+            path = "".join(char if char.isprintable() and char != " " else "?" for char in path)
         row: dict[str, Any] = {
-            "time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": _second(int(now)),
             "method": (request.method or b"?").decode("ascii", "replace")[:20],
-            "path": "".join(char if char.isprintable() and char != " " else "?" for char in path),
+            "path": path,
             "status": int(request.code),
             "seconds": round(max(0.0, now - began), 3),
         }
-        for name in ("backend", "kind", "attempts", "cost-usd"):
-            if told := request.responseHeaders.getRawHeaders(f"x-uniwizard-{name}"):
-                row[name.replace("-", "_")] = told[0]
-        for name, read in (("attempts", int), ("cost_usd", float)):
-            if name in row:
-                row[name] = read(row[name])
-        if told := request.responseHeaders.getRawHeaders("x-request-id"):
-            row["request"] = told[0]
+        headers = request.responseHeaders
+        for name, header, read in _TOLD:
+            if told := headers.getRawHeaders(header):
+                row[name] = read(told[0])
         return row
+
+
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    """A second since the epoch as the log says it; many requests share one."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _told(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..core.task import Message, Task, ToolCall
+from ..core.task import Message, Task, ToolCall, spoken_as
 from ..judge.checked_schema import more_than
 from .errors import Rejected
 from .naming import Target
@@ -76,7 +76,8 @@ class Asking:
 def understood(task: Task, turns: tuple[Message, ...], target: Target, name: str, asking: Asking, **more: Any) -> Asked:
     """The request for ``task`` in these turns. Raises Rejected where nothing is said in them."""
     task = replace(
-        task.with_turns(turns),
+        task,
+        **spoken_as(turns),
         kind=target.kind,
         guided=False,
         open_ended=True,

@@ -165,7 +165,8 @@ ATTACKS = (
     Attack(6, "a backend that fails three times and is well again, cooldown 3 s", "back after 90 s", (
         "agent/test_timing.py::test_a_backend_that_failed_gets_its_work_back_one_cooldown_after_its_last_failure",)),
     Attack(6, "2,500 requests at once", "410 cut", played=at_once),
-    Attack(6, "kill -9 of the server alone", "nobody is told", ("game/test_portal.py",)),
+    Attack(6, "kill -9 of the server alone", "nobody is told", (
+        "game/test_portal.py", "game/test_launch.py::test_play_recovers_when_only_the_server_died")),
 )  # fmt: skip
 
 
