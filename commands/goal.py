@@ -45,8 +45,8 @@ class CmdGoal(UniwizardCommand):
 
     Switches:
       check   - a yes or no that must be yes in the end; before
-                the goal, as often as you like. A bare one shows
-                them, 'goal/check none' forgets them
+                the goal, up to six times. A bare one shows them,
+                'goal/check none' forgets them
       budget  - what your next goal may cost at most
       plan    - the plan and its price first; then yes or no
       why     - every step: what it was for, who did it, what
@@ -143,6 +143,9 @@ def _plan(command: UniwizardCommand, desk: Desk) -> None:
     goals.forget_offers(caller)
 
     def offered(record: Record) -> None:
+        if record.id not in desk:
+            # Another plan has been asked for meanwhile.
+            return
         if record.over:
             command.say(said(f"There is no way: {line(record.fact, 40)}: {line(record.why, 200)}"))
             desk.forget(record.id)
@@ -294,7 +297,7 @@ def _why(command: UniwizardCommand, desk: Desk) -> None:
     usd = record.goal.budget.usd
     of = f" of at most ${usd:g}" if usd is not None else ""
     guessed = f" (${record.estimated_usd:.4f} of it estimated)" if record.estimated_usd else ""
-    lines.append(said(f"|x${record.cost_usd:.4f}{of}{guessed}, {record.plans} plans|n"))
+    lines.append(said(f"|x${record.cost_usd:.4f}{of}{guessed}, {record.plans} plan{'s' * (record.plans != 1)}|n"))
     command.say("\n".join(lines))
 
 
@@ -307,7 +310,7 @@ def _result(command: UniwizardCommand, desk: Desk) -> None:
         return
     screen = telling.screen_of(command.caller)
     head = goals.fitting(said(f"You wanted: {line(record.goal.words, 100)}"), screen)
-    telling.hand_over(command.caller, [*head, *goals.result(record, screen, parts=True)])
+    telling.hand_over(command.caller, [*head, *goals.result(record, screen, parts=True)], again="goal/result")
 
 
 def _share(command: UniwizardCommand, desk: Desk) -> None:
@@ -320,7 +323,7 @@ def _share(command: UniwizardCommand, desk: Desk) -> None:
     tell_room(room, voice.say("shared", name=line(command.caller.key), why=line(record.goal.words, 60)))
     for thing in room.contents:
         if thing.has_account:
-            telling.hand_over(thing, goals.result(record, telling.screen_of(thing)))
+            telling.hand_over(thing, goals.result(record, telling.screen_of(thing)), again="")
 
 
 def _stop(command: UniwizardCommand, desk: Desk) -> None:

@@ -183,7 +183,7 @@ def _tell_end(record: Record, *, late: bool = False) -> None:
     else:
         lines = [said(voice.say("goal_missed", why=about)), *_why(record)]
     screen = telling.screen_of(who)
-    telling.hand_over(who, [part for told in lines for part in fitting(told, screen)])
+    telling.hand_over(who, [part for told in lines for part in fitting(told, screen)], again="goal/result")
     _desk.changed(record, "told")
 
 

@@ -7,7 +7,7 @@ screen_of(thinker)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -126,13 +126,16 @@ def what_now(states: Iterable[Health], now: float) -> str:
 
 
 def flowed(text: str, width: int) -> str:
-    """``text`` (with Evennia's markup) in lines of at most ``width`` columns, broken at blanks; colours take none."""
+    """``text`` (with Evennia's markup) in lines of at most ``width`` columns, broken at blanks; colours take none.
+
+    A word that is longer than a line is broken where the line ends.
+    """
     if len(text) <= width:
         return text
     lines = []
     for whole in text.split("\n"):
         line, used = "", 0
-        for word in whole.split(" "):
+        for word in _parts(whole.split(" "), width):
             size = len(strip_ansi(word))
             if used and used + 1 + size > width:
                 lines.append(line)
@@ -140,6 +143,16 @@ def flowed(text: str, width: int) -> str:
             line, used = (f"{line} {word}", used + 1 + size) if used else (line + word, used + size)
         lines.append(line)
     return "\n".join(lines)
+
+
+def _parts(words: Iterable[str], width: int) -> Iterator[str]:
+    """Words, those that no line can hold in pieces."""
+    for word in words:
+        # Markup cannot be cut anywhere.
+        if len(word) <= width or "|" in word:
+            yield word
+        else:
+            yield from (word[at : at + width] for at in range(0, len(word), width))
 
 
 def width_of(looker: Any) -> int:
@@ -168,16 +181,21 @@ def counter_told(health: Health) -> str:
 
 
 class Pages(EvMore):
-    """A pager that loses nothing: whatever is typed ends it and is done, and the rest can be had again."""
+    """A pager that loses nothing: whatever is typed ends it and is done, and ``again`` shows the rest."""
+
+    again = ""
 
     def page_quit(self, quiet: bool = False) -> None:
         left = self._npos < self._npages - 1
-        self._exit_msg = said("The rest is kept: |wthink/again|n shows it all.") if left else ""
+        self._exit_msg = said(f"The rest is kept: |w{self.again}|n shows it all.") if left and self.again else ""
         super().page_quit(quiet=quiet or not left)
 
 
-def hand_over(thinker: Any, lines: Sequence[str]) -> None:
-    """Show lines to a player, a page at a time where they do not fit the screen and the client cannot scroll."""
+def hand_over(thinker: Any, lines: Sequence[str], again: str = "think/again") -> None:
+    """Show lines to a player, a page at a time where they do not fit the screen and the client cannot scroll.
+
+    again  the command that shows them once more; empty where there is none
+    """
     sessions = thinker.sessions.all()
     height = min((s.protocol_flags.get("SCREENHEIGHT", {0: 24})[0] for s in sessions), default=24)
     web = [session for session in sessions if is_web(session)]
@@ -189,7 +207,8 @@ def hand_over(thinker: Any, lines: Sequence[str]) -> None:
     terminal = next((session for session in sessions if session not in web), None)
     text = "\n".join(lines)
     if terminal is not None and len(lines) > max(10, height - 4):
-        Pages(thinker, text, session=terminal, exit_on_lastpage=True, text_kwargs={"type": "uniwizard"})
+        pages = Pages(thinker, text, session=terminal, exit_on_lastpage=True, text_kwargs={"type": "uniwizard"})
+        pages.again = again
     elif web:
         _show_on([session for session in sessions if session not in web], lines)
     else:

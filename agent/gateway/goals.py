@@ -49,11 +49,11 @@ class GoalDoor:
             if method == b"POST":
                 await self._add(request, headers, caller, desk, body)
             else:
-                own = [state_of(record) for record in desk if _owner(record) == caller.label]
+                own = [state_of(record) for record in desk if _owner(record) == caller.id]
                 put_json(request, 200, {"object": "list", "data": own}, headers)
             return
         record = desk.get(identifier)
-        if record is None or _owner(record) != caller.label:
+        if record is None or _owner(record) != caller.id:
             raise Rejected(404, f"Goal with id '{identifier[:80]}' not found.", code="not_found")
         if method == b"DELETE":
             desk.stop(identifier)
@@ -73,7 +73,7 @@ class GoalDoor:
         desk = self._desk()
         if desk is None or not desk.started:
             raise Rejected(503, "No goals are taken here (yet).", headers={"retry-after": "5"})
-        self._callers[caller.label] = caller
+        self._callers[caller.id] = caller
         if self._paying is not desk:
             self._paying = desk
             desk.pay(self._pay, self._paid)
@@ -91,7 +91,7 @@ class GoalDoor:
         if not plan_only:
             _see_room(desk, caller)
         limited = any(one.allowance.usd_per_month is not None for one in (caller, caller.owner) if one is not None)
-        owner = json.dumps({"door": caller.label, "limited": limited})
+        owner = json.dumps({"door": caller.id, "limited": limited})
         try:
             record = await desk.add(goal, owner, start=not plan_only)
         except OverflowError as full:
@@ -102,10 +102,10 @@ class GoalDoor:
 
     def _pay(self, record: Record, task: Task) -> str:
         """Have the goal's key pay for a task; why that cannot be (now), or empty."""
-        label = _owner(record)
-        if not label:
+        key = _owner(record)
+        if not key:
             return ""
-        caller = self._callers.get(label)
+        caller = self._callers.get(key)
         if caller is None:
             return "its key has not come since the start" if json.loads(record.owner)["limited"] else ""
         desk = self._paying
@@ -152,7 +152,7 @@ class GoalDoor:
 
 def _see_room(desk: Desk, caller: Caller) -> None:
     """Raises Rejected where the key has enough goals under way; what is only offered is not."""
-    if sum(record.state == WORKING and _owner(record) == caller.label for record in desk) >= MOST:
+    if sum(record.state == WORKING and _owner(record) == caller.id for record in desk) >= MOST:
         raise Rejected(429, f"{MOST} goals of this key are under way.", code="rate_limit_exceeded")
 
 
@@ -161,7 +161,7 @@ def _full(why: OverflowError) -> Rejected:
 
 
 def _owner(record: Record) -> str:
-    """The label of the key that a goal came with; empty for one that came another way."""
+    """The id of the key that a goal came with; empty for one that came another way."""
     if not record.owner.startswith("{"):
         return ""
     try:

@@ -23,6 +23,8 @@ FACT = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 ANSWERED, CHECK = "answered", "check_"
 #: Characters of a goal's words and of a check; checks of a goal; wanted facts.
 MAX_WORDS, MAX_CHECK, MAX_CHECKS, MAX_WANTS = 20_000, 2_000, 12, 24
+#: Characters of everything that is given to a goal, and of all its options.
+MAX_GIVEN, MAX_OPTIONS = 200_000, 20_000
 #: What decides a check.
 CHECK_KINDS = ("question", "schema", "pattern", "callable")
 #: From what quota a goal takes: what nobody is expected to miss, or only what is about to expire.
@@ -156,12 +158,16 @@ class Goal:
             words.strip(),
             _checks(said.get("checks")),
             frozenset(_facts(said.get("wants", [ANSWERED]), "wants")),
-            {name: text for name, text in _texts(said.get("given"), "given").items() if _fact(name, "given")},
+            {
+                name: text
+                for name, text in _texts(said.get("given"), "given", MAX_GIVEN).items()
+                if _fact(name, "given")
+            },
             _allowance(said.get("budget")),
             _number(said, "deadline", 0.0, 1e12),
             int(_number(said, "priority", -100, 100) or 0),
             spend,
-            _texts(said.get("options"), "options"),
+            _texts(said.get("options"), "options", MAX_OPTIONS),
             None if said.get("schema") is None else _schema(said["schema"], "schema"),
         )
 
@@ -215,11 +221,13 @@ def _fact(name: Any, place: str) -> bool:
     return True
 
 
-def _texts(said: Any, place: str) -> dict[str, str]:
+def _texts(said: Any, place: str, most: int) -> dict[str, str]:
     said = {} if said is None else said
     good = isinstance(said, Mapping) and len(said) <= MAX_WANTS
     if not good or not all(isinstance(part, str) for pair in said.items() for part in pair):
         raise InvalidGoal(place, f"is not an object of at most {MAX_WANTS} texts")
+    if sum(len(name) + len(text) for name, text in said.items()) > most:
+        raise InvalidGoal(place, f"has more than {most:,} characters in all")
     return dict(said)
 
 

@@ -36,6 +36,7 @@ STOCK_SLOGAN, SLOGAN = "The Python MUD/MU* creation system", "Lamplight, sawdust
 STOCK_BANNER, BANNER = "server.conf.connection_screens", "uniwizard.server.plugin.banner"
 TELNET = "uniwizard.server.plugin.bursts.GatheringTelnet"
 WEBSOCKET = "uniwizard.server.plugin.bursts.GatheringWebSocket"
+SESSION = "uniwizard.server.plugin.returning.ReturningSession"
 
 #: Settings that a game may set for itself, with what holds where it does not.
 DEFAULTS: dict[str, Any] = {
@@ -128,10 +129,14 @@ def extend(settings: dict[str, Any]) -> None:
         settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], LEDGER_APP]
     database.compose(settings)
 
-    for setting, protocol in (("TELNET_PROTOCOL_CLASS", TELNET), ("WEBSOCKET_PROTOCOL_CLASS", WEBSOCKET)):
-        if settings[setting] != protocol:
+    for setting, own in (
+        ("TELNET_PROTOCOL_CLASS", TELNET),
+        ("WEBSOCKET_PROTOCOL_CLASS", WEBSOCKET),
+        ("SERVER_SESSION_CLASS", SESSION),
+    ):
+        if settings[setting] != own:
             settings[f"UNIWIZARD_BASE_{setting}"] = settings[setting]
-            settings[setting] = protocol
+            settings[setting] = own
     settings["INPUT_FUNC_MODULES"] = _with(settings["INPUT_FUNC_MODULES"], INPUTFUNCS_MODULE)
     settings["PORTAL_SERVICES_PLUGIN_MODULES"] = _with(settings["PORTAL_SERVICES_PLUGIN_MODULES"], PORTAL_MODULE)
     settings["SERVER_SERVICES_PLUGIN_MODULES"] = _with(settings["SERVER_SERVICES_PLUGIN_MODULES"], SERVICES_MODULE)

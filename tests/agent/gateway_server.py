@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from uniwizard.agent import Router
 from uniwizard.agent.config.loader import load
 from uniwizard.agent.gateway import Gateway, GatewaySite, open_door
-from uniwizard.agent.gateway.auth import OneKey
+from uniwizard.agent.gateway.auth import Caller, OneKey
 from uniwizard.agent.goals import Desk
 
 __all__ = [
@@ -141,12 +141,13 @@ class Served:
 class Aside(Served):
     """The gateway over a backends file, in a thread of this process; ``trouble`` is what was logged of it."""
 
-    def __init__(self, config: str, *, key: str = "") -> None:
+    def __init__(self, config: str, *, key: str = "", check: Callable[[str], Caller | str] | None = None) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(config)
             file.flush()
             self._config = load(Path(file.name), {})
         self.key = key
+        self._check = check or (OneKey(key) if key else open_door)
         self._aside = ReactorThread()
         self.trouble: list[str] = []
 
@@ -166,8 +167,10 @@ class Aside(Served):
         self._router = Router(self._config, reactor, classifier=CLASSIFIER)
         self._desk = Desk(self._router)
         self._desk.started = True
-        check = OneKey(self.key) if self.key else open_door
-        self._gateway = Gateway(lambda: self._router, reactor, check, unguarded=not self.key, desk=lambda: self._desk)
+        unguarded = self._check is open_door
+        self._gateway = Gateway(
+            lambda: self._router, reactor, self._check, unguarded=unguarded, desk=lambda: self._desk
+        )
         self._site = GatewaySite(self._gateway, reactor, max_connections=self._config.gateway.max_connections)
         self._site.noisy = False
         self._listening = reactor.listenTCP(0, self._site, backlog=512, interface="127.0.0.1")

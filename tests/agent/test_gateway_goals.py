@@ -16,6 +16,8 @@ import pytest
 from fake_llm import Reply, Request
 from gateway_server import Aside, Program, Provider, says
 
+from uniwizard.agent.gateway.auth import Caller
+
 LONG = "The moon pulls on the water of every sea, twice a day, and the harbour has learnt to wait for it."
 
 
@@ -94,6 +96,25 @@ def test_what_cannot_be_a_goal_is_told_and_costs_nothing(served: tuple[Aside, Pr
 
 def test_a_goal_that_is_not_there_is_not_found(served: tuple[Aside, Provider]) -> None:
     assert call(served[0], "GET", "/goals/goal_nowhere")[0] == 404
+
+
+def test_a_goal_is_its_keys_alone_also_where_another_key_has_the_same_label() -> None:
+    callers = {name: Caller("my editor", id=name) for name in ("anna", "bert")}
+    keys = {name: {"authorization": f"Bearer {name}"} for name in callers}
+    with Provider(default=brain) as provider, Aside(provider.config("a"), check=lambda key: callers[key]) as aside:
+        _, offer = call(aside, "POST", "/goals", {"goal": "a secret", "plan_only": True}, **keys["anna"])
+        for method, body in (("GET", None), ("POST", {}), ("DELETE", None)):
+            assert call(aside, method, f"/goals/{offer['id']}", body, **keys["bert"])[0] == 404
+        assert call(aside, "GET", "/goals", **keys["bert"])[1]["data"] == []
+        assert [goal["status"] for goal in call(aside, "GET", "/goals", **keys["anna"])[1]["data"]] == ["offered"]
+
+
+def test_what_is_given_to_a_goal_is_bounded(served: tuple[Aside, Provider]) -> None:
+    aside, _ = served
+    for field, most in (("given", 200_000), ("options", 20_000)):
+        status, told = call(aside, "POST", "/goals", {"goal": "tides", field: {"notes": "y" * most}})
+        assert (status, told["error"]["param"]) == (400, field)
+        assert f"more than {most:,} characters" in told["error"]["message"]
 
 
 def test_offers_do_not_use_up_a_keys_goals_and_the_oldest_gives_way(served: tuple[Aside, Provider]) -> None:

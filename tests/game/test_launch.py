@@ -20,7 +20,7 @@ from evennia import settings_default
 from hypothesis import given
 from hypothesis import strategies as st
 from prepared import copied
-from wired import newcomer
+from wired import CLOSING, newcomer
 
 from uniwizard.server.game import install as installing
 from uniwizard.server.game import uninstall as uninstalling
@@ -384,6 +384,8 @@ def test_play_recovers_when_only_the_server_died(game: Game, play: Play) -> None
         player.expect("ic takes you back in")
         player.send("ic")
         player.expect("You become")
+        player.send("think What is 17*23?")
+        assert "391" in player.expect(CLOSING)
         player.send("look")
         player.expect("Workshop")
     assert game.processes()["portal"] == portal
