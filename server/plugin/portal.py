@@ -21,8 +21,9 @@ from uniwizard.server.plugin.relay import Streamed
 EVERY = 0.5
 GONE = "|C◆|n |rThe lights go out:|n the game has stopped without warning.\n  Stay here; you are told when it is back."
 BACK = (
-    "|C◆|n |gThe lights come on again:|n the game is back, and what you had asked is not lost.\n"
-    "  If you find yourself out of character, |wic|n takes you back in."
+    "|C◆|n |gThe lights come on again:|n the game is back.\n"
+    "  What you had asked is not lost. If you find yourself out of character,\n"
+    "  |wic|n takes you back in."
 )
 
 
